@@ -1,0 +1,1 @@
+"""Work in chunks: rows carried into PostgreSQL by binary COPY."""

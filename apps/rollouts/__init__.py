@@ -1,0 +1,1 @@
+"""Rollouts under way: weeks, checklists, baselines and signatures on a pinned playbook."""

@@ -1,0 +1,1 @@
+"""The runbooks a check or an issue points to."""

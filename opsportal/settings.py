@@ -1,0 +1,178 @@
+"""Settings of the portal, read from the environment (see `.env.example`)."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from opsportal import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LAB_DIR = Path(env.text("OPSPORTAL_LAB_DIR", str(BASE_DIR / ".lab")))
+
+DEBUG = env.flag("OPSPORTAL_DEBUG", default=False)
+SECRET_KEY = env.text("OPSPORTAL_SECRET_KEY")
+# Passwords of watched nodes are stored encrypted with this Fernet key; it never enters the database.
+FIELD_KEY = env.text("OPSPORTAL_FIELD_KEY")
+# The lab, the checks of the house and the like run before there is a portal to configure; whatever serves or stores does not.
+NEEDS_NO_SECRET = {"lab", "demo", "playbook", "collectstatic", "makemigrations", "check", "help"}
+if not SECRET_KEY:
+    if len(sys.argv) > 1 and sys.argv[1] not in NEEDS_NO_SECRET and Path(sys.argv[0]).name == "manage.py":
+        raise ImproperlyConfigured("OPSPORTAL_SECRET_KEY is not set. Set it to 50 random characters; see .env.example.")
+    SECRET_KEY = "no-secret-was-set-and-nothing-is-served" * 2  # noqa: S105  never reached by a server
+ALLOWED_HOSTS = env.words("OPSPORTAL_HOSTS", "localhost,127.0.0.1,[::1]")
+ORIGIN = env.text("OPSPORTAL_ORIGIN", "http://localhost:8000")
+CSRF_TRUSTED_ORIGINS = [ORIGIN]
+
+# The rooms that watch a part of the data tier; a new kind of tier is one folder and one line here.
+TIER_ROOMS = ["queries", "replicas", "pools", "cache", "ratelimits", "partitions"]
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "template_partials",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "apps.ledger",
+    "apps.batch",
+    "apps.accounts",
+    "apps.telemetry",
+    "apps.metrics",
+    *(f"apps.{room}" for room in TIER_ROOMS),
+    "apps.playbook",
+    "apps.runbooks",
+    "apps.rollouts",
+    "apps.overview",
+    "apps.lab",
+]
+
+MIDDLEWARE = [
+    "apps.telemetry.middleware.CorrelationMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "apps.telemetry.middleware.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "apps.accounts.middleware.PolicyMiddleware",
+]
+
+ROOT_URLCONF = "opsportal.urls"
+WSGI_APPLICATION = "opsportal.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "apps.metrics.context.frame",
+            ],
+        },
+    },
+]
+
+# The portal's own store; never a watched one. Serving uses a login that cannot rewrite the ledger; `migrate` the owner's.
+DATABASE_APP_ROLE = "opsportal_app"
+_url = "OPSPORTAL_DATABASE_URL"
+if sys.argv[1:2] == ["migrate"] and env.text("OPSPORTAL_OWNER_DATABASE_URL"):
+    _url = "OPSPORTAL_OWNER_DATABASE_URL"
+DATABASES = {"default": env.database(_url, "postgresql://opsportal_app@127.0.0.1:5432/opsportal")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.text("OPSPORTAL_REDIS_URL", "redis://127.0.0.1:6379")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": f"{REDIS_URL}/1",
+        "KEY_PREFIX": "opsportal",
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+    }
+}
+
+# Polling: every tier each POLL_SECONDS; a node that does not answer within NODE_DEADLINE is abandoned, the others go on.
+POLL_SECONDS = env.whole("OPSPORTAL_POLL_SECONDS", default=10, least=2, most=300)
+NODE_DEADLINE = timedelta(seconds=min(4, POLL_SECONDS * 0.4))
+RAW_RETENTION = timedelta(days=env.whole("OPSPORTAL_RAW_DAYS", default=14, least=1, most=400))
+
+CELERY_BROKER_URL = f"{REDIS_URL}/0"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_DEFAULT_QUEUE = "opsportal"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE = {
+    "poll": {
+        "task": "apps.metrics.tasks.poll_all",
+        "schedule": POLL_SECONDS,
+        "options": {"expires": POLL_SECONDS},
+    },
+    "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 3600, "options": {"expires": 3600}},
+}
+
+AUTH_USER_MODEL = "accounts.Person"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "apps.accounts.adapter.ClosedAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = ORIGIN.startswith("http://localhost")
+USERSESSIONS_TRACK_ACTIVITY = False
+
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SECURE_COOKIES = ORIGIN.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+SECURE_HSTS_SECONDS = 31536000 if SECURE_COOKIES else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = env.text("OPSPORTAL_TIME_ZONE", "UTC")
+USE_I18N = USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = Path(env.text("OPSPORTAL_STATIC_ROOT", str(LAB_DIR / "static")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+PLAYBOOK = Path(env.text("OPSPORTAL_PLAYBOOK", str(BASE_DIR / "apps" / "playbook" / "default")))
+LOGGING_CONFIG = "apps.telemetry.logs.configure"
+LOGGING: dict[str, object] = {}
