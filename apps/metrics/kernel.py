@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
-type Row = Mapping[str, Any]
-type Rows = tuple[Row, ...]
+Row: TypeAlias = Mapping[str, Any]
+Rows: TypeAlias = tuple[Row, ...]
 
 
 class NodeKind(StrEnum):

@@ -10,7 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, Sample, TierView
 
@@ -71,7 +71,7 @@ def columns(probe_id: str, rows: Rows) -> Iterable[Sample]:
                 yield Sample(f"{probe_id}.{name}", numeric(value), of)
 
 
-type Ask = Callable[[Any], Awaitable[Iterable[Row]]]
+Ask: TypeAlias = Callable[[Any], Awaitable[Iterable[Row]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -17,7 +18,10 @@ def _modules(name: str) -> list[ModuleType]:
     return [import_module(f"apps.{room}.{name}") for room in rooms if find_spec(f"apps.{room}.{name}")]
 
 
-def _by_id[T: (Probe, TierProbe, Check)](found: list[T]) -> dict[str, T]:
+T = TypeVar("T", Probe, TierProbe, Check)
+
+
+def _by_id(found: list[T]) -> dict[str, T]:
     table: dict[str, T] = {}
     for item in found:
         if item.id in table:
