@@ -212,12 +212,13 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class TierView:
-    """All nodes of a tier at one poll, and what this tier probe said at the poll before."""
+    """All nodes of a tier at one poll, what this tier probe said at the poll before, and what the portal knows of its own polling."""
 
     at: datetime
     nodes: tuple[NodeView, ...]
     previous: Rows = ()
     previous_at: datetime | None = None
+    portal: Row = field(default_factory=dict)
 
     def of(self, kind: NodeKind, role: NodeRole | None = None) -> tuple[NodeView, ...]:
         """Nodes of a kind, and of an observed or (while down) declared role."""

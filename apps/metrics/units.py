@@ -18,7 +18,7 @@ def number(value: float) -> str:
         return f"{value:,.0f}"
     if abs(value) >= 1:
         return f"{value:.1f}"
-    return f"{value:.2g}" if abs(value) < 0.095 else f"{value:.2f}"
+    return f"{value:.2g}"
 
 
 def duration(seconds: float) -> str:

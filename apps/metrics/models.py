@@ -1,0 +1,195 @@
+"""Tiers, their nodes, and what must be remembered of each poll.
+
+Samples and polls live in day partitions (see migrations/0002): `store` writes them by COPY and reads them by SQL.
+"""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from apps.metrics.kernel import FailureKind, NodeKind, NodeRole, State
+
+
+class Tier(models.Model):
+    """A data tier: the nodes that serve one environment (staging, production)."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=80)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Node(models.Model):
+    """One server of a tier. `address` holds no password; `secret` is encrypted with settings.FIELD_KEY (see `secrets`)."""
+
+    tier = models.ForeignKey(Tier, models.CASCADE, related_name="nodes")
+    name = models.SlugField(max_length=60)
+    kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in NodeKind])
+    role = models.CharField(max_length=16, choices=[(r.value, r.value or _("none")) for r in NodeRole], blank=True)
+    address = models.CharField(max_length=300, help_text=_("The address without its password."))
+    secret = models.TextField(blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["id"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["tier", "name"], name="node_name_in_tier"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class NodeStatus(models.Model):
+    """How the last poll found a node."""
+
+    node = models.OneToOneField(Node, models.CASCADE, primary_key=True, related_name="status")
+    slot = models.DateTimeField()
+    up = models.BooleanField()
+    since = models.DateTimeField(help_text=_("Since when it has been up, or not."))
+    failure = models.CharField(max_length=16, blank=True, choices=[(k.value, k.value) for k in FailureKind])
+    message = models.TextField(blank=True)
+    role = models.CharField(max_length=16, blank=True)
+    version = models.CharField(max_length=40, blank=True)
+    identity = models.CharField(max_length=80, blank=True, help_text=_("System identifier, run id or the like."))
+    clock_offset_seconds = models.FloatField(null=True)
+    duration_seconds = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"{self.node_id} {'up' if self.up else 'down'}"
+
+
+class Slot(models.Model):
+    """A scheduled poll of a tier, claimed by the worker that runs it: two beats or two deliveries find it taken."""
+
+    tier = models.ForeignKey(Tier, models.CASCADE)
+    at = models.DateTimeField()
+    claimed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["tier", "at"], name="slot_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tier_id} {self.at:%H:%M:%S}"
+
+
+class Series(models.Model):
+    """What a sample is of: metric, object and node (none for the tier as a whole)."""
+
+    tier = models.ForeignKey(Tier, models.CASCADE)
+    node = models.ForeignKey(Node, models.CASCADE, null=True)
+    metric = models.CharField(max_length=120)
+    object = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["tier", "metric", "node", "object"], name="series_once", nulls_distinct=False
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.object}"
+
+
+class LatestAnswer(models.Model):
+    """The rows a probe brought last, as given: objects of the tables, raw rows of evidence, counters before."""
+
+    tier = models.ForeignKey(Tier, models.CASCADE)
+    node = models.ForeignKey(Node, models.CASCADE, null=True)
+    probe = models.CharField(max_length=80)
+    at = models.DateTimeField()
+    question = models.TextField()
+    rows = models.JSONField()
+    failure = models.CharField(max_length=16, blank=True)
+    message = models.TextField(blank=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["tier", "probe", "node"], name="answer_once", nulls_distinct=False),
+        ]
+
+    def __str__(self) -> str:
+        return self.probe
+
+
+class Standing(models.Model):
+    """The present verdict of a check on a node and object, and since when it says so."""
+
+    tier = models.ForeignKey(Tier, models.CASCADE)
+    node = models.ForeignKey(Node, models.CASCADE, null=True)
+    check_id = models.CharField(max_length=80)
+    object = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=16, choices=[(s.value, s.value) for s in State])
+    value = models.FloatField(null=True)
+    at = models.DateTimeField()
+    since = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["tier", "check_id", "node", "object"], name="standing_once", nulls_distinct=False
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.check_id} {self.state}"
+
+
+class Alert(models.Model):
+    """A check that stayed bad for its hold time, until it passed twice in a row."""
+
+    tier = models.ForeignKey(Tier, models.CASCADE, related_name="alerts")
+    node = models.ForeignKey(Node, models.CASCADE, null=True)
+    check_id = models.CharField(max_length=80)
+    object = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=16, help_text=_("warn or fail; rises with the worst seen."))
+    value = models.FloatField(null=True, help_text=_("The latest value."))
+    threshold = models.FloatField(null=True)
+    opened_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-opened_at"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["tier", "check_id", "node", "object"],
+                condition=models.Q(closed_at=None),
+                name="alert_open_once",
+                nulls_distinct=False,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.check_id} {self.state}"
+
+
+class ProcessRun(models.Model):
+    """One life of a worker or beat process, so that a killed one is noticed without asking it."""
+
+    name = models.CharField(max_length=40)
+    host = models.CharField(max_length=120)
+    pid = models.IntegerField()
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True, help_text=_("Set by an orderly stop only."))
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-started_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.pid}"

@@ -1,0 +1,78 @@
+"""An application watched over HTTP: each path is a JSON document, one row."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from apps.metrics.kernel import Failure, FailureKind, NodeRole
+from apps.metrics.probe import Probe
+from apps.metrics.readers.base import APPLICATION_NAME, CONNECT_SECONDS, Identity, Reader, Reply, Said, Unreadable, plain
+
+MOST_BYTES = 1_000_000
+
+
+class ApplicationReader(Reader):
+    """Gets each path at once over kept connections; follows no redirect. A row is the document, with `http_status` and
+    `http_seconds` added."""
+
+    client: httpx.AsyncClient | None = None
+
+    async def ask(self, probes: Sequence[Probe]) -> Reply:
+        """See Reader. Unreadable only when no path gave any HTTP answer."""
+        if self.client is None:
+            self.client = httpx.AsyncClient(
+                base_url=self.target.url,
+                timeout=CONNECT_SECONDS,
+                follow_redirects=False,
+                headers={"User-Agent": APPLICATION_NAME, "Accept": "application/json"},
+                trust_env=False,
+            )
+        client = self.client
+        paths = {str(probe.question) for probe in probes} or {"/health"}
+        answers = dict(zip(paths, await asyncio.gather(*(self._get(client, path) for path in paths)), strict=True))
+        failures = [said.failure for said in answers.values() if said.failure]
+        lost = {FailureKind.UNREACHABLE, FailureKind.TIMEOUT, FailureKind.WRONG_KIND}
+        if len(failures) == len(answers) and all(failure.kind in lost for failure in failures):
+            await self.close()
+            raise Unreadable(failures[0].kind, failures[0].message)
+        said = {probe.id: answers[str(probe.question)] for probe in probes}
+        return Reply(Identity(None, NodeRole.NONE, "", ""), said)
+
+    async def close(self) -> None:
+        """See Reader."""
+        client, self.client = self.client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _get(self, client: httpx.AsyncClient, path: str) -> Said:
+        text = f"GET {path}"
+        try:
+            response = await client.get(path)
+        except httpx.TimeoutException:
+            message = f"No answer within {CONNECT_SECONDS} s."
+            return Said(text, failure=Failure(FailureKind.TIMEOUT, message))
+        except httpx.RemoteProtocolError:
+            message = "What answers there does not speak HTTP."
+            return Said(text, failure=Failure(FailureKind.WRONG_KIND, message))
+        except httpx.HTTPError:
+            message = "It does not accept connections, or closed this one."
+            return Said(text, failure=Failure(FailureKind.UNREACHABLE, message))
+        return _document(text, response)
+
+
+def _document(text: str, response: httpx.Response) -> Said:
+    status = response.status_code
+    if status in {401, 403}:
+        return Said(text, failure=Failure(FailureKind.DENIED, f"HTTP {status}: the path is not open to the portal."))
+    if len(response.content) > MOST_BYTES:
+        return Said(text, failure=Failure(FailureKind.ERROR, f"The document is over {MOST_BYTES:,} bytes."))
+    try:
+        document: Any = response.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        return Said(text, failure=Failure(FailureKind.ERROR, f"HTTP {status} without a JSON object."))
+    row = {**document, "http_status": status, "http_seconds": response.elapsed.total_seconds()}
+    return Said(text, plain([row]))

@@ -1,0 +1,105 @@
+"""What every reader promises."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from apps.metrics.kernel import Failure, FailureKind, NodeKind, NodeRole, Rows
+from apps.metrics.probe import Probe
+
+APPLICATION_NAME = "opsportal"
+CONNECT_SECONDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A node to read. `url` contains the password: never log or show it."""
+
+    id: int
+    name: str
+    kind: NodeKind
+    role: NodeRole
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who answered: its clock (None where it has none to tell), role, version and an id that survives reconnecting."""
+
+    now: datetime | None
+    role: NodeRole
+    version: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one probe's question brought: the text asked, rows or a failure."""
+
+    question: str
+    rows: Rows = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One node's whole answer."""
+
+    identity: Identity
+    said: Mapping[str, Said]
+
+
+class Unreadable(Exception):
+    """The node as a whole gave no answer; carries the typed failure."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(kind, message)
+
+
+class Reader(ABC):
+    """Reads one node. `ask` opens the connection where there is none, and raises Unreadable when the node gives no answer."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    @abstractmethod
+    async def ask(self, probes: Sequence[Probe]) -> Reply:
+        """Answers of these probes, all over one connection."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give the connection back; never raises."""
+
+
+def plain(rows: Iterable[Mapping[str, Any]]) -> Rows:
+    """Rows in JSON's types, the one form in which they are derived from, kept and shown as evidence.
+
+    Decimals become int or float, intervals seconds, times ISO 8601 in UTC, anything else its text.
+    """
+    return tuple({str(key): _plain(value) for key, value in row.items()} for row in rows)
+
+
+def _plain(value: Any) -> Any:  # noqa: PLR0911  one line a type
+    match value:
+        case None | bool() | int() | float() | str():
+            return value.replace("\x00", "") if isinstance(value, str) else value
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case timedelta():
+            return value.total_seconds()
+        case datetime():
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+        case date():
+            return value.isoformat()
+        case bytes():
+            return value.decode("utf-8", "replace").replace("\x00", "")
+        case list() | tuple() | set():
+            return [_plain(item) for item in value]
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case _:
+            return str(value)

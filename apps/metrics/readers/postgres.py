@@ -1,0 +1,138 @@
+"""PostgreSQL: one direct connection, every question of a poll in one pipeline, each in its own transaction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from apps.metrics.kernel import Failure, FailureKind, NodeRole
+from apps.metrics.probe import Probe, Question, sql
+from apps.metrics.readers.base import (
+    APPLICATION_NAME,
+    CONNECT_SECONDS,
+    Identity,
+    Reader,
+    Reply,
+    Said,
+    Unreadable,
+    plain,
+)
+
+IDENTITY = sql(str(__file__).replace("readers/postgres.py", "registry.py"), "identity")
+SETTINGS = "-c statement_timeout=2000 -c lock_timeout=300 -c default_transaction_read_only=on -c jit=off -c timezone=UTC"
+
+
+class PostgresReader(Reader):
+    """Asks over a connection that is kept between polls; the server ends what takes over 2 s or waits 300 ms for a lock."""
+
+    connection: psycopg.AsyncConnection[dict[str, Any]] | None = None
+    role: NodeRole | None = None
+
+    async def ask(self, probes: Sequence[Probe]) -> Reply:
+        """See Reader. A node that was promoted meanwhile is asked again in its new role."""
+        connection = await self._open()
+        try:
+            if self.role is None:
+                await self._pipeline(connection, ())
+            identity, said = await self._pipeline(connection, probes)
+            if identity.role is not self.role:
+                self.role = identity.role
+                identity, said = await self._pipeline(connection, probes)
+        except psycopg.Error as error:
+            await self.close()
+            raise Unreadable(FailureKind.UNREACHABLE, _first_line(error)) from error
+        return Reply(identity, said)
+
+    async def close(self) -> None:
+        """See Reader."""
+        connection, self.connection, self.role = self.connection, None, None
+        if connection is not None:
+            await connection.close()
+
+    async def _open(self) -> psycopg.AsyncConnection[dict[str, Any]]:
+        if self.connection is not None and not self.connection.closed:
+            return self.connection
+        try:
+            self.connection = await psycopg.AsyncConnection.connect(
+                self.target.url,
+                autocommit=True,
+                row_factory=dict_row,
+                application_name=APPLICATION_NAME,
+                connect_timeout=CONNECT_SECONDS,
+                options=SETTINGS,
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=2,
+                tcp_user_timeout=4000,
+            )
+        except psycopg.OperationalError as error:
+            raise refusal(error) from error
+        if "bouncer" in (self.connection.info.parameter_status("server_version") or ""):
+            await self.close()
+            raise Unreadable(FailureKind.WRONG_KIND, "This is PgBouncer's console, not PostgreSQL.")
+        self.role = None
+        return self.connection
+
+    async def _pipeline(
+        self, connection: psycopg.AsyncConnection[dict[str, Any]], probes: Sequence[Probe]
+    ) -> tuple[Identity, dict[str, Said]]:
+        major = connection.info.server_version // 10000
+        asked = [(p, _text(p, major)) for p in probes if p.role is None or p.role is self.role]
+        said: dict[str, Said] = {}
+        async with connection.pipeline() as pipeline:
+            first = await connection.execute(IDENTITY.for_version(major), prepare=True)
+            await pipeline.sync()
+            cursors = []
+            for _probe, text in asked:
+                cursors.append(await connection.execute(text, prepare=True))
+                await pipeline.sync()
+            row = await first.fetchone()
+            for (probe, text), cursor in zip(asked, cursors, strict=True):
+                try:
+                    said[probe.id] = Said(text, plain(await cursor.fetchall()))
+                except psycopg.OperationalError as error:
+                    if connection.broken:
+                        raise
+                    said[probe.id] = Said(text, failure=failure(error))
+                except psycopg.Error as error:
+                    said[probe.id] = Said(text, failure=failure(error))
+        assert row is not None
+        identity = Identity(row["now"], NodeRole(row["role"]), row["version"], row["identity"])
+        self.role = self.role or identity.role
+        return identity, said
+
+
+def _text(probe: Probe, major: int) -> str:
+    assert isinstance(probe.question, Question)
+    return probe.question.for_version(major)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def refusal(error: psycopg.OperationalError) -> Unreadable:
+    """A connection that could not be made, as a typed failure without the address or a password."""
+    text = str(error)
+    if isinstance(error, psycopg.errors.ConnectionTimeout):
+        return Unreadable(FailureKind.TIMEOUT, f"It did not accept a connection within {CONNECT_SECONDS} s.")
+    refused = ("password", "no pg_hba", "no such user", "does not exist", "not allowed", "SASL", "authentication")
+    if any(word in text for word in refused):
+        return Unreadable(FailureKind.REFUSED, text.strip().splitlines()[-1].rpartition("FATAL:")[2].strip())
+    kind = FailureKind.TIMEOUT if "timeout" in text else FailureKind.UNREACHABLE
+    return Unreadable(kind, text.strip().splitlines()[-1].rpartition(" failed: ")[2] or "Connection failed.")
+
+
+def failure(error: psycopg.Error) -> Failure:
+    """A question that failed on a connection that lives."""
+    match error:
+        case psycopg.errors.LockNotAvailable():
+            kind, text = FailureKind.BLOCKED, "Locked by DDL: the question waited 300 ms for a lock and gave up."
+        case psycopg.errors.QueryCanceled():
+            kind, text = FailureKind.TIMEOUT, "The question took over 2 s and was ended."
+        case psycopg.errors.InsufficientPrivilege():
+            kind, text = FailureKind.DENIED, _first_line(error)
+        case _:
+            kind, text = FailureKind.ERROR, _first_line(error)
+    return Failure(kind, text)
