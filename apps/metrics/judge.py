@@ -1,0 +1,113 @@
+"""From a poll's samples to verdicts: pure functions of samples, nodes and time."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from apps.metrics.kernel import Answer, Check, NodeView, Row, Rows, Sample, State, TierView, Verdict
+from apps.metrics.probe import TierProbe
+
+TIER = ""  # the node name of what belongs to the tier as a whole
+
+Key = tuple[str, str, str]  # check id, node, object
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Everything one poll measured: samples by owner (a node's name or TIER), and the tier probes' rows."""
+
+    view: TierView
+    samples: Mapping[str, Sequence[Sample]]
+    tier_answers: Mapping[str, Answer]
+
+
+def measure(view: TierView, tier_probes: Iterable[TierProbe], previous: Mapping[str, tuple[datetime, Rows]]) -> Measured:
+    """The nodes' own samples, `node.up` of each, and what the tier probes derive from all of them.
+
+    `previous`: time and rows of each tier probe's last answer.
+    """
+    samples: dict[str, list[Sample]] = defaultdict(list)
+    answers: dict[str, Answer] = {}
+    for node in view.nodes:
+        for answer in node.answers.values():
+            samples[node.name] += answer.samples
+    for probe in tier_probes:
+        at, rows = previous.get(probe.id, (None, ()))
+        told, derived = probe.derive(replace(view, previous=rows, previous_at=at))
+        mine = tuple(derived)
+        answers[probe.id] = Answer(probe.id, probe.says, _rows(told), mine)
+        for sample in mine:
+            samples[sample.node or TIER].append(sample)
+    return Measured(view, samples, answers)
+
+
+def _rows(told: Iterable[Row]) -> Rows:
+    return tuple(dict(row) for row in told)
+
+
+def judge(measured: Measured, checks: Iterable[Check], standing: Mapping[Key, Verdict]) -> list[Verdict]:
+    """The verdict of every check on every node and object it applies to.
+
+    `standing`: the verdicts before; a check whose probe was not due keeps its value and is judged by its age. What a node that is down was
+    last known to have becomes NO_DATA; what its probe no longer lists disappears.
+    """
+    earlier: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
+    for verdict in standing.values():
+        earlier[verdict.check_id, verdict.node].append(verdict)
+    by_metric: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for owner, found in measured.samples.items():
+        for sample in found:
+            by_metric[owner, sample.metric].append(sample)
+    verdicts: list[Verdict] = []
+    for check in checks:
+        for owner in _owners(check, measured):
+            now = by_metric.get((owner, check.metric), [])
+            verdicts += _of_owner(check, owner, now, earlier.get((check.id, owner), []), measured)
+    return verdicts
+
+
+def _owners(check: Check, measured: Measured) -> list[str]:
+    """The nodes a check applies to: by kind and role, else whoever has its metric; a tier's own check has the owner TIER."""
+    if check.kind is not None:
+        return [node.name for node in measured.view.of(check.kind, check.role)]
+    having = [o for o, found in measured.samples.items() if any(s.metric == check.metric for s in found)]
+    return having or [TIER]
+
+
+def _of_owner(
+    check: Check, owner: str, now: Sequence[Sample], earlier: Sequence[Verdict], measured: Measured
+) -> list[Verdict]:
+    at = measured.view.at
+    if now:
+        return [_verdict(check, owner, sample, at) for sample in _once(now)]
+    node = next((n for n in measured.view.nodes if n.name == owner), None)
+    state = _silence(check, node)
+    if state is None:  # not due now: what was measured last, as old as it is
+        aged = [v for v in earlier if v.at is not None]
+        return [replace(v, state=check.judge(v.value, at - v.at)) for v in aged if v.at] or [
+            Verdict(check.id, owner, "", None, State.NO_DATA, None)
+        ]
+    lost = [replace(v, value=None, state=state) for v in earlier]
+    return lost or [Verdict(check.id, owner, "", None, state, None)]
+
+
+def _verdict(check: Check, owner: str, sample: Sample, at: datetime) -> Verdict:
+    return Verdict(check.id, owner, sample.object, sample.value, check.judge(sample.value, at - at), at)
+
+
+def _once(samples: Sequence[Sample]) -> Iterable[Sample]:
+    return {sample.object: sample for sample in samples}.values()
+
+
+def _silence(check: Check, node: NodeView | None) -> State | None:
+    """Why there is no sample: NO_DATA (node down), ERROR (its question failed), INCONCLUSIVE (answered, but no number of it, as at the
+    first reading of a counter); None when the question was not due."""
+    if node is None:
+        return State.NO_DATA
+    if node.failure:
+        return State.NO_DATA
+    answer = node.answers.get(check.source)
+    if answer is None:
+        return None
+    return State.ERROR if answer.failure else State.INCONCLUSIVE

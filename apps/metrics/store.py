@@ -1,0 +1,170 @@
+"""What was measured, kept: samples by COPY into day partitions, the latest answers and standings beside them.
+
+Reads serve the pages: few queries, no node is ever asked.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.db import connection
+from django.db.models import F, Max
+
+from apps.metrics.board import NodeRows
+from apps.metrics.kernel import State, Verdict
+from apps.metrics.models import Alert, LatestAnswer, Series, Slot, Standing, Tier
+from apps.metrics.registry import checks
+
+SQL = Path(__file__).parent / "sql"
+LINES = (SQL / "lines.sql").read_text(encoding="utf-8")
+REDUCERS = {"avg": "avg(value)", "max": "max(value)", "min": "min(value)", "last": "max(value)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One series in a range. `times`: Unix seconds; `values`: None marks a gap."""
+
+    metric: str
+    node: str
+    object: str
+    times: list[float]
+    values: list[float | None]
+
+
+def verdicts(tier: Tier, room: str | None = None, now: datetime | None = None) -> list[Verdict]:
+    """Present verdicts of a tier (of one room's checks): a value older than its check allows is NO_DATA, whatever it was."""
+    now = now or datetime.now(UTC)
+    found = Standing.objects.filter(tier=tier).annotate(node_name=F("node__name"))
+    if room:
+        found = found.filter(check_id__startswith=f"{room}.")
+    known = checks()
+    fresh = []
+    for row in found.order_by("id"):
+        check = known.get(row.check_id)
+        if check is None:  # a check that no longer exists
+            continue
+        verdict = Verdict(row.check_id, row.node_name or "", row.object, row.value, State(row.state), row.at)  # type: ignore[attr-defined]
+        stale = now - row.at > check.stale_after
+        fresh.append(replace(verdict, state=State.NO_DATA) if stale else verdict)
+    return fresh
+
+
+def answers(tier: Tier, probe_ids: Iterable[str]) -> dict[str, list[NodeRows]]:
+    """The latest rows of these probes, node by node in the order of the tier."""
+    found: dict[str, list[NodeRows]] = {probe: [] for probe in probe_ids}
+    rows = LatestAnswer.objects.filter(tier=tier, probe__in=found).annotate(node_name=F("node__name"))
+    for row in rows.order_by("node_id"):
+        found[row.probe].append(NodeRows(row.node_name or "", row.at, tuple(row.rows), row.question))  # type: ignore[attr-defined]
+    return found
+
+
+def version(tier: Tier) -> str:
+    """Changes with every poll: pages send it and get 204 while it is the same."""
+    last = Slot.objects.filter(tier=tier).aggregate(last=Max("at"))["last"]
+    return f"{last:%Y%m%dT%H%M%S}" if last else "never"
+
+
+def open_alerts(tier: Tier) -> list[Alert]:
+    """Alerts not closed, worst first, then newest."""
+    return sorted(
+        Alert.objects.filter(tier=tier, closed_at=None).select_related("node", "acknowledged_by"),
+        key=lambda alert: (alert.state != State.FAIL, -alert.opened_at.timestamp()),
+    )
+
+
+def lines(
+    tier: Tier, metrics: Sequence[str], start: datetime, end: datetime, points: int = 400, reduce: str = "avg"
+) -> list[Line]:
+    """Every series of these metrics in [start, end), thinned to at most `points` values each (average, max or min of each step).
+
+    A stretch without samples of over two and a half steps is a gap: one None. Served by the raw day partitions.
+    """
+    from django.conf import settings
+
+    step = max(settings.POLL_SECONDS, (end - start).total_seconds() / points)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            LINES.replace("/*reduce*/", REDUCERS[reduce]),
+            {"tier": tier.pk, "metrics": list(metrics), "start": start, "end": end, "step": step},
+        )
+        rows = cursor.fetchall()
+    grouped: dict[tuple[str, str, str], list[tuple[float, float | None]]] = defaultdict(list)
+    for metric, node, of, at, value in rows:
+        grouped[metric, node, of].append((at, value))
+    order = {metric: place for place, metric in enumerate(metrics)}
+    return [
+        _with_gaps(metric, node, of, points_found, step)
+        for (metric, node, of), points_found in sorted(grouped.items(), key=lambda item: (order[item[0][0]], item[0]))
+    ]
+
+
+def _with_gaps(metric: str, node: str, of: str, points: list[tuple[float, float | None]], step: float) -> Line:
+    times: list[float] = []
+    values: list[float | None] = []
+    for at, value in points:
+        if times and at - times[-1] > 2.5 * step:
+            times.append(times[-1] + step)
+            values.append(None)
+        times.append(at)
+        values.append(value)
+    return Line(metric, node, of, times, values)
+
+
+class SeriesBook:
+    """Series ids by what they are of, kept in memory; new ones are made once."""
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[int, int | None, str, str], int] = {}
+
+    def ids(self, tier_id: int, wanted: Iterable[tuple[int | None, str, str]]) -> Mapping[tuple[int | None, str, str], int]:
+        """Ids of `(node id, metric, object)`, made where they do not exist yet."""
+        keys = {(tier_id, *key) for key in wanted}
+        if not keys <= self._ids.keys():
+            self._load(tier_id)
+        if missing := [key for key in keys if key not in self._ids]:
+            Series.objects.bulk_create(
+                [Series(tier_id=t, node_id=n, metric=m, object=o) for t, n, m, o in missing], ignore_conflicts=True
+            )
+            self._load(tier_id)
+        return {key[1:]: self._ids[key] for key in keys}
+
+    def _load(self, tier_id: int) -> None:
+        for pk, node, metric, of in Series.objects.filter(tier_id=tier_id).values_list("id", "node_id", "metric", "object"):
+            self._ids[tier_id, node, metric, of] = pk
+
+
+def copy(table: str, columns: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Rows into one of our own tables by binary COPY, within the caller's transaction."""
+    from psycopg import sql
+
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with connection.cursor() as cursor, cursor.cursor.copy(statement) as stream:
+        stream.set_types(list(types))
+        for row in rows:
+            stream.write_row(row)
+
+
+def upsert_answers(tier_id: int, rows: Sequence[tuple[int | None, str, datetime, str, Any, str, str]]) -> None:
+    """Replace the latest answers: node id, probe, at, question, rows, failure, message. A failure keeps the rows before."""
+    _execute("upsert_answers.sql", tier_id, rows, {4: lambda value: orjson.dumps(value).decode()})
+
+
+def upsert_standings(
+    tier_id: int, rows: Sequence[tuple[int | None, str, str, str, float | None, datetime, datetime]]
+) -> None:
+    """Replace the standings: node id, check, object, state, value, at, since."""
+    _execute("upsert_standings.sql", tier_id, rows, {})
+
+
+def _execute(file: str, tier_id: int, rows: Sequence[tuple[Any, ...]], convert: dict[int, Any]) -> None:
+    if not rows:
+        return
+    columns = [[convert[i](v) if i in convert else v for v in column] for i, column in enumerate(zip(*rows, strict=True))]
+    with connection.cursor() as cursor:
+        cursor.execute((SQL / file).read_text(encoding="utf-8"), [tier_id, *columns])
