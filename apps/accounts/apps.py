@@ -1,0 +1,17 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+from apps.ledger.kinds import declare
+
+
+class AccountsConfig(AppConfig):
+    name = "apps.accounts"
+
+    def ready(self) -> None:
+        from apps.accounts import checks  # noqa: F401  registers the system checks
+
+        declare("people.add", _("Person added"), _("{actor} added {name} ({username})."))
+        declare("people.grant", _("Role granted"), _("{actor} granted {username} the role {role} on {where}."))
+        declare("people.revoke", _("Role revoked"), _("{actor} revoked {username}'s role {role} on {where}."))
+        declare("people.disable", _("Person disabled"), _("{actor} disabled {username}; their sessions ended."))
+        declare("people.enable", _("Person enabled"), _("{actor} enabled {username} again."))

@@ -1,0 +1,72 @@
+"""What kinds of entry there are, each with a label and a sentence, so that pages speak plain words.
+
+A room declares its kinds in its `AppConfig.ready`:
+
+    from apps.ledger.kinds import declare
+    declare("rollout.tick", _("Checklist item ticked"), _("{actor} ticked {item} in {week}."))
+
+Between braces stand `actor`, `subject`, `tier` or any top-level key of the entry's body.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+
+Words = str | Promise
+
+
+class UnknownKind(ValueError):
+    """An entry of a kind that no room declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of entry: its id, a label for filters, and a sentence with `{names}` from the entry."""
+
+    id: str
+    label: Words
+    sentence: Words
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def declare(id: str, label: Words, sentence: Words) -> None:
+    """Make a kind known. Declaring the same id again replaces its words (start-up may run twice in one process)."""
+    _kinds[id] = Kind(id, label, sentence)
+
+
+def every() -> list[Kind]:
+    """All declared kinds, in the order of their ids."""
+    return [_kinds[id] for id in sorted(_kinds)]
+
+
+def known(id: str) -> Kind:
+    """The declared kind; raises UnknownKind and names the remedy."""
+    try:
+        return _kinds[id]
+    except KeyError:
+        raise UnknownKind(
+            f"No room declared the ledger kind {id!r}. Call apps.ledger.kinds.declare({id!r}, label, sentence) "
+            "in the ready() of the room that appends it."
+        ) from None
+
+
+class _Values(dict[str, Any]):
+    def __missing__(self, name: str) -> str:
+        return "–"
+
+
+def sentence(id: str, values: Mapping[str, Any]) -> str:
+    """The entry in words. A kind whose room is gone is shown by its id, a value that is absent by a dash."""
+    kind = _kinds.get(id)
+    template = str(kind.sentence) if kind else "{actor}: " + id.replace("{", "").replace("}", "") + " {subject}."
+    return template.format_map(_Values({name: _plain(value) for name, value in values.items()}))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_plain(item) for item in value)
+    return "–" if value is None or value == "" else str(value)

@@ -1,0 +1,12 @@
+"""The ledger's pages; their policies stand in `apps.accounts.third_party`, a floor above."""
+
+from django.urls import path
+
+from apps.ledger import views
+
+app_name = "ledger"
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("export.<str:format>", views.export, name="export"),
+    path("<int:seq>/", views.entry, name="entry"),
+]
