@@ -1,0 +1,54 @@
+"""The correlation id: one word that ties a request, its log lines, its tasks and its outgoing calls together."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from uuid import uuid4
+
+from structlog.contextvars import bind_contextvars, get_contextvars, reset_contextvars
+
+HEADER = "X-Correlation-ID"
+ACCEPTED = ("HTTP_X_CORRELATION_ID", "HTTP_X_REQUEST_ID")
+KEY = "correlation_id"
+# Long enough for every tracing system's ids; no character that means anything to a log, a header or a page.
+WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}", re.ASCII)
+
+
+def new() -> str:
+    """A fresh id, 32 hexadecimal digits."""
+    return uuid4().hex
+
+
+def accepted(given: str | None) -> str:
+    """The id somebody gave if it is well formed, else a fresh one."""
+    return given if given and WELL_FORMED.fullmatch(given) else new()
+
+
+def from_request(meta: Mapping[str, str]) -> str:
+    """The id in the headers of a request (WSGI names), or a fresh one."""
+    for name in ACCEPTED:
+        given = meta.get(name)
+        if given and WELL_FORMED.fullmatch(given):
+            return given
+    return new()
+
+
+def current() -> str:
+    """The id of what is being done now; empty outside requests and tasks."""
+    return str(get_contextvars().get(KEY, ""))
+
+
+@contextmanager
+def correlated(id: str) -> Iterator[None]:
+    """Bind an id for the lines logged within."""
+    tokens = bind_contextvars(**{KEY: id})
+    try:
+        yield
+    finally:
+        reset_contextvars(**tokens)
+
+
+def outgoing_headers() -> dict[str, str]:
+    """The header to send on an outgoing HTTP call: `httpx.get(url, headers=outgoing_headers())`."""
+    id = current()
+    return {HEADER: id} if id else {}
