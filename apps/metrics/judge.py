@@ -55,24 +55,23 @@ def judge(measured: Measured, checks: Iterable[Check], standing: Mapping[Key, Ve
     earlier: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
     for verdict in standing.values():
         earlier[verdict.check_id, verdict.node].append(verdict)
-    by_metric: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    by_metric: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
     for owner, found in measured.samples.items():
         for sample in found:
-            by_metric[owner, sample.metric].append(sample)
+            by_metric[sample.metric][owner].append(sample)
     verdicts: list[Verdict] = []
     for check in checks:
-        for owner in _owners(check, measured):
-            now = by_metric.get((owner, check.metric), [])
-            verdicts += _of_owner(check, owner, now, earlier.get((check.id, owner), []), measured)
+        having = by_metric.get(check.metric, {})
+        for owner in _owners(check, measured.view, having):
+            verdicts += _of_owner(check, owner, having.get(owner, ()), earlier.get((check.id, owner), ()), measured)
     return verdicts
 
 
-def _owners(check: Check, measured: Measured) -> list[str]:
-    """The nodes a check applies to: by kind and role, else whoever has its metric; a tier's own check has the owner TIER."""
+def _owners(check: Check, view: TierView, having: Iterable[str]) -> list[str]:
+    """The nodes a check applies to: by kind and role, else whoever has its metric, else the tier itself."""
     if check.kind is not None:
-        return [node.name for node in measured.view.of(check.kind, check.role)]
-    having = [o for o, found in measured.samples.items() if any(s.metric == check.metric for s in found)]
-    return having or [TIER]
+        return [node.name for node in view.of(check.kind, check.role)]
+    return list(having) or [TIER]
 
 
 def _of_owner(

@@ -132,8 +132,8 @@ class Standing(models.Model):
     object = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=16, choices=[(s.value, s.value) for s in State])
     value = models.FloatField(null=True)
-    at = models.DateTimeField()
-    since = models.DateTimeField()
+    at = models.DateTimeField(null=True, help_text=_("When the value was measured; empty: never."))
+    since = models.DateTimeField(help_text=_("Since when it has been good, bad or unknown."))
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [

@@ -48,7 +48,7 @@ def verdicts(tier: Tier, room: str | None = None, now: datetime | None = None) -
         if check is None:  # a check that no longer exists
             continue
         verdict = Verdict(row.check_id, row.node_name or "", row.object, row.value, State(row.state), row.at)  # type: ignore[attr-defined]
-        stale = now - row.at > check.stale_after
+        stale = verdict.state.known and (row.at is None or now - row.at > check.stale_after)
         fresh.append(replace(verdict, state=State.NO_DATA) if stale else verdict)
     return fresh
 
@@ -156,7 +156,7 @@ def upsert_answers(tier_id: int, rows: Sequence[tuple[int | None, str, datetime,
 
 
 def upsert_standings(
-    tier_id: int, rows: Sequence[tuple[int | None, str, str, str, float | None, datetime, datetime]]
+    tier_id: int, rows: Sequence[tuple[int | None, str, str, str, float | None, datetime | None, datetime]]
 ) -> None:
     """Replace the standings: node id, check, object, state, value, at, since."""
     _execute("upsert_standings.sql", tier_id, rows, {})

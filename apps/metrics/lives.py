@@ -1,0 +1,92 @@
+"""The lives of worker and beat processes, kept in the store: a killed one is noticed without asking it or Celery.
+
+Each process says every few seconds that it lives; one that stopped in an orderly way says that too.
+"""
+
+import os
+import socket
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from apps.metrics.models import ProcessRun, Slot, Tier
+
+BEAT_EVERY = timedelta(seconds=3)
+WORKER, BEAT = "worker", "beat"
+
+
+class Life:
+    """This process's own record, kept fresh by a thread until `stop`."""
+
+    def __init__(self, name: str) -> None:
+        now = datetime.now(UTC)
+        self._run = ProcessRun.objects.create(
+            name=name, host=socket.gethostname()[:120], pid=os.getpid(), started_at=now, seen_at=now
+        )
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name=f"{name}-life", daemon=True)
+        self._thread.start()
+
+    def _go_on(self) -> None:
+        while not self._ended.wait(BEAT_EVERY.total_seconds()):
+            try:
+                ProcessRun.objects.filter(pk=self._run.pk).update(seen_at=datetime.now(UTC))
+            except DatabaseError:  # our store is away: being unseen is the right thing to show
+                connection.close()
+        connection.close()
+
+    def stop(self) -> None:
+        """An orderly end."""
+        self._ended.set()
+        self._thread.join(timeout=5)
+        now = datetime.now(UTC)
+        ProcessRun.objects.filter(pk=self._run.pk).update(seen_at=now, stopped_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """How polling of a tier goes, judged by the reader of the page alone.
+
+    `overdue`: no slot for two intervals and a little. `killed_at`: the worker's life before this one ended without a word, then.
+    """
+
+    last_slot: datetime | None
+    age: timedelta | None
+    overdue: bool
+    worker_seen_at: datetime | None
+    beat_seen_at: datetime | None
+    killed_at: datetime | None
+    back_at: datetime | None
+
+    @property
+    def worker_alive(self) -> bool:
+        """Whether the worker said so within the last intervals."""
+        return _fresh(self.worker_seen_at)
+
+    @property
+    def beat_alive(self) -> bool:
+        """Whether beat said so within the last intervals."""
+        return _fresh(self.beat_seen_at)
+
+
+def _fresh(seen: datetime | None) -> bool:
+    return seen is not None and datetime.now(UTC) - seen < 4 * BEAT_EVERY
+
+
+def polling(tier: Tier, now: datetime | None = None) -> Polling:
+    """The state of polling, from three small reads of our own store."""
+    now = now or datetime.now(UTC)
+    last = Slot.objects.filter(tier=tier).order_by("-at").values_list("at", flat=True).first()
+    age = now - last if last else None
+    runs = list(ProcessRun.objects.filter(name=WORKER)[:2])
+    beat = ProcessRun.objects.filter(name=BEAT).values_list("seen_at", flat=True).first()
+    killed = back = None
+    if len(runs) == 2 and runs[1].stopped_at is None and now - runs[0].started_at < timedelta(minutes=10):
+        killed, back = runs[1].seen_at, runs[0].started_at
+    elif runs and runs[0].stopped_at is None and not _fresh(runs[0].seen_at):
+        killed = runs[0].seen_at
+    limit = timedelta(seconds=2 * settings.POLL_SECONDS + 2)
+    return Polling(last, age, age is None or age > limit, runs[0].seen_at if runs else None, beat, killed, back)

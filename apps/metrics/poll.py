@@ -1,0 +1,143 @@
+"""One poll of a tier, from claiming its slot to the alerts: ask, measure, judge, keep. What the Celery task runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from threading import Lock
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from apps.metrics import secrets
+from apps.metrics.collect import Before, Collector, NodePoll
+from apps.metrics.judge import Measured, measure
+from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, TierView
+from apps.metrics.models import LatestAnswer, Node, Slot, Tier
+from apps.metrics.probe import Probe
+from apps.metrics.readers import Target
+from apps.metrics.record import record
+from apps.metrics.registry import probes, tier_probes
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a worker remembers between the polls of a tier; lost with it and read again from the store."""
+
+    before: dict[tuple[int, str], Before] = field(default_factory=dict)
+    tier_answers: dict[str, tuple[datetime, Rows]] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+
+_memories: dict[int, Memory] = {}
+
+
+@cache
+def collector() -> Collector:
+    """The process's collector; made at the first poll, after any fork."""
+    return Collector(settings.NODE_DEADLINE)
+
+
+def slot_of(now: datetime) -> datetime:
+    """The scheduled moment a poll at `now` belongs to: the last whole multiple of the interval."""
+    seconds = int(now.timestamp())
+    return datetime.fromtimestamp(seconds - seconds % settings.POLL_SECONDS, UTC)
+
+
+def claim(tier: Tier, slot: datetime) -> bool:
+    """Whether this slot is ours: False when another delivery or another beat has it."""
+    try:
+        with transaction.atomic():
+            Slot.objects.create(tier=tier, at=slot)
+    except IntegrityError:
+        return False
+    return True
+
+
+def targets_of(tier: Tier) -> list[Target]:
+    """The tier's nodes with their passwords, in the order they were added."""
+    return [target(node) for node in Node.objects.filter(tier=tier)]
+
+
+def target(node: Node) -> Target:
+    """One node, ready to be read."""
+    url = secrets.whole(node.address, node.secret)
+    return Target(node.pk, node.name, NodeKind(node.kind), NodeRole(node.role), url)
+
+
+def due(target: Target, memory: Memory, now: datetime) -> list[Probe]:
+    """The probes of a node's kind whose turn it is; slow ones start spread by node so that they do not come together."""
+    found = []
+    for probe in probes().values():
+        if probe.kind is not target.kind:
+            continue
+        last = memory.before.get((target.id, probe.id))
+        if last is None or now - last.at >= probe.every - timedelta(seconds=settings.POLL_SECONDS / 2):
+            found.append(probe)
+    return found
+
+
+def poll(tier: Tier, slot: datetime) -> Measured | None:
+    """Poll a tier for one slot. Returns what was measured, or None when the slot was already taken.
+
+    Every node gets exactly one row for the slot: a value or a typed failure.
+    """
+    if not claim(tier, slot):
+        return None
+    memory = _memories.setdefault(tier.pk, Memory())
+    with memory.lock:
+        return _poll(tier, slot, memory)
+
+
+def _poll(tier: Tier, slot: datetime, memory: Memory) -> Measured:
+    if not memory.tier_answers:
+        recall(tier, memory)
+    targets = targets_of(tier)
+    asked = {t.id: due(t, memory, slot) for t in targets}
+    polled = collector().poll(targets, asked, memory.before)
+    measured = assess(tier, slot, polled, memory.tier_answers)
+    with transaction.atomic():
+        record(tier, slot, polled, measured)
+    remember(memory, slot, polled, measured)
+    down = {p.target.name: p.failure.message for p in polled if p.failure}
+    log.info("polled", tier=tier.slug, slot=slot.isoformat(), nodes=len(polled), **({"down": down} if down else {}))
+    return measured
+
+
+def assess(
+    tier: Tier, at: datetime, polled: Sequence[NodePoll], previous: Mapping[str, tuple[datetime, Rows]]
+) -> Measured:
+    """What these answers say together, at this moment."""
+    view = TierView(at, tuple(p.view for p in polled), portal=_portal(tier, at))
+    return measure(view, tier_probes().values(), previous)
+
+
+def remember(memory: Memory, at: datetime, polled: Sequence[NodePoll], measured: Measured) -> None:
+    """Keep the answers that the next poll's counters are derived from."""
+    for one in polled:
+        for answer in one.answers.values():
+            if answer.failure is None:
+                memory.before[one.target.id, answer.probe_id] = Before(answer.rows, one.at)
+    for probe, answer in measured.tier_answers.items():
+        memory.tier_answers[probe] = (at, answer.rows)
+
+
+def recall(tier: Tier, memory: Memory) -> None:
+    """After a restart: the latest answers as they were stored, so that counters and lags go on."""
+    for row in LatestAnswer.objects.filter(tier=tier, failure=""):
+        if row.node_id is None:
+            memory.tier_answers[row.probe] = (row.at, tuple(row.rows))
+        else:
+            memory.before[row.node_id, row.probe] = Before(tuple(row.rows), row.at)
+
+
+def _portal(tier: Tier, at: datetime) -> Row:
+    """What the portal knows of its own polling: slots missed in the last ten minutes."""
+    window = timedelta(minutes=10)
+    first = Slot.objects.filter(tier=tier).order_by("at").values_list("at", flat=True).first() or at
+    expected = int(min(window, at - first).total_seconds()) // settings.POLL_SECONDS
+    seen = Slot.objects.filter(tier=tier, at__gt=at - window, at__lt=at).count()
+    return {"missed_slots": max(0, expected - seen), "window_seconds": window.total_seconds()}

@@ -1,0 +1,164 @@
+"""Writing a poll down, in one transaction: samples, the row of each node, answers, standings, alerts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db.models import F
+
+from apps.metrics import store
+from apps.metrics.alerts import Step, Stood, risen, since, step, threshold
+from apps.metrics.collect import NodePoll
+from apps.metrics.judge import TIER, Key, Measured, judge
+from apps.metrics.kernel import State, Verdict
+from apps.metrics.models import Alert, NodeStatus, Standing, Tier
+from apps.metrics.registry import checks
+
+_book = store.SeriesBook()
+
+
+def record(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Measured) -> list[Verdict]:
+    """Keep a poll; the caller's transaction makes it all or nothing. Returns the verdicts."""
+    ids = {one.target.name: one.target.id for one in polled}
+    _samples(tier, slot, measured, ids)
+    _polls(slot, polled)
+    _answers(tier, slot, polled, measured)
+    for one in polled:
+        _status(slot, one)
+    return _verdicts(tier, slot, measured, ids)
+
+
+def _samples(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int]) -> None:
+    values: dict[tuple[int | None, str, str], float | None] = {}
+    for owner, found in measured.samples.items():
+        for sample in found:
+            values[ids.get(owner), sample.metric, sample.object[:200]] = sample.value
+    series = _book.ids(tier.pk, values)
+    rows = ((series[key], slot, value) for key, value in values.items())
+    store.copy("metrics_sample", ("series_id", "at", "value"), ("int8", "timestamptz", "float8"), rows)
+
+
+def _polls(slot: datetime, polled: Sequence[NodePoll]) -> None:
+    columns = ("node_id", "at", "failure", "message", "duration_seconds", "clock_offset_seconds")
+    rows = (
+        (
+            one.target.id,
+            slot,
+            one.failure.kind.value if one.failure else "",
+            one.failure.message if one.failure else "",
+            one.duration.total_seconds(),
+            one.clock_offset.total_seconds() if one.clock_offset is not None else None,
+        )
+        for one in polled
+    )
+    store.copy("metrics_poll", columns, ("int8", "timestamptz", "text", "text", "float8", "float8"), rows)
+
+
+def _answers(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Measured) -> None:
+    said = [(one.target.id, answer) for one in polled for answer in one.answers.values()]
+    told = [(None, answer) for answer in measured.tier_answers.values()]
+    store.upsert_answers(
+        tier.pk,
+        [
+            (
+                node,
+                answer.probe_id,
+                slot,
+                answer.question,
+                answer.rows,
+                answer.failure.kind.value if answer.failure else "",
+                answer.failure.message if answer.failure else "",
+            )
+            for node, answer in [*said, *told]
+        ],
+    )
+
+
+def _status(slot: datetime, one: NodePoll) -> None:
+    """How this poll found the node; `since` moves only when it went up or down."""
+    before = NodeStatus.objects.filter(pk=one.target.id).first()
+    up = one.failure is None
+    same = before is not None and before.up is up
+    identity = one.identity
+    NodeStatus.objects.update_or_create(
+        node_id=one.target.id,
+        defaults={
+            "slot": slot,
+            "up": up,
+            "since": before.since if before is not None and same else slot,
+            "failure": one.failure.kind.value if one.failure else "",
+            "message": one.failure.message if one.failure else "",
+            "role": identity.role.value if identity else (before.role if before else ""),
+            "version": identity.version if identity else (before.version if before else ""),
+            "identity": identity.id if identity else (before.identity if before else ""),
+            "clock_offset_seconds": one.clock_offset.total_seconds() if one.clock_offset is not None else None,
+            "duration_seconds": one.duration.total_seconds(),
+        },
+    )
+
+
+def standings(tier: Tier) -> dict[Key, Stood]:
+    """The verdicts before this poll, by check, node name and object."""
+    found = Standing.objects.filter(tier=tier).values_list(
+        "check_id", F("node__name"), "object", "state", "value", "at", "since"
+    )
+    return {
+        (check, node or TIER, of): Stood(Verdict(check, node or TIER, of, value, State(state), at), began)
+        for check, node, of, state, value, at, began in found
+    }
+
+
+def _verdicts(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int]) -> list[Verdict]:
+    before = standings(tier)
+    verdicts = judge(measured, checks().values(), {key: stood.verdict for key, stood in before.items()})
+    keyed = {(v.check_id, v.node, v.object[:200]): v for v in verdicts}
+    store.upsert_standings(
+        tier.pk,
+        [
+            (ids.get(v.node), v.check_id, of, v.state.value, v.value, v.at, since(before.get((check, node, of)), v, slot))
+            for (check, node, of), v in keyed.items()
+        ],
+    )
+    gone = before.keys() - keyed.keys()
+    for check, node, of in gone:
+        Standing.objects.filter(tier=tier, check_id=check, node_id=ids.get(node), object=of).delete()
+    _alerts(tier, slot, before, keyed, ids)
+    return verdicts
+
+
+def _alerts(
+    tier: Tier, slot: datetime, before: dict[Key, Stood], keyed: dict[Key, Verdict], ids: dict[str, int]
+) -> None:
+    names = {pk: name for name, pk in ids.items()}
+    opened = {
+        (alert.check_id, names.get(alert.node_id or 0, TIER), alert.object): alert
+        for alert in Alert.objects.select_for_update().filter(tier=tier, closed_at=None)
+    }
+    for key, verdict in keyed.items():
+        check, alert = checks()[verdict.check_id], opened.pop(key, None)
+        match step(check, before.get(key), verdict, slot, alert is not None):
+            case Step.OPEN:
+                Alert.objects.create(
+                    tier=tier,
+                    node_id=ids.get(verdict.node),
+                    check_id=check.id,
+                    object=key[2],
+                    state=verdict.state.value,
+                    value=verdict.value,
+                    threshold=threshold(check, verdict.state),
+                    opened_at=slot,
+                    updated_at=slot,
+                )
+            case Step.UPDATE if alert is not None:
+                alert.state = risen(alert.state, verdict.state)
+                alert.value, alert.updated_at = verdict.value, slot
+                alert.threshold = threshold(check, State(alert.state))
+                alert.save(update_fields=["state", "value", "threshold", "updated_at"])
+            case Step.CLOSE if alert is not None:
+                _close(alert, slot)
+    for alert in opened.values():  # its object is gone, or its check no longer exists
+        _close(alert, slot)
+
+
+def _close(alert: Alert, slot: datetime) -> None:
+    alert.closed_at = alert.updated_at = slot
+    alert.save(update_fields=["closed_at", "updated_at"])
