@@ -154,4 +154,4 @@ def _answer(probe: Probe, said: Said, before: Before | None, at: datetime) -> An
         return Answer(probe.id, said.question, failure=said.failure)
     seconds = (at - before.at).total_seconds() if before else 0.0
     samples = probe.samples(said.rows, before.rows if before else None, seconds)
-    return Answer(probe.id, said.question, said.rows, samples)
+    return Answer(probe.id, said.question, probe.keep(said.rows) if probe.keep else said.rows, samples)
