@@ -33,7 +33,7 @@ POLICIES: Mapping[str, Policy] = {
     "mfa_generate_recovery_codes": SIGNED_IN,
     "mfa_view_recovery_codes": SIGNED_IN,
     "mfa_download_recovery_codes": SIGNED_IN,
-    "mfa_login_webauthn": CLOSED,
+    "account_confirm_login_code": CLOSED,
     "mfa_reauthenticate_webauthn": SIGNED_IN,
     "mfa_list_webauthn": SIGNED_IN,
     "mfa_add_webauthn": SIGNED_IN,

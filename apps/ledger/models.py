@@ -63,7 +63,7 @@ class Entry(models.Model):
 class Head(models.Model):
     """The last entry's number and hash, kept by the database's own trigger: a ledger cut short shows against it."""
 
-    only = models.BooleanField(primary_key=True)
+    id = models.SmallIntegerField(primary_key=True)
     seq = models.BigIntegerField()
     hash = models.BinaryField()
 

@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Head",
             fields=[
-                ("only", models.BooleanField(primary_key=True, serialize=False)),
+                ("id", models.SmallIntegerField(primary_key=True, serialize=False)),
                 ("seq", models.BigIntegerField()),
                 ("hash", models.BinaryField()),
             ],

@@ -20,9 +20,9 @@ CREATE INDEX ledger_entry_subject ON ledger_entry (subject text_pattern_ops, seq
 CREATE INDEX ledger_entry_at      ON ledger_entry (at);
 
 CREATE TABLE ledger_head (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
-    seq  bigint  NOT NULL,
-    hash bytea   NOT NULL CHECK (octet_length(hash) = 32)
+    id   smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    seq  bigint   NOT NULL,
+    hash bytea    NOT NULL CHECK (octet_length(hash) = 32)
 ) WITH (fillfactor = 50);
 INSERT INTO ledger_head (seq, hash) VALUES (0, decode(repeat('00', 32), 'hex'));
 
