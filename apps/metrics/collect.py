@@ -42,7 +42,18 @@ class NodePoll:
         """The same as tier probes see it."""
         target, identity = self.target, self.identity
         role = identity.role if identity and target.kind is NodeKind.POSTGRES else target.role
-        return NodeView(target.name, target.kind, target.role, role, self.at, self.failure, self.answers)
+        return NodeView(
+            target.name,
+            target.kind,
+            target.role,
+            role,
+            self.at,
+            self.failure,
+            self.answers,
+            identity.id if identity else "",
+            self.clock_offset.total_seconds() if self.clock_offset is not None else None,
+            self.duration.total_seconds(),
+        )
 
 
 class Collector:

@@ -203,6 +203,9 @@ class NodeView:
     at: datetime | None
     failure: Failure | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    identity: str = ""
+    clock_offset_seconds: float | None = None
+    duration_seconds: float = 0.0
 
     def rows(self, probe_id: str) -> Rows | None:
         """Rows of a probe, or None when it was not answered."""

@@ -1,0 +1,5 @@
+"""The checks of metrics itself."""
+
+from apps.metrics.itself import CHECKS as OWN
+
+CHECKS = (*OWN,)
