@@ -14,4 +14,5 @@ class AccountsConfig(AppConfig):
         declare("people.grant", _("Role granted"), _("{actor} granted {username} the role {role} on {where}."))
         declare("people.revoke", _("Role revoked"), _("{actor} revoked {username}'s role {role} on {where}."))
         declare("people.disable", _("Person disabled"), _("{actor} disabled {username}; their sessions ended."))
+        declare("people.password", _("Password set"), _("{actor} set a new password for {username}."))
         declare("people.enable", _("Person enabled"), _("{actor} enabled {username} again."))

@@ -1,5 +1,6 @@
 """Changing who may do what; every change is an entry of the ledger, in the same transaction or not at all."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from allauth.usersessions.models import UserSession
@@ -31,8 +32,8 @@ class Newcomer:
 
 
 @transaction.atomic
-def add(newcomer: Newcomer, *, by: Person | None = None) -> Person:
-    """Add a person without any role. Raises Refused for a taken or ill-formed name, or a weak password."""
+def add(newcomer: Newcomer, *, roles: Iterable[Role] = (), by: Person | None = None) -> Person:
+    """Add a person with roles on every tier. Raises Refused for a taken or ill-formed name, or a weak password."""
     name = newcomer.username
     if name == SYSTEM:
         raise Refused(f"The name {SYSTEM} stands for the portal itself in the ledger. Choose another.")
@@ -54,6 +55,8 @@ def add(newcomer: Newcomer, *, by: Person | None = None) -> Person:
         raise Refused(" ".join(error.messages)) from error
     person.save()
     _record("people.add", person, by, {"name": str(person)})
+    for role in roles:
+        grant(person, role, by=by)
     return person
 
 
@@ -97,8 +100,7 @@ def disable(person: Person, *, by: Person | None = None) -> None:
     person.is_active = False
     person.save(update_fields=["is_active"])
     _record("people.disable", person, by, {})
-    for session in UserSession.objects.filter(user=person):
-        session.end()
+    _end_sessions(person)
 
 
 @transaction.atomic
@@ -110,6 +112,26 @@ def enable(person: Person, *, by: Person | None = None) -> None:
     person.is_active = True
     person.save(update_fields=["is_active"])
     _record("people.enable", person, by, {})
+
+
+@transaction.atomic
+def set_password(person: Person, password: str, *, by: Person | None = None) -> None:
+    """Give a person a new password and end their sessions. Raises Refused when it is weak."""
+    person = _locked(person)
+    try:
+        validate_password(password, person)
+    except ValidationError as error:
+        raise Refused(" ".join(error.messages)) from error
+    person.set_password(password)
+    person.password_failures, person.password_locked_until = 0, None
+    person.save(update_fields=["password", "password_failures", "password_locked_until"])
+    _record("people.password", person, by, {})
+    _end_sessions(person)
+
+
+def _end_sessions(person: Person) -> None:
+    for session in UserSession.objects.filter(user=person):
+        session.end()
 
 
 def _locked(person: Person) -> Person:

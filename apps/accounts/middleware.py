@@ -12,7 +12,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from apps.accounts.models import Person
 from apps.accounts.policy import Permission, Verdict, judge, roles_with
-from apps.accounts.roles import EVERY_TIER
+from apps.accounts.roles import EVERY_TIER, tiers_seen
 from apps.accounts.routes import policy_of, routes
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -44,6 +44,9 @@ class PolicyMiddleware:
         tier = policy.tier(kwargs) if policy.permission and person.is_authenticated else EVERY_TIER
         match judge(policy, person, tier):
             case Verdict.GRANTED:
+                if policy.permission:
+                    # For rooms below this one, which cannot ask for roles: whose tiers' records may be shown.
+                    request.tiers_seen = tiers_seen(person)  # type: ignore[attr-defined]
                 return None
             case Verdict.LOG_IN:
                 return to_login(request)

@@ -7,6 +7,6 @@ from apps.ledger import views
 app_name = "ledger"
 urlpatterns = [
     path("", views.index, name="index"),
-    path("export.<str:format>", views.export, name="export"),
+    path("export.<str:form>", views.export, name="export"),
     path("<int:seq>/", views.entry, name="entry"),
 ]
