@@ -4,9 +4,12 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
 from opsportal import env
+
+django_stubs_ext.monkeypatch()  # `ModelForm[Node]` and the like, at run time too
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LAB_DIR = Path(env.text("OPSPORTAL_LAB_DIR", str(BASE_DIR / ".lab")))

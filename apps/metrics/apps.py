@@ -1,5 +1,15 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+from apps.ledger.kinds import declare
 
 
 class MetricsConfig(AppConfig):
     name = "apps.metrics"
+
+    def ready(self) -> None:
+        declare("tier.add", _("Tier added"), _("{actor} added the tier {name}."))
+        declare("node.add", _("Node added"), _("{actor} added the {kind} node {name} at {address}."))
+        declare("node.change", _("Node changed"), _("{actor} changed the {kind} node {name} to {address}."))
+        declare("node.remove", _("Node removed"), _("{actor} removed the {kind} node {name}."))
+        declare("alert.acknowledge", _("Alert acknowledged"), _("{actor} acknowledged {check} on {node}: {note}"))

@@ -79,7 +79,9 @@ class Collector:
         before: Mapping[tuple[int, str], Before],
     ) -> list[NodePoll]:
         """Ask each target its probes (by target id). `before`: earlier answers by target id and probe id."""
-        future: Future[list[NodePoll]] = asyncio.run_coroutine_threadsafe(self._all(targets, probes, before), self._loop)
+        future: Future[list[NodePoll]] = asyncio.run_coroutine_threadsafe(
+            self._all(targets, probes, before), self._loop
+        )
         return future.result()
 
     def close(self) -> None:
@@ -105,9 +107,7 @@ class Collector:
     ) -> list[NodePoll]:
         return await asyncio.gather(*(self._one(t, probes.get(t.id, ()), before) for t in targets))
 
-    async def _one(
-        self, target: Target, probes: Sequence[Probe], before: Mapping[tuple[int, str], Before]
-    ) -> NodePoll:
+    async def _one(self, target: Target, probes: Sequence[Probe], before: Mapping[tuple[int, str], Before]) -> NodePoll:
         started, at = monotonic(), datetime.now(UTC)
         try:
             reply = await self._within_deadline(self._reader(target), probes)

@@ -175,6 +175,8 @@ def _rail(request: HttpRequest, tier: Tier | None, alerts: int) -> tuple[Group, 
         nodes = _entries(request, [(_("Nodes"), f"/t/{tier.slug}/nodes/")])
         groups.append(Group(_("Data tier"), rooms + nodes))
     work = _entries(request, [(_("Rollouts"), "/rollouts/"), (_("Playbook"), "/playbook/")])
-    record = _entries(request, [(_("Ledger"), "/ledger/"), (_("Checks"), "/catalogue/checks/"), (_("People"), "/people/")])
+    record = _entries(
+        request, [(_("Ledger"), "/ledger/"), (_("Checks"), "/catalogue/checks/"), (_("People"), "/people/")]
+    )
     groups.append(Group(_("Work"), work + _entries(request, [(_("Alerts"), "/alerts/")], count=alerts) + record))
     return tuple(group for group in groups if group.entries)

@@ -37,7 +37,11 @@ def _polling(view: TierView) -> tuple[Iterable[Row], Iterable[Sample]]:
 
 TIER_PROBES = (
     TierProbe("node.state", _nodes, says="Connect to each node, ask who it is, and time the answer."),
-    TierProbe("portal.polling", _polling, says="Slots of the last ten minutes that no worker polled, from our own table of slots."),
+    TierProbe(
+        "portal.polling",
+        _polling,
+        says="Slots of the last ten minutes that no worker polled, from our own table of slots.",
+    ),
 )
 
 CHECKS = (

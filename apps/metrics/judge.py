@@ -22,7 +22,9 @@ class Measured:
     tier_answers: Mapping[str, Answer]
 
 
-def measure(view: TierView, tier_probes: Iterable[TierProbe], previous: Mapping[str, tuple[datetime, Rows]]) -> Measured:
+def measure(
+    view: TierView, tier_probes: Iterable[TierProbe], previous: Mapping[str, tuple[datetime, Rows]]
+) -> Measured:
     """The nodes' own samples, `node.up` of each, and what the tier probes derive from all of them.
 
     `previous`: time and rows of each tier probe's last answer.

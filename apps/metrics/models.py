@@ -3,6 +3,7 @@
 Samples and polls live in day partitions (see migrations/0002): `store` writes them by COPY and reads them by SQL.
 """
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
@@ -27,6 +28,14 @@ class Tier(models.Model):
         return self.name
 
 
+class WatchedNodes(models.Manager["Node"]):
+    """Nodes that are watched now; a removed one keeps its history and is reached through `Node.every` only."""
+
+    def get_queryset(self) -> models.QuerySet["Node"]:
+        """Without removed nodes."""
+        return super().get_queryset().filter(removed_at=None)
+
+
 class Node(models.Model):
     """One server of a tier. `address` holds no password; `secret` is encrypted with settings.FIELD_KEY (see `secrets`)."""
 
@@ -37,15 +46,30 @@ class Node(models.Model):
     address = models.CharField(max_length=300, help_text=_("The address without its password."))
     secret = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    removed_at = models.DateTimeField(null=True, editable=False)
+
+    objects = WatchedNodes()
+    every = models.Manager["Node"]()
 
     class Meta:
         ordering: ClassVar[list[str]] = ["id"]
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["tier", "name"], name="node_name_in_tier"),
+            models.UniqueConstraint(
+                fields=["tier", "name"], condition=models.Q(removed_at=None), name="node_name_in_tier"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    def remove(self, now: datetime) -> None:
+        """Stop watching it: its samples and alerts stay, its open alerts close, its present verdicts and answers go."""
+        self.alert_set.filter(closed_at=None).update(closed_at=now, updated_at=now)
+        self.standing_set.all().delete()
+        self.latestanswer_set.all().delete()
+        self.removed_at = now
+        self.secret = ""
+        self.save(update_fields=["removed_at", "secret"])
 
 
 class NodeStatus(models.Model):

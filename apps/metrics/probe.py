@@ -94,7 +94,9 @@ class Probe:
     derive: Callable[[Rows, Rows, float], Iterable[Sample]] | None = None
     needs: str = ""
     says: str = field(default="", kw_only=True)  # the question in words, where `question` is a function
-    keep: Callable[[Rows], Rows] | None = field(default=None, kw_only=True)  # which rows of a long answer are kept; all by default
+    keep: Callable[[Rows], Rows] | None = field(
+        default=None, kw_only=True
+    )  # which rows of a long answer are kept; all by default
 
     def samples(self, rows: Rows, before: Rows | None, seconds: float) -> tuple[Sample, ...]:
         """All samples of an answer, derived ones included."""

@@ -114,7 +114,15 @@ def _verdicts(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int
     store.upsert_standings(
         tier.pk,
         [
-            (ids.get(v.node), v.check_id, of, v.state.value, v.value, v.at, since(before.get((check, node, of)), v, slot))
+            (
+                ids.get(v.node),
+                v.check_id,
+                of,
+                v.state.value,
+                v.value,
+                v.at,
+                since(before.get((check, node, of)), v, slot),
+            )
             for (check, node, of), v in keyed.items()
         ],
     )

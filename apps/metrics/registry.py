@@ -50,7 +50,9 @@ def checks() -> dict[str, Check]:
         if check.source not in probes() and check.source not in tier_probes():
             raise ImproperlyConfigured(f"The check {check.id} reads the probe {check.source}, which no room declares.")
         if not check.metric.startswith(f"{check.source}."):
-            raise ImproperlyConfigured(f"The check {check.id} reads {check.metric}, which is no metric of {check.source}.")
+            raise ImproperlyConfigured(
+                f"The check {check.id} reads {check.metric}, which is no metric of {check.source}."
+            )
     return table
 
 

@@ -39,7 +39,9 @@ def split(kind: NodeKind, url: str) -> tuple[str, str]:
     if not parts.hostname or parts.hostname.startswith("%2f") or "," in parts.netloc:
         raise ValidationError(_("Name one host, as host:port; sockets and lists of hosts are not accepted."))
     if kind in {NodeKind.POSTGRES, NodeKind.PGBOUNCER} and parts.query not in QUERY_ALLOWED:
-        raise ValidationError(_("Of connection options only sslmode is accepted; remove what follows the question mark."))
+        raise ValidationError(
+            _("Of connection options only sslmode is accepted; remove what follows the question mark.")
+        )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     where = f"{host}:{port}" if port else host
     user = f"{parts.username}@" if parts.username else ""

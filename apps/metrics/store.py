@@ -120,7 +120,9 @@ class SeriesBook:
     def __init__(self) -> None:
         self._ids: dict[tuple[int, int | None, str, str], int] = {}
 
-    def ids(self, tier_id: int, wanted: Iterable[tuple[int | None, str, str]]) -> Mapping[tuple[int | None, str, str], int]:
+    def ids(
+        self, tier_id: int, wanted: Iterable[tuple[int | None, str, str]]
+    ) -> Mapping[tuple[int | None, str, str], int]:
         """Ids of `(node id, metric, object)`, made where they do not exist yet."""
         keys = {(tier_id, *key) for key in wanted}
         if not keys <= self._ids.keys():
@@ -133,7 +135,9 @@ class SeriesBook:
         return {key[1:]: self._ids[key] for key in keys}
 
     def _load(self, tier_id: int) -> None:
-        for pk, node, metric, of in Series.objects.filter(tier_id=tier_id).values_list("id", "node_id", "metric", "object"):
+        for pk, node, metric, of in Series.objects.filter(tier_id=tier_id).values_list(
+            "id", "node_id", "metric", "object"
+        ):
             self._ids[tier_id, node, metric, of] = pk
 
 
@@ -165,6 +169,8 @@ def upsert_standings(
 def _execute(file: str, tier_id: int, rows: Sequence[tuple[Any, ...]], convert: dict[int, Any]) -> None:
     if not rows:
         return
-    columns = [[convert[i](v) if i in convert else v for v in column] for i, column in enumerate(zip(*rows, strict=True))]
+    columns = [
+        [convert[i](v) if i in convert else v for v in column] for i, column in enumerate(zip(*rows, strict=True))
+    ]
     with connection.cursor() as cursor:
         cursor.execute((SQL / file).read_text(encoding="utf-8"), [tier_id, *columns])

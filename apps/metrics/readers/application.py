@@ -8,7 +8,16 @@ import httpx
 
 from apps.metrics.kernel import Failure, FailureKind, NodeRole
 from apps.metrics.probe import Probe
-from apps.metrics.readers.base import APPLICATION_NAME, CONNECT_SECONDS, Identity, Reader, Reply, Said, Unreadable, plain
+from apps.metrics.readers.base import (
+    APPLICATION_NAME,
+    CONNECT_SECONDS,
+    Identity,
+    Reader,
+    Reply,
+    Said,
+    Unreadable,
+    plain,
+)
 
 MOST_BYTES = 1_000_000
 

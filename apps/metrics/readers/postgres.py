@@ -20,7 +20,9 @@ from apps.metrics.readers.base import (
 )
 
 IDENTITY = sql(str(__file__).replace("readers/postgres.py", "registry.py"), "identity")
-SETTINGS = "-c statement_timeout=2000 -c lock_timeout=300 -c default_transaction_read_only=on -c jit=off -c timezone=UTC"
+SETTINGS = (
+    "-c statement_timeout=2000 -c lock_timeout=300 -c default_transaction_read_only=on -c jit=off -c timezone=UTC"
+)
 
 
 class PostgresReader(Reader):

@@ -76,7 +76,11 @@ def state(value: State | str) -> SafeString:
     """The shape of a state; its word is there for screen readers and on hover."""
     look, word = look_of(value), word_of(value)
     return format_html(
-        '<span class="state state-{}" title="{}">{}<span class="unseen">{}</span></span>', look, word, _shape(look), word
+        '<span class="state state-{}" title="{}">{}<span class="unseen">{}</span></span>',
+        look,
+        word,
+        _shape(look),
+        word,
     )
 
 

@@ -1,0 +1,308 @@
+"""Charts as plain Plotly figures (dicts for orjson) and as sentences; colours and theme are put in by charts.js.
+
+A trace's `meta` is the number of its colour: the place of its node among the tier's nodes by name, so that one node has one
+colour on every page. Shapes and annotations carry a `name` (`warn`, `fail`, `end`) from which charts.js colours them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeAlias
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.metrics.board import Chart
+from apps.metrics.kernel import Check, Unit
+from apps.metrics.ranges import Range
+from apps.metrics.units import show
+
+Figure: TypeAlias = dict[str, Any]
+DRAWN = 8
+"""Lines drawn at most, and the number of colours; those with the highest last values are drawn, the summary says so."""
+PLOT_HEIGHT, LABEL_HEIGHT = 176, 14  # pixels, as charts.js lays them out
+
+_IN_SECONDS = {Unit.SECONDS: 1.0, Unit.MILLISECONDS: 0.001, Unit.HOURS: 3600.0}
+_TIMES = ((172_800, 86_400, " d"), (7_200, 3_600, " h"), (180, 60, " min"), (1, 1, " s"), (-math.inf, 0.001, " ms"))
+_BYTES = (" B", " kB", " MB", " GB", " TB")
+
+
+class Series(Protocol):
+    """What a figure needs of a line of `store.lines`: times in Unix seconds, None where a gap is."""
+
+    @property
+    def metric(self) -> str: ...
+    @property
+    def node(self) -> str: ...
+    @property
+    def object(self) -> str: ...
+    @property
+    def times(self) -> Sequence[float]: ...
+    @property
+    def values(self) -> Sequence[float | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line to draw: its label, colour number, points, and its last measured number with its time."""
+
+    label: str
+    colour: int
+    times: Sequence[float]
+    values: Sequence[float | None]
+    last: float | None
+    last_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """How values are written on an axis: divided by `factor`, `suffix` behind; the axis goes from `low` to `high` (divided)."""
+
+    factor: float
+    suffix: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A chart ready for a page: the declaration, the figure, the sentence; `empty` when nothing was measured in the range."""
+
+    chart: Chart
+    figure: Figure
+    summary: str
+    empty: bool
+    last_at: datetime | None
+
+
+def curves(chart: Chart, lines: Sequence[Series], nodes: Sequence[str]) -> list[Curve]:
+    """The lines of a chart, labelled and coloured, in the order of their labels. `nodes`: the tier's nodes by name."""
+    names = dict(zip(chart.metrics, chart.names, strict=False))
+    found = [line for line in lines if line.metric in chart.metrics]
+    several_nodes = len({line.node for line in found}) > 1
+    labelled = sorted(((_label(chart, line, names, several_nodes), line) for line in found), key=lambda pair: pair[0])
+    if chart.lines == "metric":
+        labelled.sort(key=lambda pair: chart.metrics.index(pair[1].metric))
+    made = []
+    for place, (label, line) in enumerate(labelled):
+        by_node = chart.lines == "node" and line.node in nodes
+        colour = (nodes.index(line.node) if by_node else place) % DRAWN
+        last_at, last = next(
+            ((t, v) for t, v in zip(reversed(line.times), reversed(line.values), strict=True) if v is not None),
+            (None, None),
+        )
+        made.append(Curve(label, colour, line.times, line.values, last, last_at))
+    return made
+
+
+def _label(chart: Chart, line: Series, names: Mapping[str, str], several_nodes: bool) -> str:
+    """What names a line; the node is added where several nodes have the same object or metric."""
+    if chart.lines == "node":
+        return " ".join(filter(None, [line.node or _("tier"), line.object]))
+    own = line.object if chart.lines == "object" else names.get(line.metric, line.metric.rpartition(".")[2])
+    own = own or line.node or line.metric.rpartition(".")[2]
+    if chart.lines == "metric" and line.object:
+        own = f"{own} {line.object}"
+    return f"{own} {line.node}" if several_nodes and line.node and line.node != own else own
+
+
+def axis_of(unit: Unit, values: Sequence[float], thresholds: Sequence[float]) -> Axis:
+    """The axis for these values: thresholds are shown when the values come near them; ratios go from 0 to 1.
+
+    >>> axis_of(Unit.SECONDS, [0.2, 0.05], [5.0])
+    Axis(factor=0.001, suffix=' ms', low=0.0, high=230.0)
+    """
+    top, bottom = max(values, default=0.0), min(values, default=0.0)
+    near = [t for t in thresholds if t <= max(top * 2.5, 0)]
+    top = max([top, *near])
+    factor, suffix = scale_of(unit, top)
+    if unit is Unit.YES_NO:
+        return Axis(1, "", -0.1, 1.2)
+    if unit is Unit.RATIO and top <= 1:
+        return Axis(1, "", 0.0, 1.05)
+    high = top * 1.15 / factor if top > 0 else 1.0
+    return Axis(factor, suffix, min(bottom * 1.15 / factor, 0.0), round(high, 6))
+
+
+def scale_of(unit: Unit, top: float) -> tuple[float, str]:
+    """What to divide by and what to write behind, for the largest value shown.
+
+    >>> scale_of(Unit.BYTES, 61_000_000), scale_of(Unit.SECONDS, 400), scale_of(Unit.MILLISECONDS, 512)
+    ((1000000.0, ' MB'), (60.0, ' min'), (1.0, ' ms'))
+    """
+    if unit in _IN_SECONDS:
+        base = _IN_SECONDS[unit]
+        size, suffix = next((size, suffix) for least, size, suffix in _TIMES if top * base >= least)
+        return round(size / base, 9), suffix
+    if unit is Unit.BYTES:
+        step = 0 if top < 1000 else min(int(math.log(top, 1000)), len(_BYTES) - 1)
+        return 1000.0**step, _BYTES[step]
+    if unit in {Unit.DAYS, Unit.PER_SECOND, Unit.PER_MINUTE}:
+        return 1.0, f" {unit.value}"
+    return 1.0, ""
+
+
+def draw(chart: Chart, lines: Sequence[Series], within: Range, nodes: Sequence[str], check: Check | None) -> Drawing:
+    """A chart of these lines within a range, with the thresholds of its check."""
+    found = curves(chart, lines, nodes)
+    shown = sorted(found, key=lambda curve: -math.inf if curve.last is None else curve.last, reverse=True)[:DRAWN]
+    shown = [curve for curve in found if curve in shown]
+    values = [v for curve in shown for v in curve.values if v is not None]
+    thresholds = {"warn": check.warn, "fail": check.fail} if check else {}
+    axis = axis_of(chart.unit, values, [t for t in thresholds.values() if t is not None])
+    last_at = max((curve.last_at for curve in shown if curve.last_at is not None), default=None)
+    figure = {
+        "data": [_trace(curve, axis, chart.unit) for curve in shown],
+        "layout": _layout(chart, axis, within)
+        | {
+            "shapes": _threshold_lines(thresholds, axis),
+            "annotations": _threshold_labels(thresholds, axis, chart.unit) + _end_labels(shown, axis, chart.unit),
+        },
+    }
+    summary = summarise(found, chart.unit, len(shown))
+    return Drawing(chart, figure, summary, not values, datetime.fromtimestamp(last_at, UTC) if last_at else None)
+
+
+def _trace(curve: Curve, axis: Axis, unit: Unit) -> Figure:
+    number = "%{y:.1%}" if unit is Unit.RATIO else "%{y:.4~g}" + axis.suffix
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": curve.label,
+        "meta": curve.colour,
+        "x": [round(t * 1000) for t in curve.times],
+        "y": [None if v is None or not math.isfinite(v) else v / axis.factor for v in curve.values],
+        "connectgaps": False,
+        "line": {"width": 1.8, "shape": "hv" if unit is Unit.YES_NO else "linear"},
+        "hovertemplate": f"%{{fullData.name}} {number}<extra></extra>",
+    }
+
+
+def _layout(chart: Chart, axis: Axis, within: Range) -> Figure:
+    y: Figure = {
+        "range": [axis.low, axis.high],
+        "fixedrange": True,
+        "ticksuffix": axis.suffix,
+        "nticks": 5,
+        "zeroline": False,
+    }
+    if chart.unit is Unit.RATIO:
+        y |= {"tickformat": ".0%"}
+    if chart.unit is Unit.YES_NO:
+        y |= {"tickvals": [0, 1], "ticktext": [_("no"), _("yes")]}
+    return {
+        "xaxis": {
+            "type": "date",
+            "range": [round(within.start.timestamp() * 1000), round(within.end.timestamp() * 1000)],
+        },
+        "yaxis": y,
+        "showlegend": False,
+        "hovermode": "x",
+        "dragmode": "zoom",
+        "uirevision": within.name or within.query,
+    }
+
+
+def _threshold_lines(thresholds: Mapping[str, float | None], axis: Axis) -> list[Figure]:
+    return [
+        {"type": "line", "name": name, "xref": "paper", "x0": 0, "x1": 1, "y0": value / axis.factor, "y1": value / axis.factor,
+         "line": {"dash": "dash", "width": 1.2}, "layer": "below"}
+        for name, value in thresholds.items()
+        if value is not None and axis.low <= value / axis.factor <= axis.high
+    ]  # fmt: skip
+
+
+def _threshold_labels(thresholds: Mapping[str, float | None], axis: Axis, unit: Unit) -> list[Figure]:
+    words = {"warn": _("warn %s"), "fail": _("fail %s")}
+    return [
+        {"name": name, "xref": "paper", "x": 0, "xanchor": "left", "y": value / axis.factor, "yanchor": "bottom",
+         "text": words[name] % show(value, unit), "showarrow": False}
+        for name, value in thresholds.items()
+        if value is not None and axis.low <= value / axis.factor <= axis.high
+    ]  # fmt: skip
+
+
+def _end_labels(shown: Sequence[Curve], axis: Axis, unit: Unit) -> list[Figure]:
+    """Name and last value at the right edge, pushed apart so that none covers another."""
+    ended = sorted((c for c in shown if c.last is not None), key=lambda c: c.last or 0.0)
+    height = (axis.high - axis.low) * LABEL_HEIGHT / PLOT_HEIGHT
+    places = apart([(c.last or 0.0) / axis.factor for c in ended], height, axis.low, axis.high)
+    return [
+        {"name": f"end-{curve.colour}", "xref": "paper", "x": 1.01, "xanchor": "left", "y": place, "yanchor": "middle",
+         "text": f"<b>{escape(shorten(curve.label))}</b> {show(curve.last, unit)}", "showarrow": False, "align": "left"}
+        for curve, place in zip(ended, places, strict=True)
+    ]  # fmt: skip
+
+
+def apart(wanted: Sequence[float], height: float, low: float, high: float) -> list[float]:
+    """Places (given in rising order) moved apart to at least `height`, within [low, high] as far as they fit.
+
+    >>> apart([0.0, 0.1, 5.0], 1.0, 0.0, 6.0)
+    [0.0, 1.0, 5.0]
+    """
+    places: list[float] = []
+    for place in wanted:
+        places.append(max(place, places[-1] + height) if places else max(place, low))
+    for index in range(len(places) - 1, -1, -1):
+        ceiling = high if index == len(places) - 1 else places[index + 1] - height
+        places[index] = min(places[index], ceiling)
+    return places
+
+
+def shorten(label: str, most: int = 18) -> str:
+    """A label that fits beside a chart."""
+    return label if len(label) <= most else f"{label[: most - 1]}…"
+
+
+def escape(label: str) -> str:
+    """A name from the tier as Plotly text: Plotly reads a few tags, and none may come from outside.
+
+    >>> escape('<a href="x">')
+    '&lt;a href="x"&gt;'
+    """
+    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def summarise(found: Sequence[Curve], unit: Unit, drawn: int) -> str:
+    """One sentence for those who do not see the chart: last values, the direction of the first ones, gaps."""
+    measured = [curve for curve in found if curve.last is not None]
+    if not measured:
+        return _("Nothing was measured in this range.")
+    named = sorted(measured, key=lambda curve: curve.last or 0.0, reverse=True)[:3]
+    text = ", ".join(f"{curve.label} {show(curve.last, unit)}{_trend(curve)}" for curve in named) + "."
+    if len(measured) > len(named):
+        text += " " + ngettext("One more is lower.", "%(count)d more are lower.", len(measured) - len(named)) % {
+            "count": len(measured) - len(named)
+        }
+    if len(found) > drawn:
+        text += " " + _("Drawn: the %(drawn)d highest of %(all)d.") % {"drawn": drawn, "all": len(found)}
+    return text + _gaps(measured[0])
+
+
+def _trend(curve: Curve) -> str:
+    """Whether the last sixth of a line lies clearly above or below the sixth before it."""
+    values = [v for v in curve.values if v is not None]
+    part = len(values) // 6
+    if part < 3:
+        return ""
+    late, before = sum(values[-part:]) / part, sum(values[-2 * part : -part]) / part
+    if abs(late - before) <= max(abs(before), abs(late)) * 0.25 or max(values) == min(values):
+        return ""
+    return " " + (_("and rising") if late > before else _("and falling"))
+
+
+def _gaps(curve: Curve) -> str:
+    """The longest stretch without a number within a line, in words."""
+    longest, before, missing = (0.0, 0.0), None, False
+    for at, value in zip(curve.times, curve.values, strict=True):
+        if value is None:
+            missing = True
+            continue
+        if missing and before is not None:
+            longest = max(longest, (at - before, before))
+        before, missing = at, False
+    if not longest[0]:
+        return ""
+    start, end = (datetime.fromtimestamp(t, UTC) for t in (longest[1], longest[1] + longest[0]))
+    return " " + _("No data %(start)s–%(end)s UTC.") % {"start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}

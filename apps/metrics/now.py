@@ -1,0 +1,145 @@
+"""Check now: ask the nodes a check concerns, at this moment, and keep all of what proves the answer.
+
+One of the two places where a page asks the tier directly; bounded by the node deadline, marked live.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from apps.metrics.collect import Collector, NodePoll
+from apps.metrics.judge import TIER, Measured, judge
+from apps.metrics.kernel import Check, Row, State, Verdict, worst
+from apps.metrics.models import Tier
+from apps.metrics.poll import Memory, assess, recall, targets_of
+from apps.metrics.probe import FAST, Probe
+from apps.metrics.readers import Target
+from apps.metrics.registry import checks, probes
+from apps.metrics.units import show
+
+SHORTEST_WINDOW = timedelta(seconds=3)  # a counter's rate over less says little
+MOST_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a check said of one node and object, with everything needed to see why, later and elsewhere.
+
+    `rows`: the raw rows (of this object where they say of what, at most MOST_ROWS); `taken_at`: our clock, ISO 8601 UTC;
+    `clock_offset_seconds`: the node's clock minus ours.
+    """
+
+    check_id: str
+    title: str
+    node: str
+    object: str
+    state: str
+    value: float | None
+    unit: str
+    shown: str
+    warn: float | None
+    fail: float | None
+    direction: str
+    question: str
+    rows: tuple[Row, ...]
+    taken_at: str
+    clock_offset_seconds: float | None
+    problem: str
+
+    def as_body(self) -> dict[str, Any]:
+        """The same as JSON's types, for the ledger and for freezing."""
+        return {**asdict(self), "rows": [dict(row) for row in self.rows]}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The outcome of one check now: the worst state over all nodes and objects, and the evidence of each."""
+
+    check: Check
+    state: State
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def failing(self) -> tuple[Evidence, ...]:
+        """What did not pass."""
+        return tuple(e for e in self.evidence if e.state != State.PASS)
+
+
+def check_now(tier: Tier, check_id: str) -> Checked:
+    """Run one check on the tier at this moment. Raises KeyError when no room declares it.
+
+    A node that cannot be read gives NO_DATA with the reason; nothing is ever taken for a pass that was not measured now.
+    """
+    check = checks()[check_id]
+    memory = Memory()
+    recall(tier, memory)
+    targets, asked = _concerned(tier, check)
+    _let_window_grow(check, targets, memory)
+    collector = Collector(settings.NODE_DEADLINE)
+    try:
+        polled = collector.poll(targets, asked, memory.before)
+    finally:
+        collector.close()
+    measured = assess(tier, datetime.now(UTC), polled, memory.tier_answers)
+    verdicts = judge(measured, [check], {})
+    evidence = tuple(_evidence(check, verdict, measured, polled) for verdict in verdicts)
+    return Checked(check, worst([v.state for v in verdicts]), evidence)
+
+
+def _concerned(tier: Tier, check: Check) -> tuple[list[Target], dict[int, list[Probe]]]:
+    """The nodes to ask and what: a probe's own check needs that probe alone, a tier probe's all fast ones."""
+    targets = targets_of(tier)
+    source = probes().get(check.source)
+    if source is not None:
+        wanted = [source]
+        targets = [t for t in targets if t.kind is source.kind]
+    else:
+        wanted = [probe for probe in probes().values() if probe.every == FAST]
+    return targets, {t.id: [p for p in wanted if p.kind is t.kind] for t in targets}
+
+
+def _let_window_grow(check: Check, targets: Sequence[Target], memory: Memory) -> None:
+    """Wait until the counters' last reading is old enough to derive from."""
+    source = probes().get(check.source)
+    if source is None or source.derive is None:
+        return
+    read = [b.at for t in targets if (b := memory.before.get((t.id, source.id)))]
+    wait = (max(read) + SHORTEST_WINDOW - datetime.now(UTC)).total_seconds() if read else 0
+    if wait > 0:
+        time.sleep(min(wait, SHORTEST_WINDOW.total_seconds()))
+
+
+def _evidence(check: Check, verdict: Verdict, measured: Measured, polled: Sequence[NodePoll]) -> Evidence:
+    one = next((p for p in polled if p.target.name == verdict.node), None)
+    answer = one.answers.get(check.source) if one else None
+    answer = answer or measured.tier_answers.get(check.source)
+    problem = ""
+    if one is not None and one.failure:
+        problem = one.failure.message
+    elif answer is not None and answer.failure:
+        problem = answer.failure.message
+    rows = answer.rows if answer else ()
+    of = verdict.object or (verdict.node if one is None or check.source not in one.answers else "")
+    mine = tuple(row for row in rows if of != TIER and str(row.get("object", "")) == of)
+    return Evidence(
+        check.id,
+        check.title,
+        verdict.node,
+        verdict.object,
+        verdict.state.value,
+        verdict.value,
+        check.unit.value,
+        show(verdict.value, check.unit),
+        check.warn,
+        check.fail,
+        check.direction.value,
+        answer.question if answer else "",
+        (mine or rows)[:MOST_ROWS],
+        measured.view.at.isoformat(),
+        one.clock_offset.total_seconds() if one and one.clock_offset is not None else None,
+        problem,
+    )

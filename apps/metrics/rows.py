@@ -1,0 +1,147 @@
+"""The rows of a dashboard's tables, ready to be written: cells with text, sort key and sparkline; checks with their evidence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from apps.metrics.board import Column, NodeRows, Table
+from apps.metrics.kernel import Check, Row, State, Verdict, worst
+from apps.metrics.readings import Readings, SparkKey
+from apps.metrics.registry import checks
+from apps.metrics.units import show
+
+MUTED = "muted"
+_ORDER = (State.FAIL, State.ERROR, State.NO_DATA, State.WARN, State.INCONCLUSIVE, State.PASS)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell: what is shown, what it sorts by, and the last hour of its metric where a trend matters."""
+
+    text: str
+    sort: str
+    numeric: bool = False
+    code: bool = False
+    spark: Sequence[float | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """One object of a table on one node."""
+
+    node: str
+    at: datetime
+    stale: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnTable:
+    """A table with its rows; `more` counts those beyond its limit, `asked` the question behind it."""
+
+    table: Table
+    rows: tuple[ObjectRow, ...]
+    more: int
+    asked: str
+    by_node: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """A verdict with all that answers "how do we know?": the question, the raw row it was read from, and when."""
+
+    check: Check
+    verdict: Verdict
+    look: str
+    value: str
+    stale: bool
+    question: str
+    raw: str
+
+    @property
+    def key(self) -> str:
+        """An id for the page, unique among its checks."""
+        return "-".join(filter(None, [self.check.id.replace(".", "-"), self.verdict.node, self.verdict.object]))
+
+
+def tables(data: Readings, declared: Sequence[Table]) -> list[DrawnTable]:
+    """All tables of a board, drawn; sparklines of all of them in one query."""
+    sparks = data.sparks(column.spark for table in declared for column in table.columns if column.spark)
+    return [_drawn(data, table, sparks) for table in declared]
+
+
+def _drawn(data: Readings, table: Table, sparks: Mapping[SparkKey, Sequence[float | None]]) -> DrawnTable:
+    answers = data.rows(table.source)
+    made = [
+        ObjectRow(
+            answer.node,
+            answer.at,
+            data.stale(table.source, answer.node, answer.at),
+            tuple(_cell(column, row, answer.node, sparks) for column in table.columns),
+        )
+        for answer in answers
+        for row in answer.rows[: table.limit]
+    ]
+    total = sum(len(answer.rows) for answer in answers)
+    asked = next((answer.question for answer in answers if answer.question), "")
+    by_node = any(answer.node for answer in answers) and "node" not in {column.key for column in table.columns}
+    return DrawnTable(table, tuple(made[: table.limit]), max(total - table.limit, 0), asked, by_node)
+
+
+def _cell(column: Column, row: Row, node: str, sparks: Mapping[SparkKey, Sequence[float | None]]) -> Cell:
+    value = row.get(column.key)
+    spark = sparks.get((column.spark, node, str(row.get("object", ""))), ()) if column.spark else ()
+    if column.unit is not None:
+        number = float(value) if isinstance(value, (int, float)) else None
+        return Cell(show(number, column.unit), "" if number is None else repr(number), numeric=True, spark=spark)
+    text = "–" if value is None else _flat(value)
+    return Cell(text, text.casefold(), code=column.code, spark=spark)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (dict, list)):
+        return orjson.dumps(value).decode()
+    return str(value)
+
+
+def check_rows(data: Readings) -> list[CheckRow]:
+    """Every verdict of the room, worst first, then in the order of the declarations."""
+    place = {check_id: index for index, check_id in enumerate(checks())}
+    ordered = sorted(data.verdicts, key=lambda v: (_ORDER.index(v.state), place.get(v.check_id, 0), v.node, v.object))
+    known = checks()
+    return [check_row(data, known[v.check_id], v) for v in ordered if v.check_id in known]
+
+
+def check_row(data: Readings, check: Check, verdict: Verdict) -> CheckRow:
+    """One verdict with its evidence."""
+    answers = data.rows(check.source)
+    answer = next((a for a in answers if a.node == verdict.node), answers[0] if len(answers) == 1 else None)
+    return CheckRow(
+        check,
+        verdict,
+        MUTED if check.shadow else verdict.state.value,
+        show(verdict.value, check.unit),
+        verdict.at is not None and data.now - verdict.at > check.stale_after,
+        answer.question if answer else "",
+        _raw(answer, verdict),
+    )
+
+
+def _raw(answer: NodeRows | None, verdict: Verdict) -> str:
+    """The row a verdict was read from, as JSON; all rows (at most ten) where none bears its object's or node's name."""
+    if answer is None:
+        return ""
+    name = verdict.object or (verdict.node if not answer.node else "")
+    named = [row for row in answer.rows if name and name in {str(row.get("object", "")), str(row.get("node", ""))}]
+    rows = (named or list(answer.rows))[:10]
+    return orjson.dumps(rows[0] if len(rows) == 1 else rows, option=orjson.OPT_INDENT_2, default=str).decode()[:4000]
+
+
+def conclusive(verdicts: Sequence[Verdict]) -> State:
+    """The worst state of those that say something; INCONCLUSIVE when none does."""
+    return worst([v.state for v in verdicts if v.state is not State.INCONCLUSIVE])
