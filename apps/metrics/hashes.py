@@ -1,6 +1,5 @@
-"""Statistics that an application's library keeps in Redis as one hash per name, found without walking the keys at every poll."""
+"""Statistics that a library keeps in Redis as one hash per name, found without walking all keys at every poll."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -27,8 +26,8 @@ class _Names:
 class Hashes:
     """A question: all hashes `<prefix><name>`, one row each: `name` and the hash's fields, numbers as numbers.
 
-    Names are found by SCAN, at most PAGE × MOST_PAGES keys of it; where that takes several pages, only once a minute. At most
-    `most` hashes are read, in one round trip. A hash that vanished meanwhile is left out.
+    Names are found by SCAN, at most PAGE × MOST_PAGES keys of it; where that takes several pages, only once a minute.
+    At most `most` hashes are read, in one round trip. A hash that vanished meanwhile is left out.
     """
 
     prefix: str
@@ -43,7 +42,7 @@ class Hashes:
         pipeline = client.pipeline(transaction=False)
         for name in known.names:
             pipeline.hgetall(self.prefix + name)
-        found: Sequence[dict[str, str]] = await pipeline.execute() if known.names else ()
+        found: list[dict[str, str]] = await pipeline.execute() if known.names else []
         return [
             {"name": name, **{key: number(value) for key, value in fields.items()}}
             for name, fields in zip(known.names, found, strict=True)
@@ -55,7 +54,7 @@ class Hashes:
         cursor, pages = 0, 0
         while pages < MOST_PAGES:
             cursor, keys = await client.scan(cursor, match=f"{_literal(self.prefix)}*", count=PAGE, _type="HASH")
-            names.update(key.removeprefix(self.prefix) for key in keys)
+            names.update(str(key).removeprefix(self.prefix) for key in keys)
             pages += 1
             if not cursor:
                 break

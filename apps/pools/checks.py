@@ -1,4 +1,4 @@
-"""What must hold of the pooler. Thresholds: the alert and health tables of the mission; the rest as the field's rule sets have them."""
+"""What must hold of the pooler. Thresholds: the mission's alert and health tables; the rest as the field has them."""
 
 from datetime import timedelta
 
@@ -30,7 +30,10 @@ CHECKS = (
         fail=0.95,
         kind=KIND,
         runbook="RB-21",
-        meaning="Server connections in use, being tested or logging in, of the pool's size. Over the size means that the reserve is in use.",
+        meaning=(
+            "Server connections in use, being tested or logging in, of the pool's size. Over the size means that the "
+            "reserve is in use."
+        ),
         remedy="Find out who holds servers. Enlarge the pool only when the primary has room for more connections.",
     ),
     Check(
@@ -58,7 +61,10 @@ CHECKS = (
         kind=KIND,
         runbook="RB-21",
         meaning="How long the first client in the queue has waited for a server.",
-        remedy="When it grows while servers are idle, PgBouncer cannot log in to PostgreSQL. Otherwise the pool is too small or held.",
+        remedy=(
+            "When it grows while servers are idle, PgBouncer cannot log in to PostgreSQL. Otherwise the pool is too "
+            "small or held."
+        ),
     ),
     Check(
         id="pools.waits",
@@ -71,7 +77,10 @@ CHECKS = (
         kind=KIND,
         runbook="RB-6",
         when_null=State.PASS,
-        meaning="Time that clients waited for a server since the poll before, for each transaction. It shows waits that were over between two polls.",
+        meaning=(
+            "Time that clients waited for a server since the poll before, for each transaction. It shows waits that "
+            "were over between two polls."
+        ),
         remedy="Compare with utilisation over the same time. If it comes in waves, spread the jobs that cause them.",
     ),
     Check(
@@ -85,7 +94,10 @@ CHECKS = (
         kind=KIND,
         runbook="RB-21",
         meaning="Connected clients of max_client_conn. At the limit new clients are turned away.",
-        remedy="Look for an application that opens connections and keeps them. Raise max_client_conn with the process' file limit.",
+        remedy=(
+            "Look for an application that opens connections and keeps them. Raise max_client_conn with the process' "
+            "file limit."
+        ),
     ),
     Check(
         id="pools.database_connections",
@@ -98,7 +110,10 @@ CHECKS = (
         kind=KIND,
         runbook="RB-6",
         when_null=State.PASS,
-        meaning="Server connections to a database of its max_db_connections. Without such a limit there is nothing to reach.",
+        meaning=(
+            "Server connections to a database of its max_db_connections. Without such a limit there is nothing to "
+            "reach."
+        ),
         remedy="All pools of that database share this limit. Raise it, or make the pools smaller.",
     ),
     Check(
@@ -136,8 +151,13 @@ CHECKS = (
         fail=300,
         kind=KIND,
         runbook="RB-7",
-        meaning="For how long one client has had a server that says nothing: an open transaction without work, or one very long query.",
-        remedy="The table names client and backend. Ask the application's owner; end the backend when the owner agrees.",
+        meaning=(
+            "For how long one client has had a server that says nothing: an open transaction without work, or one "
+            "very long query."
+        ),
+        remedy=(
+            "The table names client and backend. Ask the application's owner; end the backend when the owner agrees."
+        ),
     ),
     Check(
         id="pools.leak",
@@ -149,7 +169,9 @@ CHECKS = (
         fail=5,
         kind=KIND,
         runbook="RB-7",
-        meaning="Servers that one client has had for over two minutes without an answer: the pool is smaller by as many.",
+        meaning=(
+            "Servers that one client has had for over two minutes without an answer: the pool is smaller by as many."
+        ),
         remedy="Find the code that begins a transaction and does not end it. idle_transaction_timeout limits the harm.",
     ),
     Check(
@@ -177,7 +199,10 @@ CHECKS = (
         kind=KIND,
         runbook="RB-5",
         alerting=False,
-        meaning="The pool gives a server for one transaction. In session mode a client keeps it until it leaves, and little is shared.",
+        meaning=(
+            "The pool gives a server for one transaction. In session mode a client keeps it until it leaves, and "
+            "little is shared."
+        ),
         remedy="Set pool_mode = transaction and RELOAD, after the application does without session state.",
     ),
     Check(
@@ -191,6 +216,8 @@ CHECKS = (
         runbook="RB-6",
         alerting=False,
         meaning="Connections that PgBouncer holds to PostgreSQL, over all pools. The programme's target is below 50.",
-        remedy="Many small pools add up: one for each pair of database and user. Lower default_pool_size or share users.",
+        remedy=(
+            "Many small pools add up: one for each pair of database and user. Lower default_pool_size or share users."
+        ),
     ),
 )

@@ -28,20 +28,14 @@ def _of_node(rows: Rows, node: str) -> Rows:
 def _total(row: Row, *columns: str) -> float | None:
     """Sum of columns; None where this version has not all of them."""
     values = [row.get(column) for column in columns]
-    return (
-        None
-        if None in values
-        else float(sum(value for value in values if value is not None))
-    )
+    return None if None in values else float(sum(value for value in values if value is not None))
 
 
 def reach(view: TierView) -> Found:
     """Whether each PgBouncer answered."""
-    rows = [{"node": node.name, "up": node.failure is None} for node in _poolers(view)]
-    return rows, [
-        Sample("pools.reach.up", float(row["up"]), node=str(row["node"]))
-        for row in rows
-    ]
+    up = {node.name: node.failure is None for node in _poolers(view)}
+    rows = [{"node": name, "up": answered} for name, answered in up.items()]
+    return rows, [Sample("pools.reach.up", float(answered), node=name) for name, answered in up.items()]
 
 
 def use(view: TierView) -> Found:
@@ -54,45 +48,25 @@ def use(view: TierView) -> Found:
             continue
         sizes = {row["name"]: row.get("pool_size") for row in databases}
         before = {row["pool"]: row for row in _of_node(view.previous, node.name)}
-        seconds = (
-            (view.at - view.previous_at).total_seconds() if view.previous_at else 0.0
-        )
-        found = [
-            _pool(row, sizes, before, seconds)
-            for row in pools
-            if row["database"] != "pgbouncer"
-        ]
+        seconds = (view.at - view.previous_at).total_seconds() if view.previous_at else 0.0
+        found = [_pool(row, sizes, before, seconds) for row in pools if row["database"] != "pgbouncer"]
         rows += [{"node": node.name, **row} for row in found]
-        for row in found:
-            for metric in (
-                "utilisation",
-                "waiting",
-                "maxwait",
-                "login_stuck",
-                "transaction_mode",
-            ):
-                samples.append(
-                    Sample(f"pools.use.{metric}", row[metric], row["pool"], node.name)
-                )
-        for metric, column in (
-            ("waiting_total", "waiting"),
-            ("servers_total", "servers"),
-            ("clients_total", "clients"),
-        ):
-            values = [row[column] for row in found]
-            samples.append(
-                Sample(
-                    f"pools.use.{metric}",
-                    None if None in values else float(sum(values)),
-                    node=node.name,
-                )
-            )
+        samples += _use_samples(node.name, found)
     return rows, samples
 
 
-def _pool(
-    row: Row, sizes: dict[str, Any], before: dict[str, Row], seconds: float
-) -> dict[str, Any]:
+def _use_samples(node: str, found: list[dict[str, Any]]) -> Iterable[Sample]:
+    for metric in ("utilisation", "waiting", "maxwait", "login_stuck", "transaction_mode"):
+        for row in found:
+            yield Sample(f"pools.use.{metric}", row[metric], row["pool"], node)
+        if not found:  # nobody has connected yet: asked, and there is nothing to measure
+            yield Sample(f"pools.use.{metric}", None, node=node)
+    for metric, column in (("waiting_total", "waiting"), ("servers_total", "servers"), ("clients_total", "clients")):
+        values = [row[column] for row in found]
+        yield Sample(f"pools.use.{metric}", None if None in values else float(sum(values)), node=node)
+
+
+def _pool(row: Row, sizes: dict[str, Any], before: dict[str, Row], seconds: float) -> dict[str, Any]:
     pool = f"{row['database']}/{row['user']}"
     in_use = _total(row, "sv_active", "sv_tested", "sv_used", "sv_login")
     size = sizes.get(row["database"])
@@ -105,20 +79,14 @@ def _pool(
         "size": size or None,  # 0: no limit
         "in_use": in_use,
         "idle": row.get("sv_idle"),
-        "servers": float(
-            sum(value for name, value in row.items() if name.startswith("sv_"))
-        ),
+        "servers": float(sum(value for name, value in row.items() if name.startswith("sv_"))),
         "utilisation": share(in_use, size),
         "clients": row.get("cl_active"),
         "waiting": row.get("cl_waiting"),
-        "maxwait": None
-        if row.get("maxwait") is None
-        else row["maxwait"] + row.get("maxwait_us", 0) / 1e6,
+        "maxwait": None if row.get("maxwait") is None else row["maxwait"] + row.get("maxwait_us", 0) / 1e6,
         "logging_in": row.get("sv_login"),
         "login_stuck": stuck,
-        "transaction_mode": None
-        if row.get("pool_mode") is None
-        else float(row["pool_mode"] == "transaction"),
+        "transaction_mode": None if row.get("pool_mode") is None else float(row["pool_mode"] == "transaction"),
     }
 
 
@@ -131,20 +99,10 @@ def capacity(view: TierView) -> Found:
         most = known.get("max_clients")
         if config is not None:
             most = next(
-                (
-                    int(row["value"])
-                    for row in config
-                    if row["key"] == "max_client_conn"
-                ),
+                (int(row["value"]) for row in config if row["key"] == "max_client_conn"),
                 None,
             )
-        used = (
-            None
-            if lists is None
-            else next(
-                (row["items"] for row in lists if row["list"] == "used_clients"), None
-            )
-        )
+        used = None if lists is None else next((row["items"] for row in lists if row["list"] == "used_clients"), None)
         rows.append(
             {
                 "node": node.name,
@@ -154,18 +112,16 @@ def capacity(view: TierView) -> Found:
             }
         )
     return rows, [
-        Sample("pools.capacity.used", row["used"], node=row["node"])
-        for row in rows
-        if row["clients"] is not None
+        Sample("pools.capacity.used", row["used"], node=row["node"]) for row in rows if row["clients"] is not None
     ]
 
 
 def held(view: TierView) -> Found:
     """Servers that one client keeps without the server having said anything since an earlier poll.
 
-    The console tells no transaction's start. But a server whose link and last answer are the same as at an earlier poll has
-    been in one transaction since that poll: the time between is a lower bound, by our own clock. In session mode a silent
-    link is what is expected, so those pools are left out.
+    The console tells no transaction's start. But a server whose link and last answer are the same as at an earlier poll
+    has been in one transaction since that poll: the time between is a lower bound, by our own clock. In session mode a
+    silent link is what is expected, so those pools are left out.
     """
     rows: list[dict[str, Any]] = []
     samples: list[Sample] = []
@@ -173,11 +129,7 @@ def held(view: TierView) -> Found:
         servers, pools = node.rows("pools.servers"), node.rows("pools.pools")
         if servers is None or pools is None:
             continue
-        sessions = {
-            (row["database"], row["user"])
-            for row in pools
-            if row.get("pool_mode") == "session"
-        }
+        sessions = {(row["database"], row["user"]) for row in pools if row.get("pool_mode") == "session"}
         before = {row["server"]: row for row in _of_node(view.previous, node.name)}
         clients = {row["ptr"]: row for row in node.rows("pools.clients") or ()}
         found = [
@@ -194,9 +146,7 @@ def held(view: TierView) -> Found:
     return rows, samples
 
 
-def _holder(
-    at: datetime, row: Row, before: Row | None, client: Row | None
-) -> dict[str, Any]:
+def _holder(at: datetime, row: Row, before: Row | None, client: Row | None) -> dict[str, Any]:
     same = before is not None and (before["link"], before["answered"]) == (
         row["link"],
         row["request_time"],
@@ -230,9 +180,7 @@ def settings(view: TierView) -> Found:
         found = [_setting(view.at, row, known.get(row["key"])) for row in config]
         rows += [{"node": node.name, **row} for row in found]
         recent = sum(
-            view.at - datetime.fromisoformat(row["changed_at"]) < CHANGE_SHOWN
-            for row in found
-            if row["changed_at"]
+            view.at - datetime.fromisoformat(row["changed_at"]) < CHANGE_SHOWN for row in found if row["changed_at"]
         )
         samples.append(Sample("pools.settings.changed", float(recent), node=node.name))
     return rows, samples

@@ -1,4 +1,4 @@
-"""What PgBouncer's console is asked. One command a probe; columns are read by name because they differ from 1.15 to 1.25.
+"""What PgBouncer's console is asked: one command a probe. Columns are read by name, as they differ from 1.15 to 1.25.
 
 `SHOW FDS` is never asked: it hands out file descriptors and blocks the process while it does.
 """
@@ -46,9 +46,7 @@ def _databases(rows: Rows) -> Iterable[Sample]:
                 float(bool(row["paused"] or row["disabled"])),
                 database,
             )
-        yield Sample(
-            "pools.databases.connections", row.get("current_connections"), database
-        )
+        yield Sample("pools.databases.connections", row.get("current_connections"), database)
         yield Sample(
             "pools.databases.connections_share",
             share(row.get("current_connections"), row.get("max_connections")),
@@ -70,11 +68,7 @@ def _traffic(rows: Rows, before: Rows, seconds: float) -> Iterable[Sample]:
         if known is None or _reset(row, known):
             continue
         database = str(row["database"])
-        grown = {
-            name: row[name] - known[name]
-            for name in row
-            if name.startswith("total_") and name in known
-        }
+        grown = {name: row[name] - known[name] for name in row if name.startswith("total_") and name in known}
         transactions, queries = (
             grown.get("total_xact_count"),
             grown.get("total_query_count"),
@@ -104,18 +98,14 @@ def _traffic(rows: Rows, before: Rows, seconds: float) -> Iterable[Sample]:
 
 
 def _reset(row: Row, known: Mapping[str, Any]) -> bool:
-    return any(
-        name in known and row[name] < known[name]
-        for name in row
-        if name.startswith("total_")
-    )
+    return any(name in known and row[name] < known[name] for name in row if name.startswith("total_"))
 
 
 def _memory(rows: Rows) -> Iterable[Sample]:
     yield Sample("pools.memory.total", float(sum(row["memtotal"] for row in rows)))
 
 
-def _nothing(rows: Rows) -> Iterable[Sample]:
+def _nothing(_rows: Rows) -> Iterable[Sample]:
     """Only rows are wanted: a tier probe reads them together with others."""
     return ()
 
@@ -123,9 +113,7 @@ def _nothing(rows: Rows) -> Iterable[Sample]:
 def _clients(rows: Rows) -> Iterable[Sample]:
     clients = list(served(rows))
     yield Sample("pools.clients.connected", float(len(clients)))
-    yield Sample(
-        "pools.clients.linked", float(sum(bool(row.get("link")) for row in clients))
-    )
+    yield Sample("pools.clients.linked", float(sum(bool(row.get("link")) for row in clients)))
 
 
 def linked(rows: Rows) -> Rows:
@@ -163,9 +151,7 @@ PROBES = (
 
 TIER_PROBES = (
     TierProbe("pools.reach", reach, says="Which PgBouncer nodes answered this poll."),
-    TierProbe(
-        "pools.use", use, says="SHOW POOLS and SHOW DATABASES, joined by database."
-    ),
+    TierProbe("pools.use", use, says="SHOW POOLS and SHOW DATABASES, joined by database."),
     TierProbe(
         "pools.capacity",
         capacity,
@@ -176,7 +162,5 @@ TIER_PROBES = (
         held,
         says="Servers of SHOW SERVERS that stayed linked to one client without answering since the poll before.",
     ),
-    TierProbe(
-        "pools.settings", settings, says="SHOW CONFIG compared with the poll before."
-    ),
+    TierProbe("pools.settings", settings, says="SHOW CONFIG compared with the poll before."),
 )

@@ -1,0 +1,214 @@
+"""What several answers of one Redis say together: hit rate and saved time, memory by kind, replication, snapshots.
+
+Pure functions of a poll; what must be remembered until the next poll is in the rows they return.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from apps.metrics.kernel import NodeKind, NodeRole, NodeView, Row, Rows, Sample, TierView
+from apps.metrics.probe import share
+
+Found: TypeAlias = tuple[Iterable[Row], Iterable[Sample]]
+
+COUNTED = ("hits", "misses", "loads", "stale", "load_seconds")
+
+
+def _redis(view: TierView) -> tuple[NodeView, ...]:
+    return view.of(NodeKind.REDIS)
+
+
+def _info(node: NodeView) -> Row | None:
+    rows = node.rows("cache.info")
+    return rows[0] if rows else None
+
+
+def _of_node(rows: Rows, node: str) -> Rows:
+    return tuple(row for row in rows if row["node"] == node)
+
+
+def reach(view: TierView) -> Found:
+    """Whether each Redis answered."""
+    up = {node.name: node.failure is None for node in _redis(view)}
+    rows = [{"node": name, "up": answered} for name, answered in up.items()]
+    return rows, [Sample("cache.reach.up", float(answered), node=name) for name, answered in up.items()]
+
+
+def hits(view: TierView) -> Found:
+    """Hits, misses and saved time since the poll before, by namespace and in all.
+
+    An application that keeps `cache:stats:<namespace>` is believed about its own cache. Without such hashes Redis' own
+    counters serve, which count every read of any key: a rate limiter's as well.
+    """
+    rows: list[dict[str, Any]] = []
+    samples: list[Sample] = []
+    for node in _redis(view):
+        info, namespaces = _info(node), node.rows("cache.stats")
+        if info is None or namespaces is None:
+            rows += [dict(row) for row in _of_node(view.previous, node.name)]
+            continue
+        before = {row["namespace"]: row for row in _of_node(view.previous, node.name)}
+        totals = [{"namespace": row["name"], "counted_by": "application", **_counts(row)} for row in namespaces]
+        if not totals:
+            counted = {
+                "hits": info.get("keyspace_hits"),
+                "misses": info.get("keyspace_misses"),
+                "run_id": info.get("run_id"),
+            }
+            totals = [{"namespace": "", "counted_by": "redis", **counted}]
+        found = [_window(row, before.get(row["namespace"])) for row in totals]
+        rows += [{"node": node.name, **row} for row in found]
+        samples += _hit_samples(node.name, found)
+    return rows, samples
+
+
+def _counts(row: Row) -> dict[str, Any]:
+    """The statistics of a namespace that are numbers, as its library keeps them."""
+    return {key: value for key, value in row.items() if key != "name" and isinstance(value, (int, float))}
+
+
+def _window(row: dict[str, Any], before: Row | None) -> dict[str, Any]:
+    """A namespace's totals with what grew since the poll before; None after a reset or at the first sight."""
+    grown: dict[str, Any] = dict.fromkeys(("new_hits", "new_misses", "ratio", "saved"))
+    if before is not None and not _restarted(row, before):
+        grown["new_hits"], grown["new_misses"] = (row.get(n, 0) - before.get(n, 0) for n in ("hits", "misses"))
+        grown["ratio"] = share(grown["new_hits"], grown["new_hits"] + grown["new_misses"])
+    load = share(row.get("load_seconds"), row.get("loads"))
+    saved = None if load is None else load * row.get("hits", 0)
+    return (
+        row
+        | grown
+        | {
+            "load_mean": load,
+            "saved": saved,
+            "ratio_ever": share(row.get("hits"), row.get("hits", 0) + row.get("misses", 0)),
+        }
+    )
+
+
+def _restarted(row: Row, before: Row) -> bool:
+    return row.get("run_id") != before.get("run_id") or any((row.get(n) or 0) < (before.get(n) or 0) for n in COUNTED)
+
+
+def _hit_samples(node: str, found: list[dict[str, Any]]) -> Iterable[Sample]:
+    for row in found:
+        if row["namespace"]:
+            yield Sample("cache.hits.namespace_ratio", row["ratio"], row["namespace"], node)
+    known = [row for row in found if row["new_hits"] is not None]
+    if not known:
+        return
+    new_hits, new_misses = (float(sum(row[name] for row in known)) for name in ("new_hits", "new_misses"))
+    yield Sample("cache.hits.ratio", share(new_hits, new_hits + new_misses), node=node)
+    yield Sample("cache.hits.hits", new_hits, node=node)
+    yield Sample("cache.hits.misses", new_misses, node=node)
+
+
+KINDS = {
+    "entries": "used_memory_dataset",
+    "clients": "mem_clients_normal",
+    "replication": "mem_total_replication_buffers",
+    "append-only file": "mem_aof_buffer",
+    "at start": "used_memory_startup",
+}
+
+
+def memory(view: TierView) -> Found:
+    """Used memory by kind; `other` is what remains of the total, mostly the tables of keys."""
+    rows: list[dict[str, Any]] = []
+    samples: list[Sample] = []
+    for node in _redis(view):
+        info = _info(node)
+        if info is None or "used_memory" not in info:
+            continue
+        total = info["used_memory"]
+        kinds = {kind: info[column] for kind, column in KINDS.items() if column in info}
+        if len(kinds) == len(KINDS):
+            kinds["other"] = max(0, total - sum(kinds.values()))
+        rows += [
+            {"node": node.name, "kind": kind, "bytes": size, "share": share(size, total)}
+            for kind, size in kinds.items()
+        ]
+        samples += [Sample("cache.memory.bytes", float(size), kind, node.name) for kind, size in kinds.items()]
+    return rows, samples
+
+
+def replication(view: TierView) -> Found:
+    """Whether each Redis has the role it was declared with (none declared: master), and whether its links hold."""
+    rows: list[dict[str, Any]] = []
+    samples: list[Sample] = []
+    for node in _redis(view):
+        info = _info(node)
+        if info is None or "role" not in info:
+            continue
+        expected = "slave" if node.declared_role is NodeRole.REPLICA else "master"
+        link = _link(info)
+        rows.append(
+            {
+                "node": node.name,
+                "role": info["role"],
+                "expected": expected,
+                "replicas": info.get("connected_slaves"),
+                "link": link,
+            }
+        )
+        samples.append(Sample("cache.replication.as_declared", float(info["role"] == expected), node=node.name))
+        samples.append(Sample("cache.replication.link", None if link is None else float(link), node=node.name))
+    return rows, samples
+
+
+def _link(info: Row) -> bool | None:
+    """Whether all replication links hold; None where there is none."""
+    if info["role"] == "slave":
+        return bool(info.get("master_link_status") == "up")
+    states = [part.get("state") for name, part in info.items() if name.startswith("slave") and isinstance(part, dict)]
+    return all(state == "online" for state in states) if states else None
+
+
+def saves(view: TierView) -> Found:
+    """How late the snapshot is by its own schedule, and whether it, or a write of the append-only file, failed."""
+    rows: list[dict[str, Any]] = []
+    samples: list[Sample] = []
+    for node in _redis(view):
+        info, settings = _info(node), node.rows("cache.settings")
+        known = next(iter(_of_node(view.previous, node.name)), {})
+        schedule = settings[0].get("save") if settings else known.get("schedule")
+        if info is None:
+            rows += [dict(row) for row in _of_node(view.previous, node.name)]
+            continue
+        row = {"node": node.name, "schedule": schedule, **_saved(info, schedule)}
+        rows.append(row)
+        if schedule is not None:
+            samples.append(Sample("cache.saves.overdue", row["overdue"], node=node.name))
+        samples.append(Sample("cache.saves.failed", row["failed"], node=node.name))
+    return rows, samples
+
+
+def overdue(schedule: str, changes: int, age: float) -> float | None:
+    """Seconds by which a snapshot is late; `schedule` is Redis' own: pairs of seconds and changes. None if it is empty.
+
+    >>> overdue("300 100 60 10000", 150, 420), overdue("300 100 60 10000", 99, 9000), overdue("", 5, 9)
+    (120, 0, None)
+    """
+    words = [int(word) for word in schedule.split()]
+    limits = [seconds for seconds, least in zip(words[::2], words[1::2], strict=True) if changes >= least]
+    if not words:
+        return None
+    return max(0, age - min(limits)) if limits else 0
+
+
+def _saved(info: Row, schedule: str | None) -> dict[str, Any]:
+    now, last = info.get("server_time_usec"), info.get("rdb_last_save_time")
+    age = None if now is None or last is None else max(0.0, now / 1e6 - last)
+    changes = info.get("rdb_changes_since_last_save")
+    statuses = [
+        info.get(name) for name in ("rdb_last_bgsave_status", "aof_last_write_status", "aof_last_bgrewrite_status")
+    ]
+    return {
+        "last_save": None if last is None else datetime.fromtimestamp(last, UTC).isoformat(),
+        "changes": changes,
+        "append_only": bool(info.get("aof_enabled")),
+        "age": age,
+        "overdue": None if age is None or changes is None else overdue(schedule or "", changes, age),
+        "failed": None if statuses[0] is None else float(any(status not in {None, "ok"} for status in statuses)),
+    }
