@@ -84,11 +84,18 @@ def programs(purpose: str) -> None:
         install(lacking)
         importlib.invalidate_caches()
         if still := missing(purpose):
-            raise installer.InstallError("Still missing after installing:\n" + "\n".join(f"    {item}" for item in still))
+            raise installer.InstallError(
+                "Still missing after installing:\n" + "\n".join(f"    {item}" for item in still)
+            )
         print(f"      installed in {time.monotonic() - began:.0f} s", flush=True)
     found = binaries.find()
-    words = f"PostgreSQL {found.postgres_version} ({found.postgres}), PgBouncer ({found.pgbouncer}), Redis {found.redis_version} ({found.redis})"
-    say(2, words + (f", Chromium ({find_browser()})" if purpose == "test" else ""))
+    names = [
+        f"PostgreSQL {found.postgres_version} ({found.postgres})",
+        f"PgBouncer ({found.pgbouncer})",
+        f"Redis {found.redis_version} ({found.redis})",
+        *([f"Chromium ({find_browser()})"] if purpose == "test" else []),
+    ]
+    say(2, ", ".join(names))
 
 
 def packages() -> None:

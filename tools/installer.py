@@ -121,7 +121,10 @@ def manager() -> Apt | Brew | None:
     if shutil.which("apt-get"):
         if os.geteuid() == 0:
             return Apt(())
-        if shutil.which("sudo") and not subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode:
+        if (
+            shutil.which("sudo")
+            and not subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode
+        ):
             return Apt(("sudo", "-n"))
         return None
     return Brew() if shutil.which("brew") and os.geteuid() != 0 else None

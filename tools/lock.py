@@ -16,7 +16,9 @@ def compile_lock(*arguments: str, given: str = "") -> None:
     """Run `uv pip compile` where pip would look for packages; raises CalledProcessError when it cannot resolve."""
     command = [str(virtualenv.VENV / "bin" / "uv"), "pip", "compile", *COMMON, *arguments]
     environment = os.environ | virtualenv.uv_environment(virtualenv.pip_settings())
-    subprocess.run(command, cwd=virtualenv.ROOT, env=environment, input=given, text=True, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        command, cwd=virtualenv.ROOT, env=environment, input=given, text=True, check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def main(arguments: list[str]) -> int:

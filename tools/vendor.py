@@ -71,7 +71,9 @@ class VendorError(RuntimeError):
 def pack(package: Package, folder: Path) -> Path:
     """The package's tarball, downloaded into `folder`; raises VendorError with npm's own words."""
     if shutil.which("npm") is None:
-        raise VendorError("npm is not installed. It is needed only here, to take new versions of the browser's libraries.")
+        raise VendorError(
+            "npm is not installed. It is needed only here, to take new versions of the browser's libraries."
+        )
     command = ["npm", "pack", "--silent", "--pack-destination", str(folder), f"{package.name}@{package.version}"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_PER_PACKAGE, check=False)
     tarballs = list(folder.glob("*.tgz"))
@@ -117,7 +119,10 @@ def noted() -> dict[tuple[str, str], str]:
     """Digests of the tarballs by (package, version), as the manifest has them."""
     if not MANIFEST.exists():
         return {}
-    return {(entry["package"], entry["version"]): entry["integrity"] for entry in json.loads(MANIFEST.read_text())["packages"]}
+    return {
+        (entry["package"], entry["version"]): entry["integrity"]
+        for entry in json.loads(MANIFEST.read_text())["packages"]
+    }
 
 
 def main() -> int:
@@ -128,7 +133,9 @@ def main() -> int:
             tarball = pack(package, Path(folder))
             expected = before.get((package.name, package.version))
             if expected and expected != integrity(tarball.read_bytes()):
-                raise VendorError(f"{package.name}@{package.version} arrived with another digest than noted in the manifest.")
+                raise VendorError(
+                    f"{package.name}@{package.version} arrived with another digest than noted in the manifest."
+                )
             entries.append(unpack(package, tarball))
         print(f"{package.name} {package.version}")
     MANIFEST.write_text(json.dumps({"packages": entries}, indent=2) + "\n")

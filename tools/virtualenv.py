@@ -67,12 +67,26 @@ def refresh() -> str:
 def _with_uv() -> bool:
     """Whether uv could install everything; its complaint is printed when not."""
     only = ["--only-binary", ":all:", "--require-hashes", "-r", str(UV_LOCK)]
-    bring = subprocess.run([str(PYTHON), "-m", "pip", "install", "--quiet", *only], capture_output=True, text=True, check=False)
+    bring = subprocess.run(
+        [str(PYTHON), "-m", "pip", "install", "--quiet", *only], capture_output=True, text=True, check=False
+    )
     if bring.returncode:
         print("      uv is not available here; pip does the work, which takes a few minutes", flush=True)
         return False
-    command = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON), "--require-hashes", "-r", str(LOCK)]
-    done = subprocess.run(command, env=os.environ | uv_environment(pip_settings()), capture_output=True, text=True, check=False)
+    command = [
+        str(VENV / "bin" / "uv"),
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(PYTHON),
+        "--require-hashes",
+        "-r",
+        str(LOCK),
+    ]
+    done = subprocess.run(
+        command, env=os.environ | uv_environment(pip_settings()), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         print("      uv could not install (below); pip tries, which takes a few minutes", flush=True)
         print("\n".join(f"      | {line}" for line in done.stderr.strip().splitlines()[-6:]), flush=True)
@@ -81,7 +95,9 @@ def _with_uv() -> bool:
 
 def pip_settings() -> dict[str, str]:
     """pip's settings as pip itself resolves them: files first, then `PIP_…` variables, the later winning."""
-    listed = subprocess.run([str(PYTHON), "-m", "pip", "config", "list"], capture_output=True, text=True, check=False).stdout
+    listed = subprocess.run(
+        [str(PYTHON), "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
     return read_settings(listed)
 
 

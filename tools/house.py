@@ -1,0 +1,117 @@
+"""The rooms of the house and what each may contain: `python -m tools.house` names whatever has no place.
+
+A module is named for what it knows, so a new name is a small decision: it is written down here, once, in ROOMS.
+The floors (who imports whom) are in pyproject.toml, held by import-linter.
+"""
+
+import ast
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+APPS = Path(__file__).resolve().parent.parent / "apps"
+
+# In every room.
+COMMON = "__init__ apps models views urls forms tasks migrations/* management/__init__ management/commands/*"
+# In a room that watches a part of the data tier: the anatomy of docs/architecture.md.
+TIER = f"{COMMON} probes checks actions charts"
+# Each room's own modules; `folder/*` stands for a folder whose files follow one contract.
+ROOMS = {
+    "ledger": f"{COMMON} chain export kinds leaf search verify",
+    "batch": COMMON,
+    "accounts": f"{COMMON} adapter checks grants middleware policy recent roles routes third_party",
+    "telemetry": f"{COMMON} correlation logs masking middleware readiness",
+    "metrics": f"{TIER} alerts board collect context exports figures hashes itself judge kernel lives node_views now pages poll"
+    " probe ranges readers/* record registry secrets store templatetags/* units",
+    "replicas": f"{TIER} router",
+    "pools": f"{TIER} joined",
+    "queries": TIER,
+    "cache": f"{TIER} aside",
+    "ratelimits": f"{TIER} limiter",
+    "partitions": TIER,
+    "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
+    "runbooks": COMMON,
+    "rollouts": COMMON,
+    "overview": COMMON,
+    "lab": f"{COMMON} application/* binaries faults/* keys layout links load pgbouncer postgres processes proxy redis seed servers"
+    " switches tier twin supervisor people demo",
+}
+# Modules that have to run where nothing is installed, or whose worth is that they depend on nothing.
+STANDARD_LIBRARY_ONLY = (
+    "apps.lab.binaries",
+    "apps.metrics.kernel",
+    "tools.bootstrap",
+    "tools.installer",
+    "tools.virtualenv",
+)
+# Names that say nothing of what is inside.
+NAMELESS = {"utils", "helpers", "services", "common", "misc", "base_utils"}
+
+
+def misplaced(apps: Path = APPS, rooms: dict[str, str] = ROOMS) -> list[str]:
+    """One sentence for each room or module without a place, and what to do about it."""
+    complaints = []
+    for room in sorted(path for path in apps.iterdir() if (path / "__init__.py").exists()):
+        if room.name not in rooms:
+            complaints.append(
+                f"apps/{room.name}/ is no room of the house: add it to ROOMS in tools/house.py and to the floors in pyproject.toml."
+            )
+            continue
+        if not ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))):
+            complaints.append(
+                f"apps/{room.name}/__init__.py does not say what this room watches and what it may change: write its docstring."
+            )
+        complaints += _unlisted(room, rooms[room.name].split())
+    missing = sorted(name for name in rooms if not (apps / name / "__init__.py").exists())
+    return complaints + [
+        f"apps/{name}/ is listed in ROOMS of tools/house.py and does not exist: take it off the list."
+        for name in missing
+    ]
+
+
+def _unlisted(room: Path, allowed: list[str]) -> list[str]:
+    complaints = []
+    for path in sorted(room.rglob("*.py")):
+        name = path.relative_to(room).with_suffix("").as_posix()
+        if path.stem in NAMELESS:
+            complaints.append(
+                f"apps/{room.name}/{name}.py: a module is named for what it knows; {path.stem!r} says nothing."
+            )
+        elif not any(fnmatchcase(name, pattern) for pattern in allowed):
+            complaints.append(
+                f"apps/{room.name}/{name}.py has no place: add {name!r} to {room.name!r} in ROOMS of tools/house.py."
+            )
+    return complaints
+
+
+def imports(source: str) -> set[str]:
+    """Top-level packages that a module imports, wherever in the module.
+
+    >>> sorted(imports("import os.path\\nfrom django.db import models\\nfrom tools import lock"))
+    ['django', 'os', 'tools']
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0] if not node.level else "a relative import")
+    return found
+
+
+def dependent() -> list[str]:
+    """One sentence for each module that should need nothing and needs something."""
+    allowed = sys.stdlib_module_names | {"apps", "tools"}
+    complaints = []
+    for module in STANDARD_LIBRARY_ONLY:
+        path = APPS.parent.joinpath(*module.split(".")).with_suffix(".py")
+        complaints += [
+            f"{module} imports {package}: it must need the standard library only (STANDARD_LIBRARY_ONLY in tools/house.py)."
+            for package in sorted(imports(path.read_text(encoding="utf-8")) - allowed)
+        ]
+    return complaints
+
+
+if __name__ == "__main__":
+    complaints = misplaced() + dependent()
+    sys.exit("\n".join(complaints) if complaints else 0)
