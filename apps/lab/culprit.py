@@ -1,0 +1,230 @@
+"""A badly behaved client of the lab: `python -m apps.lab.culprit LAB-DIRECTORY DEED`. Misbehaves until it is ended.
+
+It prints `ready` when the deed is done and goes on with it. Logins are read from the lab directory, never given as arguments.
+"""
+
+import asyncio
+import itertools
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import LiteralString, TypeAlias
+
+import psycopg
+from psycopg import AsyncConnection, errors
+from redis.asyncio import Redis
+
+from apps.lab import layout as layouts, redis as lab_redis
+from apps.lab.layout import Layout, Node
+from apps.lab.pgbouncer import POOL_SIZE
+
+Deed: TypeAlias = Callable[[Layout], Awaitable[None]]
+# The login `app` has time limits of its own; this client does not respect them.
+NO_LIMITS: LiteralString = (
+    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+)
+WAITERS = 15
+EVICTIONS = 12_000
+
+
+def ready() -> None:
+    """Tell the starter that the deed is done."""
+    print("ready", flush=True)
+
+
+async def forever() -> None:
+    """Wait to be ended."""
+    await asyncio.Event().wait()
+
+
+async def session(layout: Layout, node: str = Node.PRIMARY) -> AsyncConnection:
+    """A session of the application's login inside a transaction without limits."""
+    connection = await AsyncConnection.connect(
+        layout.dsn(node, "app"), prepare_threshold=None, application_name="culprit"
+    )
+    await connection.execute(NO_LIMITS)
+    return connection
+
+
+async def hold(layout: Layout, node: str, count: int) -> None:
+    """Open transactions and stay in them, doing nothing."""
+    async with AsyncExitStack() as stack:
+        for _ in range(count):
+            held = await stack.enter_async_context(await session(layout, node))
+            await held.execute("SELECT 1")
+        ready()
+        await forever()
+
+
+async def exhaust_pool(layout: Layout) -> None:
+    """Occupy every server connection of the pool; more clients wait, and come back when they are turned away."""
+
+    async def insist() -> None:
+        while True:
+            try:
+                async with await session(layout, Node.PGBOUNCER):
+                    await forever()
+            except psycopg.OperationalError:
+                await asyncio.sleep(0.2)
+
+    async with AsyncExitStack() as stack:
+        taken = 0
+        while taken < POOL_SIZE:
+            try:
+                await stack.enter_async_context(await asyncio.wait_for(session(layout, Node.PGBOUNCER), 2))
+            except (TimeoutError, psycopg.OperationalError):
+                break  # the application holds the rest
+            taken += 1
+        waiters = [asyncio.create_task(insist()) for _ in range(WAITERS)]
+        await asyncio.sleep(0.5)
+        ready()
+        await asyncio.gather(*waiters)
+
+
+async def hold_lock(layout: Layout) -> None:
+    """Lock a hot table against everybody; three readers queue behind."""
+
+    async def wait_behind() -> None:
+        async with await session(layout) as reader:
+            await reader.execute("SELECT id FROM conversation_message LIMIT 1")
+
+    async with await session(layout) as holder:
+        await holder.execute("LOCK TABLE conversation_message IN ACCESS EXCLUSIVE MODE")
+        waiters = [asyncio.create_task(wait_behind()) for _ in range(3)]
+        while await _blocked(layout) < len(waiters):
+            await asyncio.sleep(0.05)
+        ready()
+        await asyncio.gather(*waiters)
+
+
+async def _blocked(layout: Layout) -> int:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'culprit' AND wait_event_type = 'Lock'"
+    async with await AsyncConnection.connect(layout.dsn(Node.PRIMARY, "opsportal_poll", "postgres")) as connection:
+        row = await (await connection.execute(query)).fetchone()
+    return row[0] if row else 0
+
+
+async def slow_queries(layout: Layout) -> None:
+    """Statements of 0.7 s, many at a time, as if an index had been dropped."""
+
+    async def dawdle(shape: LiteralString) -> None:
+        async with await session(layout) as connection:
+            await connection.commit()
+            await connection.set_autocommit(True)
+            while True:
+                await connection.execute(shape)
+
+    shapes: tuple[LiteralString, ...] = (
+        "SELECT pg_sleep(0.7)",
+        "SELECT id, pg_sleep(0.7) FROM api_key LIMIT 1",
+        "SELECT key_id, tier, pg_sleep(0.65) FROM api_key ORDER BY id LIMIT 1",
+    )
+    tasks = [asyncio.create_task(dawdle(shapes[number % len(shapes)])) for number in range(24)]
+    await asyncio.sleep(1)
+    ready()
+    await asyncio.gather(*tasks)
+
+
+async def fill_connections(layout: Layout) -> None:
+    """Open idle sessions until the primary has hardly one left."""
+    async with AsyncExitStack() as stack:
+        dsn = layout.dsn(Node.PRIMARY, "app")
+        first = await stack.enter_async_context(
+            await AsyncConnection.connect(dsn, application_name="culprit", autocommit=True)
+        )
+        query = """SELECT (SELECT setting::int FROM pg_settings WHERE name = 'max_connections')
+                        - (SELECT setting::int FROM pg_settings WHERE name = 'superuser_reserved_connections')
+                        - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')"""
+        row = await (await first.execute(query)).fetchone()
+        for _ in range(max(0, (row[0] if row else 0) - 4)):
+            await stack.enter_async_context(
+                await AsyncConnection.connect(dsn, application_name="culprit", autocommit=True)
+            )
+        ready()
+        await forever()
+
+
+async def deadlock(layout: Layout) -> None:
+    """Two sessions take the same two locks in opposite order, again and again."""
+
+    async def grab(first: int, second: int) -> None:
+        async with await session(layout) as connection:
+            while True:
+                try:
+                    await connection.execute("SELECT pg_advisory_xact_lock(%s)", [first])
+                    await asyncio.sleep(0.2)
+                    await connection.execute("SELECT pg_advisory_xact_lock(%s)", [second])
+                    await connection.commit()
+                except errors.DeadlockDetected:
+                    await connection.rollback()
+                    met.set()
+
+    met = asyncio.Event()
+    tasks = [asyncio.create_task(grab(*pair)) for pair in ((1, 2), (2, 1))]
+    await met.wait()
+    ready()
+    await asyncio.gather(*tasks)
+
+
+async def roll_back(layout: Layout) -> None:
+    """Roll back a hundred transactions a second."""
+    async with await session(layout) as connection:
+        for number in itertools.count():
+            await connection.execute("SELECT 1")
+            await connection.rollback()
+            if number == 100:
+                ready()
+            await asyncio.sleep(0.01)
+
+
+async def cold_cache(layout: Layout) -> None:
+    """Remove every cached entry, again and again, so that nearly every read misses."""
+    async with Redis.from_url(layout.redis_url(Node.REDIS, "lab", direct=True)) as client:
+        for turn in itertools.count():
+            entries = [key async for key in client.scan_iter("cache:*", 1000) if not key.startswith(b"cache:stats:")]
+            if entries:
+                await client.unlink(*entries)
+            if turn == 0:
+                ready()
+            await asyncio.sleep(0.1)
+
+
+async def evict(layout: Layout) -> None:
+    """Write entries into a Redis that has hardly any memory left, so that others must go."""
+    async with Redis.from_url(layout.redis_url(Node.REDIS, "lab", direct=True)) as client:
+        gone = -1
+        for turn in itertools.count():
+            pipeline = client.pipeline(transaction=False)
+            for number in range(500):
+                pipeline.set(f"{lab_redis.FAULT_KEYS}{(turn * 500 + number) % 200_000}", b"x" * 1024)
+            await pipeline.execute()
+            if gone < EVICTIONS:
+                gone = (await client.info("stats"))["evicted_keys"]
+                if gone >= EVICTIONS:
+                    ready()
+            else:
+                await asyncio.sleep(0.5)
+
+
+DEEDS: dict[str, Deed] = {
+    "exhaust-pool": exhaust_pool,
+    "leak-connection": lambda layout: hold(layout, Node.PGBOUNCER, 3),
+    "idle-in-transaction": lambda layout: hold(layout, Node.PRIMARY, 3),
+    "hold-lock": hold_lock,
+    "slow-queries": slow_queries,
+    "fill-connections": fill_connections,
+    "deadlock": deadlock,
+    "roll-back": roll_back,
+    "cold-cache": cold_cache,
+    "evict-redis": evict,
+}
+
+
+async def main(directory: Path, deed: str) -> None:
+    """Do one deed until ended."""
+    await DEEDS[deed](layouts.load(directory))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

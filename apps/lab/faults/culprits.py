@@ -1,0 +1,34 @@
+"""Faults that live in a background client: a recorded process of its own, `python -m apps.lab.culprit`."""
+
+import sys
+
+from apps.lab import links
+from apps.lab.processes import NotStarted, until
+from apps.lab.servers import Servers
+
+PREFIX = "culprit-"
+READY = "ready"
+
+
+def start(servers: Servers, deed: str, seconds: float = 15) -> None:
+    """Start the client and wait until it says that its deed is done; raises NotStarted with its last words."""
+    layout, name = servers.layout, f"{PREFIX}{deed}"
+    servers.stop(name)
+    log = layout.logs / f"{name}.log"
+    log.unlink(missing_ok=True)
+    process = servers.roster.start(
+        name,
+        [sys.executable, "-m", "apps.lab.culprit", layout.directory, deed],
+        log=log,
+        cwd=links.BASE,
+        env=links.python_environment(),
+    )
+    until(lambda: not process.alive or process.tail(1) == READY, seconds, 0.05)
+    if not process.alive or process.tail(1) != READY:
+        servers.stop(name)
+        raise NotStarted(f"The client of {deed} did not get its way. Its log, {log}, ends with:\n{process.tail()}")
+
+
+def stop(servers: Servers, deed: str) -> None:
+    """End the client; its sessions end with it."""
+    servers.stop(f"{PREFIX}{deed}")

@@ -1,0 +1,31 @@
+"""What a fault is: a name, one sentence, how it is put in and how it is healed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from apps.lab.servers import Servers
+
+Record: TypeAlias = Mapping[str, Any]  # what an injection did, as JSON; a later process heals by it
+Inject: TypeAlias = Callable[[Servers], Record]
+Heal: TypeAlias = Callable[[Servers, Record], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault.
+
+    `inject` returns what healing must know. `heal` undoes it; after a crash in the middle it gets an empty record and still heals.
+    `fires`: ids of the checks that are expected to turn bad.
+    """
+
+    name: str
+    says: str
+    node: str
+    inject: Inject
+    heal: Heal
+    fires: tuple[str, ...] = ()
+
+
+class FaultImpossible(RuntimeError):
+    """This fault cannot be put in as the lab is now; the message says what is missing."""

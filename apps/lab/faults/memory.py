@@ -1,0 +1,93 @@
+"""Redis short of memory, or unable to save."""
+
+from functools import partial
+
+from apps.lab import redis
+from apps.lab.faults import culprits
+from apps.lab.faults.kinds import Fault, Record
+from apps.lab.layout import Node
+from apps.lab.processes import NotStarted, until
+from apps.lab.servers import Servers
+
+MEGABYTE = 1024 * 1024
+CHUNK = 8 * MEGABYTE
+SPARE = 4 * MEGABYTE
+
+
+def _fill(limit_megabytes: int, share: float, servers: Servers) -> Record:
+    with redis.session(servers.layout) as client:
+        client.config_set("maxmemory", f"{limit_megabytes}mb")
+        room = int(limit_megabytes * MEGABYTE * share) - int(client.info("memory")["used_memory"])
+        for number in range(max(0, room // CHUNK)):
+            client.setrange(f"{redis.FAULT_KEYS}{number}", CHUNK - 1, "x")
+    return {}
+
+
+def _squeeze(servers: Servers) -> Record:
+    with redis.session(servers.layout) as client:
+        client.config_resetstat()
+        client.config_set("maxmemory", int(client.info("memory")["used_memory"]) + SPARE)
+    culprits.start(servers, "evict-redis", 60)
+    return {}
+
+
+def _release(servers: Servers, _: Record) -> None:
+    culprits.stop(servers, "evict-redis")
+    with redis.session(servers.layout) as client:
+        client.config_set("maxmemory", f"{redis.MEGABYTES}mb")
+        for keys in _batches(list(client.scan_iter(f"{redis.FAULT_KEYS}*", 1000))):
+            client.unlink(*keys)
+        client.config_resetstat()
+
+
+def _batches(keys: list[str], size: int = 1000) -> list[list[str]]:
+    return [keys[start : start + size] for start in range(0, len(keys), size)]
+
+
+def _forbid_saving(servers: Servers) -> Record:
+    servers.layout.folder(Node.REDIS).chmod(0o500)
+    with redis.session(servers.layout) as client:
+        client.bgsave()
+        if not until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", 10):
+            raise NotStarted("Redis still saves though its folder is closed to it.")
+    return {}
+
+
+def _allow_saving(servers: Servers, _: Record) -> None:
+    servers.layout.folder(Node.REDIS).chmod(0o700)
+    with redis.session(servers.layout) as client:
+        until(lambda: not client.info("persistence")["rdb_bgsave_in_progress"], 10)
+        client.bgsave()
+        until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "ok", 10)
+
+
+FAULTS = (
+    Fault(
+        "fill-redis",
+        f"Large entries fill Redis to 95 % of its {redis.MEGABYTES} MB.",
+        Node.REDIS,
+        partial(_fill, redis.MEGABYTES, 0.95),
+        _release,
+    ),
+    Fault(
+        "flood-redis",
+        "The memory limit of Redis was raised and more than 500 MB are used.",
+        Node.REDIS,
+        partial(_fill, 640, 0.85),
+        _release,
+    ),
+    Fault(
+        "evict-redis",
+        "The memory limit of Redis was lowered to what it uses; each write evicts, more than 10,000 at once and then steadily.",
+        Node.REDIS,
+        _squeeze,
+        _release,
+    ),
+    Fault(
+        "fail-save",
+        "Redis may not write to its folder: the last save failed, and it refuses writes.",
+        Node.REDIS,
+        _forbid_saving,
+        _allow_saving,
+    ),
+)

@@ -1,0 +1,40 @@
+"""Clients that misbehave: each fault is a living client, ended to heal."""
+
+from functools import partial
+
+from apps.lab.faults import culprits
+from apps.lab.faults.kinds import Fault, Record
+from apps.lab.layout import Node
+from apps.lab.servers import Servers
+
+
+def _begin(deed: str, servers: Servers) -> Record:
+    culprits.start(servers, deed)
+    return {}
+
+
+def _end(deed: str, servers: Servers, _: Record) -> None:
+    culprits.stop(servers, deed)
+
+
+def _fault(name: str, node: str, says: str) -> Fault:
+    return Fault(name, says, node, partial(_begin, name), partial(_end, name))
+
+
+FAULTS = (
+    _fault("exhaust-pool", Node.PGBOUNCER, "Clients occupy the whole pool inside transactions; fifteen more wait."),
+    _fault(
+        "leak-connection",
+        Node.PGBOUNCER,
+        "Three clients sit idle inside a transaction and keep a server connection each.",
+    ),
+    _fault("idle-in-transaction", Node.PRIMARY, "Three sessions of the primary stay idle inside a transaction."),
+    _fault(
+        "hold-lock", Node.PRIMARY, "One session locks conversation_message against everybody; three more wait for it."
+    ),
+    _fault("slow-queries", Node.PRIMARY, "Two dozen sessions run statements of 0.7 s without a pause."),
+    _fault("fill-connections", Node.PRIMARY, "Idle sessions take all but a few of the primary's connections."),
+    _fault("deadlock", Node.PRIMARY, "Two sessions run into a deadlock about once a second."),
+    _fault("roll-back", Node.PRIMARY, "A client rolls back up to a hundred transactions a second."),
+    _fault("cold-cache", Node.REDIS, "Every cached entry is removed ten times a second, so that reads miss."),
+)

@@ -1,0 +1,138 @@
+"""Servers that run and are in a bad state: replay paused, a slot forgotten, rows in the wrong place, a privilege lost."""
+
+from functools import partial
+from typing import LiteralString
+
+import psycopg
+
+from apps.lab import postgres
+from apps.lab.faults.kinds import Fault, FaultImpossible, Record
+from apps.lab.layout import DATABASE, Node
+from apps.lab.servers import Servers
+
+
+def _run(servers: Servers, node: str, *statements: LiteralString, database: str = DATABASE) -> None:
+    with postgres.connect(servers.layout, node, database) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _statements(node: str, *statements: LiteralString) -> partial[Record]:
+    return partial(_put, node, statements)
+
+
+def _put(node: str, statements: tuple[LiteralString, ...], servers: Servers) -> Record:
+    try:
+        _run(servers, node, *statements)
+    except psycopg.errors.UndefinedTable as error:
+        raise FaultImpossible(
+            f"The lab has no messages ({error}). `manage.py lab reset` and `lab up` make a filled one."
+        ) from error
+    return {}
+
+
+def _undo(node: str, *statements: LiteralString) -> partial[None]:
+    return partial(_take_back, node, statements)
+
+
+def _take_back(node: str, statements: tuple[LiteralString, ...], servers: Servers, _: Record) -> None:
+    try:
+        _run(servers, node, *statements)
+    except psycopg.errors.UndefinedTable:
+        return  # never put in
+
+
+def _pause_replay(servers: Servers) -> Record:
+    _run(servers, Node.REPLICA_1, "SELECT pg_wal_replay_pause()")
+    # Something to be behind of, should the primary be idle.
+    _run(servers, Node.PRIMARY, "SELECT pg_logical_emit_message(true, 'lab', repeat('x', 65536))")
+    return {}
+
+
+def _pool(command: LiteralString, servers: Servers) -> None:
+    dsn = servers.layout.dsn(Node.PGBOUNCER, "opsportal_admin", direct=True)
+    with psycopg.connect(dsn, autocommit=True, cursor_factory=psycopg.ClientCursor, connect_timeout=5) as console:
+        console.execute(command)
+
+
+def _disable_pool(servers: Servers) -> Record:
+    _pool("DISABLE messaging", servers)
+    return {}
+
+
+def _enable_pool(servers: Servers, _: Record) -> None:
+    _pool("ENABLE messaging", servers)
+
+
+FAULTS = (
+    Fault(
+        "pause-replay",
+        "The first replica receives WAL and does not apply it.",
+        Node.REPLICA_1,
+        _pause_replay,
+        _undo(Node.REPLICA_1, "SELECT pg_wal_replay_resume()"),
+    ),
+    Fault(
+        "inactive-slot",
+        "A replication slot nobody uses keeps WAL on the primary.",
+        Node.PRIMARY,
+        _statements(Node.PRIMARY, "SELECT pg_create_physical_replication_slot('forgotten', true)"),
+        _undo(
+            Node.PRIMARY,
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'forgotten'",
+        ),
+    ),
+    Fault(
+        "fill-default-partition",
+        "500 rows of message_queue lie beyond every week, in the default partition.",
+        Node.PRIMARY,
+        _statements(
+            Node.PRIMARY,
+            """INSERT INTO message_queue (conversation_message_id, message_created_at, created_at)
+               SELECT n, now(), now() + interval '10 years' FROM generate_series(1, 500) AS n""",
+        ),
+        _undo(Node.PRIMARY, "DELETE FROM message_queue_default WHERE created_at > now() + interval '5 years'"),
+    ),
+    Fault(
+        "drop-future-partitions",
+        "The coming weeks of message_queue have no partition.",
+        Node.PRIMARY,
+        _statements(
+            Node.PRIMARY,
+            """DO $$ DECLARE week regclass; BEGIN
+                 FOR week IN SELECT inhrelid::regclass FROM pg_inherits
+                             WHERE inhparent = 'message_queue'::regclass
+                               AND to_date(substring(inhrelid::regclass::text FROM '_(\\d{4}w\\d{2})$'), 'IYYY"w"IW') > now()
+                 LOOP EXECUTE format('DROP TABLE %s', week); END LOOP; END $$""",
+        ),
+        _undo(Node.PRIMARY, "SELECT message_queue_ahead()"),
+    ),
+    Fault(
+        "error-rate",
+        "The application's login may no longer read conversation_message: its requests fail.",
+        Node.PRIMARY,
+        _statements(Node.PRIMARY, "REVOKE SELECT ON conversation_message FROM app"),
+        _undo(Node.PRIMARY, "GRANT SELECT ON conversation_message TO app"),
+    ),
+    Fault(
+        "settings-drift",
+        "The second replica has other settings than its primary.",
+        Node.REPLICA_2,
+        _statements(Node.REPLICA_2, "ALTER SYSTEM SET work_mem = '1MB'", "SELECT pg_reload_conf()"),
+        _undo(Node.REPLICA_2, "ALTER SYSTEM RESET work_mem", "SELECT pg_reload_conf()"),
+    ),
+    Fault(
+        "pending-restart",
+        "A setting of the primary was changed that waits for a restart.",
+        Node.PRIMARY,
+        _statements(Node.PRIMARY, "ALTER SYSTEM SET max_locks_per_transaction = 128", "SELECT pg_reload_conf()"),
+        _undo(Node.PRIMARY, "ALTER SYSTEM RESET max_locks_per_transaction", "SELECT pg_reload_conf()"),
+    ),
+    Fault(
+        "disable-pool",
+        "PgBouncer refuses new clients of the database messaging.",
+        Node.PGBOUNCER,
+        _disable_pool,
+        _enable_pool,
+    ),
+)

@@ -1,0 +1,69 @@
+"""Servers that are gone or frozen."""
+
+from functools import partial
+
+from apps.lab import links, postgres
+from apps.lab.faults.kinds import Fault, Record
+from apps.lab.layout import REPLICAS, Node
+from apps.lab.proxy import Mode
+from apps.lab.servers import KIND, Servers
+
+
+def _stop(node: str, servers: Servers) -> Record:
+    servers.stop(node)
+    links.put(servers.layout, node, Mode.REFUSE)  # as where nobody listens
+    return {}
+
+
+def _start(node: str, servers: Servers, _: Record) -> None:
+    servers.start(node)
+    links.put(servers.layout, node, Mode.PASS)
+    _whole(node, servers)
+
+
+def _freeze(node: str, servers: Servers) -> Record:
+    if process := servers.find(node):
+        process.freeze()
+    return {}
+
+
+def _thaw(node: str, servers: Servers, _: Record) -> None:
+    if process := servers.find(node):
+        process.thaw()
+    _whole(node, servers)
+
+
+def _whole(node: str, servers: Servers) -> None:
+    if KIND[node] == "postgres" and all(servers.find(name) for name in (Node.PRIMARY, *REPLICAS)):
+        postgres.await_streaming(servers.layout)
+
+
+def _stopped(name: str, node: str, says: str) -> Fault:
+    return Fault(name, says, node, partial(_stop, node), partial(_start, node))
+
+
+def _frozen(name: str, node: str, says: str) -> Fault:
+    return Fault(name, says, node, partial(_freeze, node), partial(_thaw, node))
+
+
+FAULTS = (
+    _stopped("stop-primary", Node.PRIMARY, "The primary is shut down; connections to it are refused."),
+    _stopped("stop-replica-1", Node.REPLICA_1, "The first replica is shut down; its slot keeps the WAL it will need."),
+    _stopped("stop-replica-2", Node.REPLICA_2, "The second replica is shut down; its slot keeps the WAL it will need."),
+    _stopped("stop-pgbouncer", Node.PGBOUNCER, "PgBouncer is shut down; the application's pooled connections break."),
+    _stopped("stop-redis", Node.REDIS, "Redis is shut down: no cache, no limiter state."),
+    _stopped("stop-app", Node.APP, "The application is stopped; its address refuses connections."),
+    _frozen(
+        "freeze-primary",
+        Node.PRIMARY,
+        "Every process of the primary is stopped in its tracks: sessions hang instead of failing.",
+    ),
+    _frozen(
+        "freeze-replica-2",
+        Node.REPLICA_2,
+        "Every process of the second replica is stopped in its tracks: sessions hang.",
+    ),
+    _frozen("freeze-pgbouncer", Node.PGBOUNCER, "PgBouncer is stopped in its tracks: clients hang without an error."),
+    _frozen("freeze-redis", Node.REDIS, "Redis is stopped in its tracks: commands hang without an error."),
+    _frozen("freeze-app", Node.APP, "The application is stopped in its tracks: requests hang without an answer."),
+)
