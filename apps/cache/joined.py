@@ -3,7 +3,7 @@
 Pure functions of a poll; what must be remembered until the next poll is in the rows they return.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ from apps.metrics.probe import share
 
 Found: TypeAlias = tuple[Iterable[Row], Iterable[Sample]]
 
-COUNTED = ("hits", "misses", "loads", "stale", "load_seconds")
+COUNTED = ("hits", "misses", "loads", "stale", "load_us")
 
 
 def _redis(view: TierView) -> tuple[NodeView, ...]:
@@ -49,59 +49,64 @@ def hits(view: TierView) -> Found:
             rows += [dict(row) for row in _of_node(view.previous, node.name)]
             continue
         before = {row["namespace"]: row for row in _of_node(view.previous, node.name)}
-        totals = [{"namespace": row["name"], "counted_by": "application", **_counts(row)} for row in namespaces]
-        if not totals:
-            counted = {
-                "hits": info.get("keyspace_hits"),
-                "misses": info.get("keyspace_misses"),
-                "run_id": info.get("run_id"),
-            }
-            totals = [{"namespace": "", "counted_by": "redis", **counted}]
-        found = [_window(row, before.get(row["namespace"])) for row in totals]
+        found = [_window(view.at, row, before) for row in _totals(info, namespaces)]
         rows += [{"node": node.name, **row} for row in found]
         samples += _hit_samples(node.name, found)
     return rows, samples
 
 
-def _counts(row: Row) -> dict[str, Any]:
-    """The statistics of a namespace that are numbers, as its library keeps them."""
+def _totals(info: Row, namespaces: Rows) -> list[dict[str, Any]]:
+    """The counters as they stand: of each namespace, or Redis' own under the empty name."""
+    if namespaces:
+        return [{"namespace": row["name"], "counted_by": "application", **_numbers(row)} for row in namespaces]
+    counted = {"hits": info.get("keyspace_hits"), "misses": info.get("keyspace_misses"), "run_id": info.get("run_id")}
+    return [{"namespace": "", "counted_by": "redis", **counted}]
+
+
+def _numbers(row: Row) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != "name" and isinstance(value, (int, float))}
 
 
-def _window(row: dict[str, Any], before: Row | None) -> dict[str, Any]:
-    """A namespace's totals with what grew since the poll before; None after a reset or at the first sight."""
-    grown: dict[str, Any] = dict.fromkeys(("new_hits", "new_misses", "ratio", "saved"))
-    if before is not None and not _restarted(row, before):
-        grown["new_hits"], grown["new_misses"] = (row.get(n, 0) - before.get(n, 0) for n in ("hits", "misses"))
-        grown["ratio"] = share(grown["new_hits"], grown["new_hits"] + grown["new_misses"])
-    load = share(row.get("load_seconds"), row.get("loads"))
-    saved = None if load is None else load * row.get("hits", 0)
-    return (
-        row
-        | grown
-        | {
-            "load_mean": load,
-            "saved": saved,
-            "ratio_ever": share(row.get("hits"), row.get("hits", 0) + row.get("misses", 0)),
-        }
-    )
+def _window(at: datetime, row: dict[str, Any], before: Mapping[str, Row]) -> dict[str, Any]:
+    """A namespace's totals with what grew since the poll before; None after a reset and at the very first poll.
+
+    A namespace that was not there at the poll before began since then.
+    """
+    known = before.get(row["namespace"], {"hits": 0, "misses": 0} if before and row["namespace"] else None)
+    hits = misses = None
+    if known is not None and not _restarted(row, known):
+        hits, misses = (row.get(name, 0) - known.get(name, 0) for name in ("hits", "misses"))
+    load_us = share(row.get("load_us"), row.get("loads"))
+    earlier = next(iter(before.values()))["at"] if before else None
+    return row | {
+        "at": at.isoformat(),
+        "seconds": (at - datetime.fromisoformat(earlier)).total_seconds() if earlier else None,
+        "new_hits": hits,
+        "new_misses": misses,
+        "ratio": None if hits is None or misses is None else share(hits, hits + misses),
+        "ratio_ever": share(row.get("hits"), row.get("hits", 0) + row.get("misses", 0)),
+        "load_mean": None if load_us is None else load_us / 1e6,
+        "saved": None if load_us is None else load_us / 1e6 * row.get("hits", 0),
+    }
 
 
 def _restarted(row: Row, before: Row) -> bool:
-    return row.get("run_id") != before.get("run_id") or any((row.get(n) or 0) < (before.get(n) or 0) for n in COUNTED)
+    return row.get("run_id") != before.get("run_id") or any(
+        (row.get(name) or 0) < (before.get(name) or 0) for name in COUNTED
+    )
 
 
 def _hit_samples(node: str, found: list[dict[str, Any]]) -> Iterable[Sample]:
     for row in found:
         if row["namespace"]:
             yield Sample("cache.hits.namespace_ratio", row["ratio"], row["namespace"], node)
-    known = [row for row in found if row["new_hits"] is not None]
+    known = [row for row in found if row["new_hits"] is not None and row["seconds"]]
     if not known:
         return
-    new_hits, new_misses = (float(sum(row[name] for row in known)) for name in ("new_hits", "new_misses"))
-    yield Sample("cache.hits.ratio", share(new_hits, new_hits + new_misses), node=node)
-    yield Sample("cache.hits.hits", new_hits, node=node)
-    yield Sample("cache.hits.misses", new_misses, node=node)
+    hits, misses = (float(sum(row[name] for row in known)) for name in ("new_hits", "new_misses"))
+    yield Sample("cache.hits.ratio", share(hits, hits + misses), node=node)
+    yield Sample("cache.hits.hits", hits / known[0]["seconds"], node=node)
+    yield Sample("cache.hits.misses", misses / known[0]["seconds"], node=node)
 
 
 KINDS = {

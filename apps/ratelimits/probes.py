@@ -1,0 +1,148 @@
+"""What is asked of the limiter's state in Redis (`ratelimit:…`) and of the application that uses it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from apps.metrics.hashes import Hashes
+from apps.metrics.kernel import NodeKind, Row, Rows, Sample
+from apps.metrics.probe import Probe, rate, share
+from apps.ratelimits.limiter import QUOTAS, WINDOW_MS, Tier
+
+STATISTICS = "ratelimit:stats:"
+SLICES = 100  # of the window, as in lua/take.lua
+NEAR = 0.8
+MOST_NEAR = 100
+COUNTED = ("allowed", "blocked", "burst", "shadow")
+TIERS = {tier.value: QUOTAS[tier] for tier in Tier}
+
+_statistics = Hashes(STATISTICS)
+
+
+async def ask_keys(client: Redis) -> Sequence[Row]:
+    """One row for each key that ever asked: its counters, tier, limit, and what it has used of the present window.
+
+    `used` as the limiter keeps it dates from the key's last request. Where it comes near the limit, the window is counted
+    anew as of now, slice by slice.
+    """
+    counted = await _statistics(client)
+    pipeline = client.pipeline(transaction=False)
+    for row in counted:
+        pipeline.get(f"ratelimit:tier:{row['name']}")
+        pipeline.hmget(f"ratelimit:{row['name']}", "used", "burst_used")
+    said = await pipeline.execute() if counted else []
+    rows = [_key(row, tier, state) for row, tier, state in zip(counted, said[::2], said[1::2], strict=True)]
+    near = [row for row in rows if row["share"] is not None and row["share"] >= NEAR][:MOST_NEAR]
+    if near:
+        await _count_again(client, near)
+    return rows
+
+
+def _key(row: Row, tier: str | None, state: list[str | None]) -> dict[str, Any]:
+    quota = TIERS.get(tier or "")
+    used = sum(int(part or 0) for part in state)
+    return {
+        "key": row["name"],
+        "tier": tier or "",
+        "limit": quota.limit if quota else None,
+        "burst_limit": quota.burst if quota else None,
+        "used": used,
+        "share": share(used, quota.limit) if quota else None,
+        **{name: row.get(name, 0) for name in COUNTED},
+    }
+
+
+async def _count_again(client: Redis, rows: list[dict[str, Any]]) -> None:
+    pipeline = client.pipeline(transaction=False)
+    pipeline.info("server")
+    for row in rows:
+        pipeline.hgetall(f"ratelimit:{row['key']}")
+    info, *states = await pipeline.execute()
+    if "server_time_usec" not in info:
+        return
+    for row, state in zip(rows, states, strict=True):
+        row["used"] = in_window(state, info["server_time_usec"] / 1000)
+        row["share"] = share(row["used"], row["limit"])
+
+
+def in_window(state: Mapping[str, str], now_ms: float) -> int:
+    """Requests in the window that ends now, from a key's slices (fields `<slice>` and, of the burst, `b<slice>`).
+
+    >>> in_window({"used": "9", "100": "4", "250": "3", "b250": "1", "burst_ends": "7"}, 260 * 600)
+    4
+    """
+    oldest = int(now_ms / (WINDOW_MS / SLICES)) - SLICES
+    slices = ((name.removeprefix("b"), count) for name, count in state.items())
+    return sum(int(count) for name, count in slices if name.isdigit() and int(name) >= oldest)
+
+
+def _now(rows: Rows) -> Iterable[Sample]:
+    """Keys in use, and the part of them that is near its limit."""
+    active = [row for row in rows if row["used"]]
+    near = [row for row in active if row["share"] is not None and row["share"] >= NEAR]
+    yield Sample("ratelimits.keys.active", float(len(active)))
+    yield Sample("ratelimits.keys.near", float(len(near)))
+    yield Sample("ratelimits.keys.near_share", share(len(near), len(active)))
+
+
+def _traffic(rows: Rows, before: Rows, seconds: float) -> Iterable[Sample]:
+    """Shares of the traffic since the poll before, in all and by tier. A key whose counters went down was reset."""
+    known = {row["key"]: row for row in before}
+    grown: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(COUNTED, 0.0))
+    for row in rows:
+        earlier = known.get(row["key"], dict.fromkeys(COUNTED, 0))
+        if any(row[name] < earlier[name] for name in COUNTED):
+            continue
+        for of in ("", row["tier"]) if row["tier"] in TIERS else ("",):
+            for name in COUNTED:
+                grown[of][name] += row[name] - earlier[name]
+    grown[""]
+    for of, new in grown.items():
+        yield from _shares(of, new, seconds)
+
+
+def _shares(of: str, new: Mapping[str, float], seconds: float) -> Iterable[Sample]:
+    whole = new["allowed"] + new["blocked"]
+    name = "tier_" if of else ""
+    yield Sample(f"ratelimits.keys.{name}requests", whole / seconds * 60, of)
+    yield Sample(f"ratelimits.keys.{name}refused", new["blocked"] / seconds * 60, of)
+    yield Sample(f"ratelimits.keys.{name}blocked", share(new["blocked"], whole), of)
+    yield Sample(f"ratelimits.keys.{name}burst", share(new["burst"], whole), of)
+    yield Sample(f"ratelimits.keys.{name}shadow", share(new["shadow"], whole), of)
+
+
+def limiter_of(rows: Rows) -> Mapping[str, Any]:
+    """What an application's document says of its limiter; empty when it says nothing."""
+    found = rows[0].get("limiter") if rows and rows[0].get("http_status") == 200 else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _limiter(rows: Rows) -> Iterable[Sample]:
+    said = limiter_of(rows)
+    mode = said.get("mode")
+    yield Sample("ratelimits.limiter.enforced", None if mode is None else float(mode == "enforce"))
+
+
+def _degraded(rows: Rows, before: Rows, seconds: float) -> Iterable[Sample]:
+    now, earlier = limiter_of(rows).get("degraded"), limiter_of(before).get("degraded")
+    if now is not None and earlier is not None and now >= earlier:
+        per_second = rate(now, earlier, seconds)
+        yield Sample("ratelimits.limiter.degraded", None if per_second is None else per_second * 60)
+
+
+PROBES = (
+    Probe(
+        "ratelimits.keys",
+        NodeKind.REDIS,
+        ask_keys,
+        read=_now,
+        derive=_traffic,
+        needs="a read-only ACL user with ratelimit:*",
+        says=f"HGETALL {STATISTICS}<key>, GET ratelimit:tier:<key>, HMGET ratelimit:<key> used burst_used",
+    ),
+    Probe("ratelimits.limiter", NodeKind.APPLICATION, "/metrics/app", read=_limiter, derive=_degraded),
+)
+
+TIER_PROBES = ()
