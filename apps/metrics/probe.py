@@ -43,7 +43,7 @@ def sql(room_file: str, name: str) -> Question:
         match = _VARIANT.match(path.name)
         if match and match["name"] == name:
             found.append((int(match["version"] or 0), path.read_text(encoding="utf-8")))
-    if not found or found[0][0] != 0:
+    if not any(version == 0 for version, _text in found):
         raise FileNotFoundError(f"{folder / name}.sql does not exist")
     return Question(tuple(found))
 
