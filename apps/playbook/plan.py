@@ -80,6 +80,19 @@ class Measure(StrEnum):
     DIFFERENCE = "difference"
 
 
+class Weekday(StrEnum):
+    """A day of the week, or whichever the team agrees on."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+    ANY = "any"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
     """Anything that stands in a file."""
@@ -161,7 +174,7 @@ class Pause(Written):
 class Window(Written):
     """When the deployment may run, in the tier's own time zone: weekday and times of day."""
 
-    day: str
+    day: Weekday
     start: time
     end: time
     note: str = ""

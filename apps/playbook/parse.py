@@ -1,0 +1,172 @@
+"""YAML and JSON as one plain tree in which every value knows its file and line.
+
+Scalars stay text: the reader knows which type it wants, so `no`, `1.10` and `02:00` mean what they look like. A playbook needs no tags,
+anchors or aliases; they are refused, and with them every way to make a small file large.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import yaml
+
+from apps.playbook.mistakes import Mark, Mistake
+
+MOST_BYTES = 1_000_000
+MOST_DEPTH = 16
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value as it was written; `plain` when it stood without quotes."""
+
+    mark: Mark
+    text: str
+    plain: bool = True
+
+    @property
+    def absent(self) -> bool:
+        """Whether nothing was written behind the key, or YAML's words for nothing."""
+        return self.plain and self.text in {"", "~", "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list of values."""
+
+    mark: Mark
+    items: "list[Node]" = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Keys with their values; `marks` tells where each key stands."""
+
+    mark: Mark
+    values: "dict[str, Node]" = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+
+
+Node: TypeAlias = Scalar | Listing | Section
+
+
+class _Refused(Exception):
+    """Ends the parsing of a file at its first mistake of form."""
+
+    def __init__(self, mark: Mark, what: str, remedy: str) -> None:
+        self.mistake = Mistake(mark.file, mark.line, what, remedy)
+
+
+def parse(data: bytes, file: str) -> Node | Mistake:
+    """The tree of a YAML file, or the mistake of form that prevents one."""
+    try:
+        return _build(_events(_decode(data, file), file), file)
+    except _Refused as refused:
+        return refused.mistake
+
+
+def _decode(data: bytes, file: str) -> str:
+    if len(data) > MOST_BYTES:
+        raise _Refused(Mark(file, 1), f"The file has {len(data):,} bytes.", f"Keep it below {MOST_BYTES:,} bytes.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _Refused(Mark(file, line), "The file is not UTF-8 text.", "Save it as UTF-8.") from error
+
+
+def _events(text: str, file: str) -> Iterator[tuple[Mark, yaml.Event]]:
+    """YAML's events with their marks; refuses what a playbook does not need."""
+    documents = 0
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            mark = Mark(file, event.start_mark.line + 1)
+            documents += isinstance(event, yaml.DocumentStartEvent)
+            if documents > 1:
+                raise _Refused(
+                    mark, "A second document starts here.", "Keep one document a file: remove the line `---`."
+                )
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise _Refused(
+                    mark, "Anchors and aliases (& and *) are not read.", "Write the value out, or in quotes."
+                )
+            if getattr(event, "tag", None):
+                raise _Refused(mark, f"The tag {event.tag} is not read.", "Remove it, or put the text in quotes.")
+            yield mark, event
+    except yaml.MarkedYAMLError as error:
+        at = error.problem_mark or error.context_mark
+        line = min(at.line + 1, text.count("\n") + 1) if at else 1
+        remedy = "Check the indentation, the colons and the quotes on this line and the one before."
+        raise _Refused(Mark(file, line), f"This is not YAML: {error.problem or error.context}.", remedy) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise _Refused(Mark(file, line), f"Character {error.character!r} is not allowed.", "Remove it.") from error
+
+
+def _build(events: Iterator[tuple[Mark, yaml.Event]], file: str) -> Node:
+    """The tree of a stream of events, without recursion."""
+    root: list[Node] = []
+    open_: list[Listing | Section] = []
+    keys: list[Scalar | None] = []  # for each open section, the key that waits for its value
+    for mark, event in events:
+        if isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+            open_.pop()
+            keys.pop()
+            continue
+        node = _node(mark, event)
+        if node is None:
+            continue
+        if open_ and isinstance(parent := open_[-1], Section) and keys[-1] is None:
+            keys[-1] = _key(parent, node)
+            continue
+        if not open_:
+            root.append(node)
+        elif isinstance(parent := open_[-1], Listing):
+            parent.items.append(node)
+        elif key := keys[-1]:
+            parent.values[key.text], parent.marks[key.text] = node, key.mark
+            keys[-1] = None
+        if not isinstance(node, Scalar):
+            if len(open_) >= MOST_DEPTH:
+                raise _Refused(mark, "Lists and sections are nested too deeply.", f"Use at most {MOST_DEPTH} levels.")
+            open_.append(node)
+            keys.append(None)
+    if not root:
+        raise _Refused(Mark(file, 1), "The file is empty.", "Write its content, or take it from the default playbook.")
+    return root[0]
+
+
+def _node(mark: Mark, event: yaml.Event) -> Node | None:
+    match event:
+        case yaml.ScalarEvent():
+            return Scalar(mark, event.value, plain=event.style is None or event.style == "")
+        case yaml.SequenceStartEvent():
+            return Listing(mark)
+        case yaml.MappingStartEvent():
+            return Section(mark)
+    return None
+
+
+def _key(section: Section, node: Node) -> Scalar:
+    if not isinstance(node, Scalar) or not node.text:
+        raise _Refused(node.mark, "A key must be a single word.", "Write `key: value`, or put the text in quotes.")
+    if node.text in section.values:
+        first = section.marks[node.text].line
+        raise _Refused(
+            node.mark, f"The key {node.text} stands here twice (first on line {first}).", "Remove one of them."
+        )
+    return node
+
+
+def tree_of(value: Any, marks: Mapping[str, Mark], path: str = "", above: Mark | None = None) -> Node:
+    """The tree of a JSON value; `marks` tells for paths such as `weeks/0/pauses/1` where they were written."""
+    mark = marks.get(path, above or Mark())
+    if isinstance(value, Mapping):
+        values = {str(key): tree_of(inner, marks, f"{path}/{key}".strip("/"), mark) for key, inner in value.items()}
+        return Section(mark, values, dict.fromkeys(values, mark))
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return Listing(mark, [tree_of(inner, marks, f"{path}/{n}", mark) for n, inner in enumerate(value)])
+    if isinstance(value, bool):
+        return Scalar(mark, "yes" if value else "no")
+    return Scalar(mark, value if isinstance(value, str) else repr(value), plain=not isinstance(value, str))
