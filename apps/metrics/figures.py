@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
+import orjson
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -74,6 +76,12 @@ class Drawing:
     summary: str
     empty: bool
     last_at: datetime | None
+
+    @property
+    def island(self) -> SafeString:
+        """The figure as JSON that is safe inside `<script type="application/json">`."""
+        text = orjson.dumps(self.figure).decode()
+        return mark_safe(text.translate({ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}))  # noqa: S308
 
 
 def curves(chart: Chart, lines: Sequence[Series], nodes: Sequence[str]) -> list[Curve]:
@@ -172,7 +180,7 @@ def _trace(curve: Curve, axis: Axis, unit: Unit) -> Figure:
         "name": curve.label,
         "meta": curve.colour,
         "x": [round(t * 1000) for t in curve.times],
-        "y": [None if v is None or not math.isfinite(v) else v / axis.factor for v in curve.values],
+        "y": [None if v is None or not math.isfinite(v) else round(v / axis.factor, 5) for v in curve.values],
         "connectgaps": False,
         "line": {"width": 1.8, "shape": "hv" if unit is Unit.YES_NO else "linear"},
         "hovertemplate": f"%{{fullData.name}} {number}<extra></extra>",

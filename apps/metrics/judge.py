@@ -94,7 +94,8 @@ def _of_owner(
 
 
 def _verdict(check: Check, owner: str, sample: Sample, at: datetime) -> Verdict:
-    return Verdict(check.id, owner, sample.object, sample.value, check.judge(sample.value, at - at), at)
+    value = None if sample.value is None else float(sample.value)
+    return Verdict(check.id, owner, sample.object, value, check.judge(value, at - at), at)
 
 
 def _once(samples: Sequence[Sample]) -> Iterable[Sample]:

@@ -13,33 +13,152 @@ A room's `urls.py`, whole::
         path("tables/<slug:table>.<str:form>", board_table(BOARD), name="table"),
     ]
 
-Its template `<room>/page.html` begins with `{% extends "metrics/board.html" %}` and may add words in the blocks `lead` (under
-the verdict), `before_charts`, `after_charts` and `after_tables`. Ids of charts and tables are slugs, unique within a board.
+Its template `<room>/page.html` begins with `{% extends "metrics/board.html" %}` and may add words in the blocks `above` and
+`below`, which stay as they are while the rest refreshes. Ids of charts and tables are slugs, unique within a board.
 """
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
 
-from apps.metrics.board import Board
+from apps.accounts.policy import Permission, allow
+from apps.metrics import context
+from apps.metrics.board import Board, Chart, Fact, Table
+from apps.metrics.exports import csv_file, json_file
+from apps.metrics.figures import Drawing, draw
+from apps.metrics.models import Tier
+from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
+from apps.metrics.readings import Readings, readings
+from apps.metrics.registry import checks
+from apps.metrics.rows import CheckRow, DrawnTable, check_rows, tables
 
 View: TypeAlias = Callable[..., HttpResponse]
+LIVE = "metrics/board.html#live"
 
 
 def board_page(board: Board) -> View:
     """A view `(request, tier)`: the page; asked by htmx, its live fragment, or 204 when nothing changed."""
 
+    @allow(Permission.VIEW)
+    @require_GET
     def page(request: HttpRequest, tier: str) -> HttpResponse:
-        raise NotImplementedError
+        try:
+            within = read_range(request.GET, timezone.now())
+        except BadRange as problem:
+            return refuse(request, problem)
+        found = tier_of(request, tier)
+        data = readings(found, board, context.verdicts(request, found))
+        if not getattr(request, "htmx", False):
+            return render(request, [f"{board.room}/page.html", "metrics/board.html"], {"page": drawn(board, data, within)})
+        if request.GET.get("version") == data.version:
+            return HttpResponse(status=204)
+        return render(request, LIVE, {"page": drawn(board, data, within)})
 
     return page
 
 
 def board_table(board: Board) -> View:
     """A view `(request, tier, table, form)`: a table or the figures of a chart as CSV or JSON; 404 for other names."""
+    declared: dict[str, Table | Chart] = {item.id: item for item in (*board.tables, *board.charts)}
 
+    @allow(Permission.VIEW)
+    @require_GET
     def table(request: HttpRequest, tier: str, table: str, form: str) -> HttpResponse:
-        raise NotImplementedError
+        item = declared.get(table)
+        if item is None or form not in {"csv", "json"}:
+            raise Http404(f"There is no {table}.{form} here.")
+        found = tier_of(request, tier)
+        if isinstance(item, Table):
+            return _table_file(found, board, item, form)
+        try:
+            within = read_range(request.GET, timezone.now())
+        except BadRange as problem:
+            return refuse(request, problem)
+        return _chart_file(found, board, item, within, form)
 
     return table
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnBoard:
+    """A board as its template shows it."""
+
+    board: Board
+    data: Readings
+    verdict: str
+    facts: Sequence[Fact]
+    drawings: Sequence[Drawing]
+    tables: Sequence[DrawnTable]
+    checks: Sequence[CheckRow]
+    within: Range
+    ranges: Sequence[tuple[str, str]]
+
+
+def drawn(board: Board, data: Readings, within: Range) -> DrawnBoard:
+    """Everything a board shows, read and laid out."""
+    lines = data.lines(board.charts, within)
+    nodes = [node.name for node in data.nodes]
+    return DrawnBoard(
+        board=board,
+        data=data,
+        verdict=board.verdict(data),
+        facts=board.facts(data),
+        drawings=[draw(chart, lines, within, nodes, checks().get(chart.check)) for chart in board.charts],
+        tables=tables(data, board.tables),
+        checks=check_rows(data),
+        within=within,
+        ranges=[(name, str(LABELS[name])) for name in CHOICES],
+    )
+
+
+def tier_of(request: HttpRequest, slug: str) -> Tier:
+    """The tier of an address, without a further query. Raises Http404 when the person does not see it."""
+    found = next((tier for tier in context.visible_tiers(request) if tier.slug == slug), None)
+    if found is None:
+        raise Http404("There is no such tier for you.")
+    return found
+
+
+def refuse(request: HttpRequest, problem: ValueError) -> HttpResponse:
+    """400: the address asks for something that cannot be; the problem says what and what to write instead."""
+    return render(request, "400.html", {"problem": problem}, status=400)
+
+
+def _table_file(tier: Tier, board: Board, table: Table, form: str) -> HttpResponse:
+    data = Readings(tier, board.room, ())
+    name = f"{tier.slug}-{board.room}-{table.id}"
+    answers = data.rows(table.source)
+    keys = [column.key for column in table.columns]
+    if form == "json":
+        rows = [{"node": a.node, "at": a.at, **{key: row.get(key) for key in keys}} for a in answers for row in a.rows]
+        document = {"tier": tier.slug, "table": table.id, "taken": data.now, "units": _units(table), "rows": rows}
+        return json_file(name, document)
+    head = ["node", "at", *(f"{c.key} ({c.unit.value})" if c.unit else c.key for c in table.columns)]
+    return csv_file(name, head, ([a.node, a.at, *(row.get(key) for key in keys)] for a in answers for row in a.rows))
+
+
+def _units(table: Table) -> dict[str, str]:
+    return {column.key: column.unit.value for column in table.columns if column.unit}
+
+
+def _chart_file(tier: Tier, board: Board, chart: Chart, within: Range, form: str) -> HttpResponse:
+    name = f"{tier.slug}-{board.room}-{chart.id}"
+    lines = Readings(tier, board.room, ()).lines([chart], within)
+    if form == "json":
+        series: list[dict[str, Any]] = [
+            {"metric": line.metric, "node": line.node, "object": line.object, "times": line.times, "values": line.values}
+            for line in lines
+        ]
+        return json_file(name, {"tier": tier.slug, "chart": chart.id, "unit": chart.unit.value, "series": series})
+    rows = (
+        [line.metric, line.node, line.object, datetime.fromtimestamp(at, UTC), value]
+        for line in lines
+        for at, value in zip(line.times, line.values, strict=True)
+    )
+    return csv_file(name, ["metric", "node", "object", "at", f"value ({chart.unit.value})"], rows)

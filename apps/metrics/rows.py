@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from apps.metrics.board import Column, NodeRows, Table
-from apps.metrics.kernel import Check, Row, State, Verdict, worst
+from apps.metrics.kernel import Check, Row, State, Verdict
 from apps.metrics.readings import Readings, SparkKey
 from apps.metrics.registry import checks
 from apps.metrics.units import show
@@ -60,6 +60,7 @@ class CheckRow:
     stale: bool
     question: str
     raw: str
+    first: bool  # of its check: the one that links lead to
 
     @property
     def key(self) -> str:
@@ -114,10 +115,16 @@ def check_rows(data: Readings) -> list[CheckRow]:
     place = {check_id: index for index, check_id in enumerate(checks())}
     ordered = sorted(data.verdicts, key=lambda v: (_ORDER.index(v.state), place.get(v.check_id, 0), v.node, v.object))
     known = checks()
-    return [check_row(data, known[v.check_id], v) for v in ordered if v.check_id in known]
+    seen: set[str] = set()
+    made = []
+    for verdict in ordered:
+        if check := known.get(verdict.check_id):
+            made.append(check_row(data, check, verdict, first=check.id not in seen))
+            seen.add(check.id)
+    return made
 
 
-def check_row(data: Readings, check: Check, verdict: Verdict) -> CheckRow:
+def check_row(data: Readings, check: Check, verdict: Verdict, first: bool = True) -> CheckRow:
     """One verdict with its evidence."""
     answers = data.rows(check.source)
     answer = next((a for a in answers if a.node == verdict.node), answers[0] if len(answers) == 1 else None)
@@ -129,6 +136,7 @@ def check_row(data: Readings, check: Check, verdict: Verdict) -> CheckRow:
         verdict.at is not None and data.now - verdict.at > check.stale_after,
         answer.question if answer else "",
         _raw(answer, verdict),
+        first,
     )
 
 
@@ -141,7 +149,3 @@ def _raw(answer: NodeRows | None, verdict: Verdict) -> str:
     rows = (named or list(answer.rows))[:10]
     return orjson.dumps(rows[0] if len(rows) == 1 else rows, option=orjson.OPT_INDENT_2, default=str).decode()[:4000]
 
-
-def conclusive(verdicts: Sequence[Verdict]) -> State:
-    """The worst state of those that say something; INCONCLUSIVE when none does."""
-    return worst([v.state for v in verdicts if v.state is not State.INCONCLUSIVE])
