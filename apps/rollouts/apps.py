@@ -1,5 +1,20 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+from apps.ledger.kinds import declare
 
 
 class RolloutsConfig(AppConfig):
     name = "apps.rollouts"
+
+    def ready(self) -> None:
+        declare("rollout.start", _("Rollout started"), _("{actor} started the rollout “{name}”."))
+        declare("rollout.tick", _("Item ticked"), _("{actor} ticked “{text}” in {week} ({outcome})."))
+        declare("rollout.untick", _("Tick taken back"), _("{actor} took back “{text}” in {week}: {why}"))
+        declare("rollout.read", _("Item read out"), _("{actor} read out “{text}” in {week}; another person confirms."))
+        declare("rollout.baseline", _("Baseline captured"), _("{actor} captured {count} baselines of {week} over {window}."))
+        declare("rollout.deploy", _("Deployment recorded"), _("{actor} deployed {what} in {week}."))
+        declare("rollout.issue", _("Issue noted"), _("{actor} noted an issue in {week}: {text}"))
+        declare("rollout.resolve", _("Issue closed"), _("{actor} closed “{text}” in {week}: {resolution}"))
+        declare("rollout.sign", _("Week signed"), _("{actor} signed {week} as {slot}: {decision}. {meaning}"))
+        declare("rollout.revoke", _("Signature revoked"), _("{actor} revoked the signature of {week} as {slot}: {why}"))

@@ -1,0 +1,139 @@
+"""Capturing a baseline: the samples of each metric in a window, frozen with their load and a digest."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Person
+from apps.ledger.chain import append
+from apps.ledger.leaf import canonical
+from apps.metrics.models import Tier
+from apps.metrics.registry import checks
+from apps.metrics.store import Line, lines
+from apps.playbook.plan import BaselineMetric
+from apps.rollouts.models import Baseline, Rollout
+from apps.rollouts.progress import Progress
+from apps.rollouts.refusals import Refused
+
+WINDOWS = {"5m": timedelta(minutes=5), "15m": timedelta(minutes=15), "1h": timedelta(hours=1), "24h": timedelta(hours=24)}
+LEAST_SAMPLES = 3
+MOST_POINTS = 9000  # a day at ten seconds
+LOAD = "queries.statements.calls_per_second"
+
+
+def metric_of(wanted: BaselineMetric) -> str:
+    """The name of the metric that a baseline is taken of; empty when a person enters it."""
+    return checks()[wanted.check].metric if wanted.check else wanted.metric
+
+
+def samples(tier: Tier, metric: str, start: datetime, end: datetime) -> list[Line]:
+    """The raw samples of a metric in a window, one line for each node and object."""
+    return lines(tier, [metric], start, end, points=MOST_POINTS)
+
+
+def middle(found: list[Line]) -> float | None:
+    """The median of all samples; None when there are fewer than LEAST_SAMPLES."""
+    values = [value for line in found for value in line.values if value is not None]
+    return median(values) if len(values) >= LEAST_SAMPLES else None
+
+
+def capture(
+    rollout: Rollout, at: Progress, window: str, entered: Mapping[str, float], by: Person
+) -> tuple[list[Baseline], list[BaselineMetric]]:
+    """
+    Capture what can be captured of a week's metrics. Returns what was kept, and the metrics still without samples or entry.
+
+    `window`: a key of WINDOWS, ending now. `entered`: values of those metrics that a person reads elsewhere, by slug. A capture made before
+    is superseded and stays on record.
+
+    Raises:
+        Refused: the week is not open, already deployed, or no metric has samples in the window.
+    """
+    if not at.open:
+        text = _("This week is not open yet: %(week)s must be fully signed first.")
+        raise Refused(text % {"week": at.waits_for}, status=409)
+    if at.done.deployments:
+        raise Refused(_("A baseline is what was before: this week is already deployed, so none can be captured."), status=409)
+    if window not in WINDOWS:
+        raise Refused(_("Choose a window of 5 minutes, 15 minutes, 1 hour or 24 hours."))
+    end = datetime.now(UTC)
+    start = end - WINDOWS[window]
+    taken, lacking = [], []
+    for wanted in at.week.baseline:
+        made = _take(rollout, at, wanted, start, end, entered, by)
+        if made is not None:
+            taken.append(made)
+        elif wanted.slug not in at.done.baselines:
+            lacking.append(wanted)
+    if not taken:
+        raise Refused(_("Nothing was captured: no metric has three samples in this window. Wait, or choose a longer one."))
+    _keep(rollout, at, taken, window, by)
+    return taken, lacking
+
+
+def _take(
+    rollout: Rollout,
+    at: Progress,
+    wanted: BaselineMetric,
+    start: datetime,
+    end: datetime,
+    entered: Mapping[str, float],
+    by: Person,
+) -> Baseline | None:
+    metric, raw, load = metric_of(wanted), [], None
+    if metric:
+        found = samples(rollout.tier, metric, start, end)
+        value = middle(found)
+        raw = [_raw(line) for line in found]
+        load = middle(samples(rollout.tier, LOAD, start, end))
+    else:
+        value = entered.get(wanted.slug)
+    if value is None:
+        return None
+    frozen: dict[str, Any] = {"metric": wanted.slug, "of": metric, "value": value, "samples": raw}
+    return Baseline(
+        rollout=rollout,
+        week=at.week.slug,
+        metric=wanted.slug,
+        unit=wanted.unit.value,
+        value=value,
+        start=start,
+        end=end,
+        samples=raw,
+        load_per_second=load,
+        conditions={"metric": metric, "entered": not metric},
+        digest=hashlib.sha256(canonical(frozen)).hexdigest(),
+        by=by,
+        at=end,
+    )
+
+
+def _raw(line: Line) -> dict[str, Any]:
+    pairs = [[at, value] for at, value in zip(line.times, line.values, strict=True) if value is not None]
+    return {"node": line.node, "object": line.object, "points": pairs}
+
+
+def _keep(rollout: Rollout, at: Progress, taken: list[Baseline], window: str, by: Person) -> None:
+    with transaction.atomic():
+        Baseline.objects.filter(
+            rollout=rollout, week=at.week.slug, metric__in=[b.metric for b in taken], superseded_at=None
+        ).update(superseded_at=datetime.now(UTC))
+        Baseline.objects.bulk_create(taken)
+        append(
+            kind="rollout.baseline",
+            subject=f"rollout/{rollout.pk}/{at.week.slug}",
+            actor=by.username,
+            body={
+                "rollout": rollout.name,
+                "week": at.week.title,
+                "window": window,
+                "count": len(taken),
+                "values": {b.metric: {"value": b.value, "unit": b.unit, "digest": b.digest} for b in taken},
+            },
+            tier=rollout.tier.slug,
+        )

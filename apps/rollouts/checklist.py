@@ -1,0 +1,222 @@
+"""Settling items: an auto item runs its check now and freezes the evidence, or is refused; a person's word is kept with a note."""
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Person
+from apps.ledger.chain import append
+from apps.ledger.leaf import canonical
+from apps.metrics.kernel import State
+from apps.metrics.now import Checked, check_now
+from apps.metrics.units import show
+from apps.playbook.plan import Item, ItemKind, Measure
+from apps.rollouts.models import Outcome, Reading, Rollout, Tick
+from apps.rollouts.progress import Progress
+from apps.rollouts.refusals import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person sent for an item: an entered value, a note, or why it does not apply."""
+
+    value: float | None = None
+    note: str = ""
+    not_applicable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    value: float | None = None
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    read_by: Person | None = None
+
+
+def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> Tick | Reading:
+    """
+    Settle an item, or read out the first half of a challenge item.
+
+    Raises:
+        Refused: the week is not open, the check does not pass, the value is outside the expectation, a note is missing, or somebody
+            else settled it meanwhile (409). Nothing is changed then.
+    """
+    _refuse_closed(at)
+    if item.slug in at.done.ticks:
+        raise _taken(at.done.ticks[item.slug])
+    if wish.not_applicable:
+        if len(wish.note.strip()) < 10:
+            raise Refused(_("Say in at least ten characters why this item does not apply."))
+        return _keep(rollout, at, item, by, wish, Outcome.NOT_APPLICABLE, _Proof())
+    match item.kind:
+        case ItemKind.AUTO:
+            return _keep(rollout, at, item, by, wish, Outcome.DONE, _by_check(rollout, at, item))
+        case ItemKind.OBSERVE:
+            return _keep(rollout, at, item, by, wish, Outcome.DONE, _by_value(at, item, wish))
+        case ItemKind.CHALLENGE:
+            return _challenge(rollout, at, item, wish, by)
+        case ItemKind.ATTEST:
+            if len(wish.note.strip()) < 3:
+                raise Refused(_("Say in a few words what you saw or did; the note is kept with your name."))
+            return _keep(rollout, at, item, by, wish, Outcome.DONE, _Proof())
+
+
+def undo(rollout: Rollout, at: Progress, item: Item, why: str, by: Person) -> None:
+    """Take a tick back; it stays on record, and signatures that covered it become stale. Raises Refused."""
+    _refuse_closed(at)
+    found = at.done.ticks.get(item.slug)
+    if found is None:
+        raise Refused(_("This item is not ticked, so there is nothing to take back."), status=409)
+    if len(why.strip()) < 10:
+        raise Refused(_("Say in at least ten characters why you take this back."))
+    with transaction.atomic():
+        changed = Tick.objects.filter(pk=found.pk, undone_at=None).update(
+            undone_at=datetime.now(UTC), undone_by=by, undone_why=why
+        )
+        if not changed:
+            raise Refused(_("Somebody else took it back a moment ago. Reload to see it."), status=409)
+        _enter(rollout, at, item, "rollout.untick", by, {"why": why})
+
+
+def _refuse_closed(at: Progress) -> None:
+    if not at.open:
+        text = _("This week is not open yet: %(week)s must be fully signed first.")
+        raise Refused(text % {"week": at.waits_for}, status=409)
+
+
+def _taken(tick: Tick) -> Refused:
+    text = _("%(who)s ticked this at %(when)s UTC. Your tick was not needed and changed nothing.")
+    return Refused(text % {"who": tick.by, "when": f"{tick.at:%H:%M:%S}"}, status=409)
+
+
+def _by_check(rollout: Rollout, at: Progress, item: Item) -> _Proof:
+    """The evidence of a check that passes at this moment, and whose values meet the item's expectation."""
+    checked = check_now(rollout.tier, item.check)
+    if checked.state is not State.PASS:
+        raise Refused(_why_not(checked))
+    value = _worst_value(checked)
+    if item.expect is not None:
+        baseline = at.done.baselines.get(item.expect.against)
+        for evidence in checked.evidence:
+            state = item.expect.judge(evidence.value, baseline.value if baseline else None)
+            if state is not State.PASS:
+                raise Refused(_outside(item, evidence.value, state, evidence.node))
+    return _Proof(value, [evidence.as_body() for evidence in checked.evidence])
+
+
+def _why_not(checked: Checked) -> str:
+    """In words: what does not pass, where, and what to do."""
+    told = []
+    for one in checked.failing[:3]:
+        where = " ".join(filter(None, (one.node, one.object)))
+        limit = show(one.fail if one.state == State.FAIL else one.warn, one.unit)
+        if one.state in {State.WARN, State.FAIL}:
+            told.append(_("%(where)s: %(value)s, allowed %(limit)s") % {"where": where, "value": one.shown, "limit": limit})
+        else:
+            told.append(f"{where}: {one.problem or _('no value could be measured now')}")
+    text = _("Not ticked: %(title)s does not pass now. %(told)s. %(remedy)s")
+    return text % {"title": checked.check.title, "told": "; ".join(told), "remedy": checked.check.remedy}
+
+
+def _worst_value(checked: Checked) -> float | None:
+    values = [e.value for e in checked.evidence if e.value is not None]
+    if not values:
+        return None
+    return min(values) if checked.check.direction == "low" else max(values)
+
+
+def _by_value(at: Progress, item: Item, wish: Wish) -> _Proof:
+    """An entered value, judged against the expectation."""
+    if wish.value is None or not math.isfinite(wish.value):
+        raise Refused(_("Enter the value you observed as a number, such as 12.5."))
+    if item.expect is None:
+        return _Proof(wish.value)
+    baseline = at.done.baselines.get(item.expect.against)
+    state = item.expect.judge(wish.value, baseline.value if baseline else None)
+    if state is not State.PASS:
+        raise Refused(_outside(item, wish.value, state, ""))
+    return _Proof(wish.value)
+
+
+def _outside(item: Item, value: float | None, state: State, node: str) -> str:
+    assert item.expect is not None
+    if state is State.INCONCLUSIVE:
+        return _("Not ticked: this compares with the baseline, which has not been captured. Capture the baseline first.")
+    text = _("Not ticked: %(value)s %(node)s is outside what is expected (%(range)s). If it is right, note an issue.")
+    return text % {"value": show(value, item.expect.unit), "node": node, "range": expected(item)}
+
+
+def expected(item: Item) -> str:
+    """The expectation of an item in words; empty where it has none."""
+    if item.expect is None:
+        return ""
+    e = item.expect
+    relative = e.measure is Measure.CHANGE
+    low, high = (show(v, "ratio" if relative else e.unit) if v is not None else "" for v in (e.low, e.high))
+    if low and high:
+        said = low if low == high else _("%(low)s to %(high)s") % {"low": low, "high": high}
+    else:
+        said = _("at least %(low)s") % {"low": low} if low else _("at most %(high)s") % {"high": high}
+    return said if e.measure is Measure.VALUE else _("%(range)s against the baseline") % {"range": said}
+
+
+def _challenge(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> Tick | Reading:
+    """One person reads, another one confirms."""
+    reading = Reading.objects.filter(rollout=rollout, week=at.week.slug, item=item.slug, used_at=None).first()
+    if reading is None:
+        try:
+            with transaction.atomic():
+                reading = Reading.objects.create(
+                    rollout=rollout, week=at.week.slug, item=item.slug, by=by, at=datetime.now(UTC)
+                )
+                _enter(rollout, at, item, "rollout.read", by, {})
+        except IntegrityError as error:
+            raise Refused(_("Somebody else read it a moment ago. Reload and confirm it."), status=409) from error
+        return reading
+    if reading.by_id == by.pk:
+        raise Refused(_("You read this item; another person has to confirm it."), status=409)
+    with transaction.atomic():
+        Reading.objects.filter(pk=reading.pk).update(used_at=datetime.now(UTC))
+        return _keep(rollout, at, item, by, wish, Outcome.DONE, _Proof(read_by=reading.by))
+
+
+def _keep(
+    rollout: Rollout, at: Progress, item: Item, by: Person, wish: Wish, outcome: Outcome, proof: _Proof
+) -> Tick:
+    frozen = {"item": item.slug, "value": proof.value, "note": wish.note, "evidence": proof.evidence}
+    digest = hashlib.sha256(canonical(frozen)).hexdigest()
+    try:
+        with transaction.atomic():
+            kept = Tick.objects.create(
+                rollout=rollout,
+                week=at.week.slug,
+                item=item.slug,
+                by=by,
+                at=datetime.now(UTC),
+                outcome=outcome,
+                value=proof.value,
+                note=wish.note,
+                evidence=proof.evidence,
+                digest=digest,
+                read_by=proof.read_by,
+            )
+            body = {"outcome": outcome.value, "digest": digest, **frozen}
+            _enter(rollout, at, item, "rollout.tick", by, body)
+    except IntegrityError as error:
+        other = Tick.objects.get(rollout=rollout, week=at.week.slug, item=item.slug, undone_at=None)
+        raise _taken(other) from error
+    return kept
+
+
+def _enter(rollout: Rollout, at: Progress, item: Item, kind: str, by: Person, body: dict[str, Any]) -> None:
+    append(
+        kind=kind,
+        subject=f"rollout/{rollout.pk}/{at.week.slug}/{item.slug}",
+        actor=by.username,
+        body={"rollout": rollout.name, "week": at.week.title, "text": item.text, **body},
+        tier=rollout.tier.slug,
+    )

@@ -1,0 +1,70 @@
+"""What happens in a week besides ticks: a deployment, an issue, its resolution."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Person
+from apps.ledger.chain import append
+from apps.rollouts.models import Deployment, Issue, Rollout
+from apps.rollouts.progress import Progress
+from apps.rollouts.refusals import Refused
+
+
+def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by: Person) -> Deployment:
+    """
+    Record that something was deployed, and how many minutes it took.
+
+    Raises:
+        Refused: the week is not open, or its prerequisites or its baseline are not complete.
+    """
+    if not at.open:
+        text = _("This week is not open yet: %(week)s must be fully signed first.")
+        raise Refused(text % {"week": at.waits_for}, status=409)
+    lacking = [gate.title for gate in at.gates if gate.slug in {"prerequisites", "baseline"} and gate.state != "done"]
+    if lacking:
+        text = _("Not recorded: complete %(gates)s first. What is deployed before its baseline cannot be compared.")
+        raise Refused(text % {"gates": _(" and ").join(lacking)}, status=409)
+    with transaction.atomic():
+        made = Deployment.objects.create(
+            rollout=rollout, week=at.week.slug, what=what, minutes=minutes, by=by, at=datetime.now(UTC)
+        )
+        _enter(rollout, at, "rollout.deploy", by, {"what": what, "minutes": minutes})
+    return made
+
+
+def note_issue(rollout: Rollout, at: Progress, text: str, known: str, by: Person) -> Issue:
+    """Note something that was seen; `known` is the slug of a line of the issue table, whose action is kept with it."""
+    table = {issue.slug: issue for issue in at.week.issues}
+    if known and known not in table:
+        raise Refused(_("This line is not in the week's issue table; choose one of the list, or none."))
+    action = table[known].action if known else ""
+    with transaction.atomic():
+        made = Issue.objects.create(
+            rollout=rollout, week=at.week.slug, text=text, known=known, action=action, by=by, at=datetime.now(UTC)
+        )
+        _enter(rollout, at, "rollout.issue", by, {"text": text, "known": known, "number": made.pk})
+    return made
+
+
+def resolve_issue(rollout: Rollout, at: Progress, issue: Issue, resolution: str, by: Person) -> None:
+    """Close an issue with what was done. Raises Refused when it is closed already."""
+    with transaction.atomic():
+        changed = Issue.objects.filter(pk=issue.pk, resolved_at=None).update(
+            resolved_at=datetime.now(UTC), resolved_by=by, resolution=resolution
+        )
+        if not changed:
+            raise Refused(_("This issue was closed already; nothing was changed."), status=409)
+        _enter(rollout, at, "rollout.resolve", by, {"text": issue.text, "resolution": resolution, "number": issue.pk})
+
+
+def _enter(rollout: Rollout, at: Progress, kind: str, by: Person, body: dict[str, Any]) -> None:
+    append(
+        kind=kind,
+        subject=f"rollout/{rollout.pk}/{at.week.slug}",
+        actor=by.username,
+        body={"rollout": rollout.name, "week": at.week.title, **body},
+        tier=rollout.tier.slug,
+    )
