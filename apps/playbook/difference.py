@@ -42,7 +42,7 @@ class Change:
 
 
 def difference(before: Playbook, after: Playbook) -> tuple[Change, ...]:
-    """What changed in meaning from one playbook to another, in the order of the content; empty when the digests are equal."""
+    """What changed in meaning from one playbook to another, in its order; empty when the digests are equal."""
     old, new = content_of(before), content_of(after)
     return tuple(
         change

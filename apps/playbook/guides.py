@@ -1,4 +1,4 @@
-"""What a playbook says beside the plan, as frozen values: runbook index, decision trees, quick reference, and the playbook itself."""
+"""What a playbook says beside the plan, as frozen values: runbook index, decision trees, quick reference; and the whole."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,9 +10,9 @@ from apps.playbook.plan import CheckId, Plan, RunbookId, Slug, Week, Written
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runbook(Written):
-    """An entry of the runbook index. `owners` do it; `proviso` is what must be agreed first; without `minutes` its length varies.
+    """An entry of the runbook index: `owners` do it, `proviso` is what must be agreed first.
 
-    `minutes` is how long it takes at most, `minutes_least` at least where that is a range.
+    `minutes` is how long it takes at most, `minutes_least` at least where that is a range; without them its length varies.
     """
 
     id: RunbookId
@@ -77,7 +77,7 @@ class Tree(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact(Written):
-    """A line of the escalation: who is called, after how long. Name, phone and chat come from the people who hold the role."""
+    """A line of the escalation: who is called, after how long. Name and phone come from those who hold the role."""
 
     role: Role
     title: str

@@ -1,7 +1,7 @@
 """YAML and JSON as one plain tree in which every value knows its file and line.
 
-Scalars stay text: the reader knows which type it wants, so `no`, `1.10` and `02:00` mean what they look like. A playbook needs no tags,
-anchors or aliases; they are refused, and with them every way to make a small file large.
+Scalars stay text: the reader knows which type it wants, so `no`, `1.10` and `02:00` mean what they look like. A playbook
+needs no tags, anchors or aliases; they are refused, and with them every way to make a small file large.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,7 +81,7 @@ def _events(text: str, file: str) -> Iterator[tuple[Mark, yaml.Event]]:
     documents = 0
     try:
         for event in yaml.parse(text, Loader=_LOADER):
-            mark = Mark(file, event.start_mark.line + 1)
+            mark = Mark(file, event.start_mark.line + 1 if event.start_mark else 0)
             documents += isinstance(event, yaml.DocumentStartEvent)
             if documents > 1:
                 raise _Refused(
@@ -105,36 +105,39 @@ def _events(text: str, file: str) -> Iterator[tuple[Mark, yaml.Event]]:
 
 
 def _build(events: Iterator[tuple[Mark, yaml.Event]], file: str) -> Node:
-    """The tree of a stream of events, without recursion."""
+    """The tree of a stream of events, without recursion: `open_` holds the way down to where the next value belongs."""
     root: list[Node] = []
-    open_: list[Listing | Section] = []
-    keys: list[Scalar | None] = []  # for each open section, the key that waits for its value
+    open_: list[_Open] = [_Open(Listing(Mark(file, 1), root))]
     for mark, event in events:
         if isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
             open_.pop()
-            keys.pop()
-            continue
-        node = _node(mark, event)
-        if node is None:
-            continue
-        if open_ and isinstance(parent := open_[-1], Section) and keys[-1] is None:
-            keys[-1] = _key(parent, node)
-            continue
-        if not open_:
-            root.append(node)
-        elif isinstance(parent := open_[-1], Listing):
-            parent.items.append(node)
-        elif key := keys[-1]:
-            parent.values[key.text], parent.marks[key.text] = node, key.mark
-            keys[-1] = None
-        if not isinstance(node, Scalar):
-            if len(open_) >= MOST_DEPTH:
+        elif (node := _node(mark, event)) and open_[-1].take(node) and not isinstance(node, Scalar):
+            if len(open_) > MOST_DEPTH:
                 raise _Refused(mark, "Lists and sections are nested too deeply.", f"Use at most {MOST_DEPTH} levels.")
-            open_.append(node)
-            keys.append(None)
+            open_.append(_Open(node))
     if not root:
         raise _Refused(Mark(file, 1), "The file is empty.", "Write its content, or take it from the default playbook.")
     return root[0]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or section that is being filled; in a section `key` waits for its value."""
+
+    node: Listing | Section
+    key: Scalar | None = None
+
+    def take(self, node: Node) -> bool:
+        """Put the next node where it belongs; False when it was a key."""
+        if isinstance(self.node, Listing):
+            self.node.items.append(node)
+        elif self.key is None:
+            self.key = _key(self.node, node)
+            return False
+        else:
+            self.node.values[self.key.text], self.node.marks[self.key.text] = node, self.key.mark
+            self.key = None
+        return True
 
 
 def _node(mark: Mark, event: yaml.Event) -> Node | None:

@@ -1,18 +1,20 @@
 """A playbook frozen into one file: what a rollout starts with and, from then on, the only thing it reads.
 
-Two kinds of digest, both SHA-256 in hexadecimal. `Bundle.digest` covers the *meaning*: the canonical JSON (RFC 8785) of all values, without
-file names and line numbers, so that a comment or another indentation changes nothing. `Bundle.files` covers the *bytes* of each
-file it was read from. Defaults are left out of the JSON, so a key added to the format later does not change older digests.
+Two kinds of digest, both SHA-256 in hexadecimal. `Bundle.digest` covers the *meaning*: the canonical JSON (RFC 8785) of
+all values, without file names and line numbers, so that a comment or another indentation changes nothing. `Bundle.files`
+covers the *bytes* of each file it was read from. Defaults are left out of the JSON, so a key added to the format later
+does not change older digests. The seal finds an accident in what the digest does not cover; against intent stands the
+digest that was recorded elsewhere when it was pinned.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, is_dataclass
+from dataclasses import MISSING, dataclass, is_dataclass
 from datetime import time, timedelta
 from enum import Enum
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rfc8785
 
@@ -21,6 +23,9 @@ from apps.playbook.mistakes import Mark
 from apps.playbook.parse import tree_of
 from apps.playbook.plan import Written
 from apps.playbook.read import Reader, keys
+
+if TYPE_CHECKING:
+    from dataclasses import Field
 
 FORMAT = "opsportal-playbook/1"
 _PARTS = {"format", "digest", "content", "files", "sources", "seal"}
@@ -52,7 +57,8 @@ def bundle(playbook: Playbook) -> Bundle:
 def from_bundle(data: bytes, digest: str = "") -> Playbook:
     """The playbook in a bundle's bytes.
 
-    `digest`: the one recorded when it was pinned. Raises BundleInvalid when a byte was changed, or when the meaning has another digest.
+    `digest`: the one recorded when it was pinned. Raises BundleInvalid when a byte was changed, or when the meaning has
+    another digest.
     """
     parts = _opened(data)
     content, recorded = parts["content"], parts["digest"]

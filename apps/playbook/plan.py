@@ -1,8 +1,9 @@
-"""What a playbook says, as frozen values: the plan, its weeks, their items, baselines, watches, rollbacks and sign-off slots.
+"""What a playbook says, as frozen values: the plan, its weeks, their items, baselines, watches, rollbacks, sign-off slots.
 
-The field names are the keys of the YAML files; `read` builds these values by the type hints below, so a key exists once.
-`Annotated` hints (`Slug`, `CheckId`, …) tell the reader which names are allowed. Ratios are fractions (0.1 is 10 %; a file may say `10 %`),
-durations are timedeltas (`24 h` in a file). `source` is where a value was written and no part of its meaning: equality ignores it.
+The field names are the keys of the YAML files: `read` builds these values by the type hints below, so a key exists once.
+`Annotated` hints (`Slug`, `CheckId`, …) tell the reader which names are allowed. Ratios are fractions (0.1 is 10 %; a file
+may say `10 %`), durations are timedeltas (`24 h` in a file). `source` is where a value was written and no part of its
+meaning: equality ignores it.
 """
 
 import math
@@ -73,7 +74,7 @@ class Better(StrEnum):
 
 
 class Measure(StrEnum):
-    """What is compared with a range: the value itself, its relative change against a baseline, or its difference from it."""
+    """What is compared with a range: the value itself, its relative change against a baseline, or its difference."""
 
     VALUE = "value"
     CHANGE = "change"
@@ -104,9 +105,9 @@ class Written:
 class Expectation(Written):
     """A range, both ends included, one of them may be absent.
 
-    `unit` is that of the measured value. VALUE and DIFFERENCE: `low` and `high` are in that unit; CHANGE: they are fractions
-    (-0.2 is 20 % less than the baseline). `against`: the baseline metric of this week. `slack`: a difference from the baseline
-    of at most this much, in `unit`, is no change.
+    `unit` is that of the measured value. VALUE and DIFFERENCE: `low` and `high` are in that unit; CHANGE: they are
+    fractions (-0.2 is 20 % less than the baseline). `against`: the baseline metric of this week. `slack`: a difference
+    from the baseline of at most this much, in `unit`, is no change.
     """
 
     unit: Unit
@@ -145,8 +146,8 @@ class Item(Written):
     """One line of a checklist.
 
     AUTO: `check` must be PASS on every node and object, and each of its values within `expect` where that is given.
-    OBSERVE: the entered value must be within `expect`. `how`: what to do or type to find out. `critical`: it cannot be waived by one person
-    alone. `differs`: in one line, why this is not what the original procedure said.
+    OBSERVE: the entered value must be within `expect`. `how`: what to do or type to find out. `critical`: it cannot be
+    waived by one person alone. `differs`: in one line, why this is not what the original procedure said.
     """
 
     slug: Slug
@@ -201,7 +202,7 @@ class Step(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineMetric(Written):
-    """What is captured before the deployment: exactly one of a check's metric, a metric by name, or a value entered by a person.
+    """What is captured before the deployment: a check's metric, a metric by name, or (`how`) a value a person enters.
 
     No regression: worse by at most `tolerance` (a fraction of the baseline) or by at most `slack` (in `unit`).
     """
@@ -222,7 +223,8 @@ class WatchEntry(Written):
     """One thing looked after during a watch.
 
     With a `check` it is judged `every` so often; more than `max_tolerated_failures` failures fail it, more than
-    `consecutive_errors_allowed` errors in a row fail it too. Without one a person does it. `look_every`: how often a person looks and notes.
+    `consecutive_errors_allowed` errors in a row fail it too. Without one a person does it. `look_every`: how often a
+    person looks and notes.
     """
 
     slug: Slug
@@ -236,7 +238,7 @@ class WatchEntry(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch(Written):
-    """The monitoring after a deployment: inconclusive below `coverage` or with a gap longer than `max_gap` intervals."""
+    """The monitoring after a deployment: inconclusive below `coverage` or with a gap over `max_gap` intervals."""
 
     length: timedelta
     entries: tuple[WatchEntry, ...]
@@ -248,7 +250,7 @@ class Watch(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Improvement(Written):
-    """A promised effect. `promised` is a change, a difference (both against a baseline metric of the week) or a value reached.
+    """A promised effect: a change, a difference (both against a baseline metric of the week) or a value reached.
 
     `check`: where a promised value is read, when it is no baseline metric.
     """
@@ -275,7 +277,7 @@ class KnownIssue(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollback(Written):
-    """The way back: `promised` is the time to execute it, `within` how long it stays open, `data` what happens to the data."""
+    """The way back: `promised` is the time it takes, `within` how long it stays open, `data` what happens to the data."""
 
     action: str
     promised: timedelta
@@ -289,8 +291,10 @@ class Rollback(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignOff(Written):
-    """A slot that one person signs: `roles` may, `meaning` is what the signature says, `executed` tells whether it may be
-    the person who executed the deployment."""
+    """A slot that one person signs.
+
+    `roles` may; `meaning` is what the signature says; `executed`: whether who executed the deployment may sign it.
+    """
 
     slug: Slug
     title: str
@@ -353,7 +357,7 @@ class Duty(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Written):
-    """The rollout as a whole: its weeks in order, the targets of the programme, and what follows in weeks 9 and 10 and later."""
+    """The rollout as a whole: its weeks in order, the targets of the programme, what follows in weeks 9 and 10 and later."""
 
     slug: Slug
     title: str

@@ -1,19 +1,22 @@
-"""From a tree to the values of `plan` and `guides`, by their type hints; every mistake is noted and the reading goes on."""
+"""From a tree to the values of `plan` and `guides`, by their type hints; a mistake is noted and the reading goes on."""
 
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import time, timedelta
 from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from apps.playbook.mistakes import Mark, Mistake
 from apps.playbook.parse import Listing, Node, Scalar, Section
 from apps.playbook.plan import Name
+
+if TYPE_CHECKING:
+    from dataclasses import Field
 
 T = TypeVar("T")
 Rules = Callable[[Any], Iterable[Mistake]]
@@ -60,17 +63,19 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 class Reader:
-    """Reads trees into values. `names`: the known names of each kind (a kind left out is not looked up); `rules`: what must
-    hold within one value. After reading, `mistakes` holds everything that was found wrong."""
+    """Reads trees into values; afterwards `mistakes` holds everything that was found wrong.
 
-    def __init__(self, names: Mapping[Name, Collection[str]], rules: Rules = lambda value: ()) -> None:
+    `names`: the known names of each kind (a kind left out is not looked up). `rules`: what must hold within one value.
+    """
+
+    def __init__(self, names: Mapping[Name, Collection[str]], rules: Rules = lambda _value: ()) -> None:
         self.names = names
         self.rules = rules
         self.mistakes: list[Mistake] = []
         self._dropped = 0
 
     def read(self, cls: type[T], node: Node) -> T | None:
-        """A value of a dataclass, or None when it could not be built; a list within it lacks the entries that could not."""
+        """A value of a dataclass, or None when it could not be built; its lists lack the entries that could not."""
         try:
             value: T = self._value(cls, node, "This file")
         except _Broken:

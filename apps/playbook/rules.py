@@ -1,13 +1,9 @@
-"""What must hold within one value of a playbook, beyond the types of its fields: one function a kind of value.
-
-`checks` maps the id of every declared check to its unit; None where a bundle is read, which was checked when it was made.
-"""
+"""What must hold within one value of a playbook, beyond the types of its fields: one function a kind of value."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import singledispatch
-from typing import TypeAlias
 
 from apps.metrics.kernel import Unit
 from apps.playbook import guides, plan
@@ -15,7 +11,6 @@ from apps.playbook.mistakes import Mistake
 from apps.playbook.plan import ItemKind, Measure, WeekKind
 from apps.playbook.read import nearest
 
-Units: TypeAlias = Mapping[str, Unit]
 LEAST_ITEMS, MOST_ITEMS = 5, 9
 _BLOCK_KEYS = ("baseline", "deployment", "watch", "issues", "rollback")
 
@@ -39,20 +34,31 @@ def _slug(value: plan.Written) -> str:
     return str(getattr(value, "slug", ""))
 
 
-def _same_unit(value: plan.Written, check: str, unit: Unit, units: Units) -> Iterator[Mistake]:
+def fits_check(value: object, units: Mapping[str, Unit]) -> Iterator[Mistake]:
+    """A mistake where a value is compared with a check's in another unit; `units` are those of the declared checks by id."""
+    written: plan.Expectation | plan.BaselineMetric | None
+    match value:
+        case plan.Item(check=check, expect=expect):
+            written = expect
+        case plan.Improvement(check=check, promised=promised):
+            written = promised
+        case plan.BaselineMetric(check=check):
+            written = value
+        case _:
+            return
     declared = units.get(check)
-    if declared is not None and declared is not unit:
-        yield at(value, f"The unit {unit} is not that of {check}.", f"Write `unit: {declared}`.")
+    if written is not None and declared is not None and declared is not written.unit:
+        yield at(written, f"The unit {written.unit} is not that of {check}.", f"Write `unit: {declared}`.")
 
 
 @singledispatch
-def rules(value: object, units: Units) -> Iterator[Mistake]:
+def rules(_value: object) -> Iterator[Mistake]:
     """The mistakes within a value; none for kinds without rules."""
-    yield from ()
+    return iter(())
 
 
 @rules.register
-def _(value: plan.Expectation, units: Units) -> Iterator[Mistake]:
+def _(value: plan.Expectation) -> Iterator[Mistake]:
     low, high = value.low, value.high
     if low is None and high is None:
         yield at(value, "An expectation without low and high accepts everything.", "Add `low: …`, `high: …` or both.")
@@ -76,7 +82,7 @@ def _(value: plan.Expectation, units: Units) -> Iterator[Mistake]:
 
 
 @rules.register
-def _(value: plan.Item, units: Units) -> Iterator[Mistake]:
+def _(value: plan.Item) -> Iterator[Mistake]:
     if (value.kind is ItemKind.AUTO) != bool(value.check):
         remedy = "Add `check: <check id>`." if not value.check else "Write `kind: auto`, or remove the check."
         yield at(value, f"The {value.kind} item {value.slug} has {'a' if value.check else 'no'} check.", remedy)
@@ -86,36 +92,32 @@ def _(value: plan.Item, units: Units) -> Iterator[Mistake]:
         yield at(
             value, f"The {value.kind} item {value.slug} has an expectation.", "Write `kind: observe`, or remove it."
         )
-    if value.check and value.expect is not None:
-        yield from _same_unit(value.expect, value.check, value.expect.unit, units)
 
 
 @rules.register
-def _(value: plan.Pause, units: Units) -> Iterator[Mistake]:
+def _(value: plan.Pause) -> Iterator[Mistake]:
     if not LEAST_ITEMS <= len(value.items) <= MOST_ITEMS:
         remedy = f"A pause point has {LEAST_ITEMS} to {MOST_ITEMS}: split it, or join it with its neighbour."
         yield at(value, f"The pause point {value.slug} has {len(value.items)} items.", remedy)
 
 
 @rules.register
-def _(value: plan.Window, units: Units) -> Iterator[Mistake]:
+def _(value: plan.Window) -> Iterator[Mistake]:
     if value.start == value.end:
         yield at(value, "The window ends when it starts.", "Give it another end.")
 
 
 @rules.register
-def _(value: plan.Step, units: Units) -> Iterator[Mistake]:
+def _(value: plan.Step) -> Iterator[Mistake]:
     if value.at_least is not None and (value.at_most is None or value.at_least > value.at_most):
         yield at(value, "The step takes at least longer than at most.", "Exchange at_least and at_most; write both.")
 
 
 @rules.register
-def _(value: plan.BaselineMetric, units: Units) -> Iterator[Mistake]:
+def _(value: plan.BaselineMetric) -> Iterator[Mistake]:
     if sum(map(bool, (value.check, value.metric, value.how))) != 1:
         remedy = "Write exactly one of check, metric and how."
         yield at(value, f"The baseline metric {value.slug} does not say where it is read from.", remedy)
-    if value.check:
-        yield from _same_unit(value, value.check, value.unit, units)
     if value.tolerance < 0 or value.slack < 0:
         yield at(
             value,
@@ -125,7 +127,7 @@ def _(value: plan.BaselineMetric, units: Units) -> Iterator[Mistake]:
 
 
 @rules.register
-def _(value: plan.WatchEntry, units: Units) -> Iterator[Mistake]:
+def _(value: plan.WatchEntry) -> Iterator[Mistake]:
     if bool(value.check) != (value.every is not None):
         remedy = "Write `check` and `every` together; a person's round has `look_every` alone."
         yield at(value, f"The watch entry {value.slug} has only one of check and every.", remedy)
@@ -136,7 +138,7 @@ def _(value: plan.WatchEntry, units: Units) -> Iterator[Mistake]:
 
 
 @rules.register
-def _(value: plan.Watch, units: Units) -> Iterator[Mistake]:
+def _(value: plan.Watch) -> Iterator[Mistake]:
     yield from unique(value.entries, _slug)
     if not 0 < value.coverage <= 1:
         yield at(value, f"The coverage {value.coverage:g} is no share.", "Write a share such as 95 %.")
@@ -150,27 +152,25 @@ def _(value: plan.Watch, units: Units) -> Iterator[Mistake]:
 
 
 @rules.register
-def _(value: plan.Improvement, units: Units) -> Iterator[Mistake]:
+def _(value: plan.Improvement) -> Iterator[Mistake]:
     promised = value.promised
     if (promised.measure is Measure.VALUE) != bool(value.check):
         remedy = "A promised value needs `check: <check id>`; a promised change is read from its baseline metric."
         yield at(value, f"Nothing says where {value.slug} is read from.", remedy)
-    if value.check:
-        yield from _same_unit(promised, value.check, promised.unit, units)
     wrong = promised.high if value.better is plan.Better.LOWER else promised.low
     if promised.measure is not Measure.VALUE and wrong and (wrong > 0) is (value.better is plan.Better.LOWER):
         yield at(promised, f"{wrong:g} is worse, for {value.better} is better.", "Change the sign, or `better`.")
 
 
 @rules.register
-def _(value: plan.SignOff, units: Units) -> Iterator[Mistake]:
+def _(value: plan.SignOff) -> Iterator[Mistake]:
     for role, count in Counter(value.roles).items():
         if count > 1:
             yield at(value, f"The role {role.value} stands twice in {value.slug}.", "Remove one of them.")
 
 
 @rules.register
-def _(value: plan.Week, units: Units) -> Iterator[Mistake]:
+def _(value: plan.Week) -> Iterator[Mistake]:
     for group in (value.pauses, value.baseline, value.improvements, value.issues, value.sign_offs):
         yield from unique(group, _slug)
     yield from unique(value.items(), _slug)
@@ -203,7 +203,7 @@ def unknown_baselines(
 
 
 @rules.register
-def _(value: plan.Plan, units: Units) -> Iterator[Mistake]:
+def _(value: plan.Plan) -> Iterator[Mistake]:
     for group in (value.systems, value.targets, value.stabilisation, value.long_term):
         yield from unique(group, _slug)
     for slug, count in Counter(value.weeks).items():
@@ -212,7 +212,7 @@ def _(value: plan.Plan, units: Units) -> Iterator[Mistake]:
 
 
 @rules.register
-def _(value: guides.Runbook, units: Units) -> Iterator[Mistake]:
+def _(value: guides.Runbook) -> Iterator[Mistake]:
     if value.minutes is not None and value.minutes < 1:
         yield at(value, f"{value.id} takes {value.minutes} minutes.", "Write 1 or more, or leave minutes out.")
     if value.minutes_least is not None and not 0 < value.minutes_least < (value.minutes or 0):
@@ -220,12 +220,12 @@ def _(value: guides.Runbook, units: Units) -> Iterator[Mistake]:
 
 
 @rules.register
-def _(value: guides.Runbooks, units: Units) -> Iterator[Mistake]:
+def _(value: guides.Runbooks) -> Iterator[Mistake]:
     yield from unique(value.runbooks, lambda runbook: str(getattr(runbook, "id", "")))
 
 
 @rules.register
-def _(value: guides.TreeNode, units: Units) -> Iterator[Mistake]:
+def _(value: guides.TreeNode) -> Iterator[Mistake]:
     if len(value.branches) == 1:
         yield at(value, f"The question {value.slug} has one answer only.", "Add the other answers, or make it an end.")
     findings = [branch.finding for branch in value.branches if branch.finding is not None]
@@ -236,7 +236,7 @@ def _(value: guides.TreeNode, units: Units) -> Iterator[Mistake]:
 
 
 @rules.register
-def _(value: guides.Tree, units: Units) -> Iterator[Mistake]:
+def _(value: guides.Tree) -> Iterator[Mistake]:
     yield from unique(value.nodes, _slug)
     known = {node.slug: node for node in value.nodes}
     lost = False

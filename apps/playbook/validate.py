@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from apps.metrics import registry
+from apps.metrics.kernel import Unit
 from apps.playbook.guides import File, Playbook, QuickReference, Runbooks, Tree
 from apps.playbook.mistakes import Mark, Mistake, PlaybookInvalid
 from apps.playbook.parse import Listing, Node, Scalar, Section, parse
 from apps.playbook.plan import Name, Plan, Week, WeekKind
 from apps.playbook.read import Reader, nearest
-from apps.playbook.rules import Units, at, rules, unique, unknown_baselines
+from apps.playbook.rules import at, fits_check, rules, unique, unknown_baselines
 
 PLAN, REFERENCE, RUNBOOKS = "plan.yaml", "quick-reference.yaml", "runbooks/index.yaml"
 FOLDERS = ("weeks", "runbooks", "trees")
@@ -106,8 +107,9 @@ class _Metrics(Collection[str]):
         return len(self.suggestions)
 
 
-def _rules(units: Units, value: object) -> Iterator[Mistake]:
-    return rules(value, units)
+def _rules(units: Mapping[str, Unit], value: object) -> Iterator[Mistake]:
+    yield from rules(value)
+    yield from fits_check(value, units)
 
 
 def _read(reader: Reader, cls: type[T], tree: Node | None) -> T | None:
@@ -115,7 +117,7 @@ def _read(reader: Reader, cls: type[T], tree: Node | None) -> T | None:
 
 
 def _names(trees: Mapping[str, Node], checks: Collection[str]) -> dict[Name, Collection[str]]:
-    """The names that a playbook may use: checks and metrics that are declared, runbooks and systems that it lists itself."""
+    """The names that a playbook may use: declared checks and metrics, and the runbooks and systems that it lists."""
     return {
         Name.CHECK: checks,
         Name.METRIC: _Metrics(),

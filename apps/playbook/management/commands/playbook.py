@@ -27,7 +27,9 @@ class Command(BaseCommand):
         commands = parser.add_subparsers(dest="command", required=True)
         for name, text in (("check", "find every mistake"), ("show", "show weeks, items and digest")):
             command = commands.add_parser(name, help=text)
-            command.add_argument("path", nargs="?", type=Path, help="default: OPSPORTAL_PLAYBOOK, or the default playbook")
+            command.add_argument(
+                "path", nargs="?", type=Path, help="default: OPSPORTAL_PLAYBOOK, or the default playbook"
+            )
         command = commands.add_parser("diff", help="tell what changed from A to B")
         command.add_argument("a", type=Path)
         command.add_argument("b", type=Path)
