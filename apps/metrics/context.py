@@ -82,12 +82,12 @@ def frame(request: HttpRequest) -> dict[str, Any]:
 
 def visible_tiers(request: HttpRequest) -> list[Tier]:
     """The tiers the person may see, each with `open_alerts`; one query a request."""
-    if not hasattr(request, "_visible_tiers"):
+    kept: dict[str, list[Tier]] = request.__dict__.setdefault("_tiers", {})
+    if "seen" not in kept:
         seen = tiers_seen(request.user)
-        tiers: QuerySet[Any] = Tier.objects.annotate(open_alerts=Count("alerts", filter=Q(alerts__closed_at=None)))
-        found = tiers if seen is None else tiers.filter(slug__in=seen)
-        request._visible_tiers = list(found.order_by("id"))  # type: ignore[attr-defined]
-    return request._visible_tiers  # type: ignore[attr-defined, no-any-return]
+        tiers: QuerySet[Tier] = Tier.objects.annotate(open_alerts=Count("alerts", filter=Q(alerts__closed_at=None)))
+        kept["seen"] = list((tiers if seen is None else tiers.filter(slug__in=seen)).order_by("id"))
+    return kept["seen"]
 
 
 def current_tier(request: HttpRequest) -> Tier | None:

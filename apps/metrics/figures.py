@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 from django.utils.safestring import SafeString, mark_safe
@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from apps.metrics.board import Chart
 from apps.metrics.kernel import Check, Unit
 from apps.metrics.ranges import Range
+from apps.metrics.store import Line
 from apps.metrics.units import show
 
 Figure: TypeAlias = dict[str, Any]
@@ -28,21 +29,6 @@ PLOT_HEIGHT, LABEL_HEIGHT = 176, 14  # pixels, as charts.js lays them out
 _IN_SECONDS = {Unit.SECONDS: 1.0, Unit.MILLISECONDS: 0.001, Unit.HOURS: 3600.0}
 _TIMES = ((172_800, 86_400, " d"), (7_200, 3_600, " h"), (180, 60, " min"), (1, 1, " s"), (-math.inf, 0.001, " ms"))
 _BYTES = (" B", " kB", " MB", " GB", " TB")
-
-
-class Series(Protocol):
-    """What a figure needs of a line of `store.lines`: times in Unix seconds, None where a gap is."""
-
-    @property
-    def metric(self) -> str: ...
-    @property
-    def node(self) -> str: ...
-    @property
-    def object(self) -> str: ...
-    @property
-    def times(self) -> Sequence[float]: ...
-    @property
-    def values(self) -> Sequence[float | None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +70,7 @@ class Drawing:
         return mark_safe(text.translate({ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}))  # noqa: S308
 
 
-def curves(chart: Chart, lines: Sequence[Series], nodes: Sequence[str]) -> list[Curve]:
+def curves(chart: Chart, lines: Sequence[Line], nodes: Sequence[str]) -> list[Curve]:
     """The lines of a chart, labelled and coloured, in the order of their labels. `nodes`: the tier's nodes by name."""
     names = dict(zip(chart.metrics, chart.names, strict=False))
     found = [line for line in lines if line.metric in chart.metrics]
@@ -104,7 +90,7 @@ def curves(chart: Chart, lines: Sequence[Series], nodes: Sequence[str]) -> list[
     return made
 
 
-def _label(chart: Chart, line: Series, names: Mapping[str, str], several_nodes: bool) -> str:
+def _label(chart: Chart, line: Line, names: Mapping[str, str], several_nodes: bool) -> str:
     """What names a line; the node is added where several nodes have the same object or metric."""
     if chart.lines == "node":
         return " ".join(filter(None, [line.node or _("tier"), line.object]))
@@ -151,7 +137,7 @@ def scale_of(unit: Unit, top: float) -> tuple[float, str]:
     return 1.0, ""
 
 
-def draw(chart: Chart, lines: Sequence[Series], within: Range, nodes: Sequence[str], check: Check | None) -> Drawing:
+def draw(chart: Chart, lines: Sequence[Line], within: Range, nodes: Sequence[str], check: Check | None) -> Drawing:
     """A chart of these lines within a range, with the thresholds of its check."""
     found = curves(chart, lines, nodes)
     shown = sorted(found, key=lambda curve: -math.inf if curve.last is None else curve.last, reverse=True)[:DRAWN]

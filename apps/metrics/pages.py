@@ -55,7 +55,9 @@ def board_page(board: Board) -> View:
         found = tier_of(request, tier)
         data = readings(found, board, context.verdicts(request, found))
         if not getattr(request, "htmx", False):
-            return render(request, [f"{board.room}/page.html", "metrics/board.html"], {"page": drawn(board, data, within)})
+            return render(
+                request, [f"{board.room}/page.html", "metrics/board.html"], {"page": drawn(board, data, within)}
+            )
         if request.GET.get("version") == data.version:
             return HttpResponse(status=204)
         return render(request, LIVE, {"page": drawn(board, data, within)})
@@ -152,7 +154,13 @@ def _chart_file(tier: Tier, board: Board, chart: Chart, within: Range, form: str
     lines = Readings(tier, board.room, ()).lines([chart], within)
     if form == "json":
         series: list[dict[str, Any]] = [
-            {"metric": line.metric, "node": line.node, "object": line.object, "times": line.times, "values": line.values}
+            {
+                "metric": line.metric,
+                "node": line.node,
+                "object": line.object,
+                "times": line.times,
+                "values": line.values,
+            }
             for line in lines
         ]
         return json_file(name, {"tier": tier.slug, "chart": chart.id, "unit": chart.unit.value, "series": series})

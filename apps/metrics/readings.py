@@ -65,7 +65,9 @@ class Readings:
 
     def value(self, check_id: str, node: str = "") -> float | None:
         """The worst value of a check (on one node, or over all), None where nothing is known."""
-        fresh = [v.value for v in self._of([check_id]) if v.value is not None and v.state.known and node in {"", v.node}]
+        fresh = [
+            v.value for v in self._of([check_id]) if v.value is not None and v.state.known and node in {"", v.node}
+        ]
         if not fresh:
             return None
         check = checks().get(check_id)

@@ -148,4 +148,3 @@ def _raw(answer: NodeRows | None, verdict: Verdict) -> str:
     named = [row for row in answer.rows if name and name in {str(row.get("object", "")), str(row.get("node", ""))}]
     rows = (named or list(answer.rows))[:10]
     return orjson.dumps(rows[0] if len(rows) == 1 else rows, option=orjson.OPT_INDENT_2, default=str).decode()[:4000]
-

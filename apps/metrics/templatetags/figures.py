@@ -1,7 +1,7 @@
 """How states, values and ages are written in templates: the only place that chooses their shape and words."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from django import template
@@ -97,6 +97,12 @@ def with_unit(value: float | None, unit: Unit | str) -> str:
     return show(value, unit)
 
 
+@register.filter
+def length_of(length: timedelta) -> str:
+    """A length of time in words."""
+    return duration(length.total_seconds())
+
+
 @register.simple_tag
 def age(at: datetime | None) -> SafeString:
     """How long ago, in a `<time>` that app.js keeps ticking; a dash where nothing was ever measured."""
@@ -129,7 +135,7 @@ def utc(at: datetime) -> str:
 def moment(at: datetime | None, form: str = "minute") -> SafeString:
     """A moment in the reader's zone (app.js rewrites it), with UTC on hover. `form`: "time", "minute" or "date"."""
     if at is None:
-        return mark_safe("–")  # noqa: S308  a constant
+        return mark_safe("–")
     written = {"time": "%H:%M:%S", "minute": "%d %b %H:%M", "date": "%d %b %Y"}[form]
     return format_html(
         '<time class="moment" data-form="{}" datetime="{}" title="{}">{}</time>',
@@ -159,7 +165,7 @@ def sparkline(values: Sequence[float | None] | None, width: int = 88, height: in
     """The last hour as a line, drawn with attributes only; a gap is a gap. Nothing for fewer than two numbers."""
     known = [v for v in values or () if v is not None]
     if not values or len(known) < 2:
-        return mark_safe("")  # noqa: S308  a constant
+        return mark_safe("")
     low, high = min(0.0, *known), max(known)
     step, scale = width / max(len(values) - 1, 1), (height - 3) / ((high - low) or 1)
     pen, path = "M", []

@@ -1,0 +1,51 @@
+"""The catalogue of checks: documentation generated from what the rooms declare."""
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from apps.accounts.policy import Permission, allow
+from apps.metrics import context
+from apps.metrics.kernel import Check
+from apps.metrics.probe import Question
+from apps.metrics.registry import checks, probes, tier_probes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One check of the catalogue with the question behind it, and what is asked of whom."""
+
+    check: Check
+    question: str
+    asked_of: str
+
+
+@allow(Permission.VIEW)
+@require_GET
+def catalogue(request: HttpRequest) -> HttpResponse:
+    """All checks, by room: the documentation of what is judged, generated from the declarations."""
+    ordered = sorted(checks().values(), key=_room_order)
+    rooms = [
+        (room, str(context.ROOM_TITLES.get(room, _("The portal itself and its nodes"))), [_entry(c) for c in found])
+        for room, found in groupby(ordered, key=lambda check: check.room)
+    ]
+    return render(request, "metrics/catalogue.html", {"rooms": rooms, "count": len(ordered)})
+
+
+def _room_order(check: Check) -> int:
+    return settings.TIER_ROOMS.index(check.room) if check.room in settings.TIER_ROOMS else len(settings.TIER_ROOMS)
+
+
+def _entry(check: Check) -> Entry:
+    probe = probes().get(check.source)
+    if probe is None:
+        derived = tier_probes()[check.source]
+        return Entry(check, derived.says, _("the answers of all nodes together"))
+    asked = probe.question
+    text = asked.variants[0][1] if isinstance(asked, Question) else asked if isinstance(asked, str) else probe.says
+    return Entry(check, text, f"{probe.kind.value} {probe.role.value if probe.role else ''}".strip())

@@ -1,0 +1,153 @@
+// Draws every `.chart` from its JSON island with Plotly: theme, local time, shared range and crosshair, figures as a table.
+
+const CONFIG = { displayModeBar: false, showSendToCloud: false, plotlyServerURL: "", displaylogo: false, responsive: true, doubleClick: false,
+  showAxisDragHandles: false };
+const POINTS_IN_TABLE = 120;
+
+const island = (id) => document.querySelector(`script[data-figure="${CSS.escape(id)}"]`);
+const charts = () => [...document.querySelectorAll(".chart")];
+
+// ---- theme: colours come from the style sheet, resolved for the present theme ----
+function palette() {
+  const swatch = document.createElement("span");
+  document.body.append(swatch);
+  const of = (name) => {
+    swatch.style.color = `var(--${name})`;
+    return getComputedStyle(swatch).color;
+  };
+  const names = ["ink", "quiet", "line", "card", "warn", "fail", "edge", ...Array.from({ length: 8 }, (_, n) => `series-${n}`)];
+  const found = Object.fromEntries(names.map((name) => [name, of(name)]));
+  swatch.remove();
+  return found;
+}
+
+// ---- time: Plotly writes what it is given as if it were UTC, so moments are shifted into the person's zone ----
+const shift = (ms) => ms - new Date(ms).getTimezoneOffset() * 60000;
+const unshift = (text) => {
+  const [date, time = "00:00:00"] = String(text).split(/[ T]/);
+  const [year, month, day] = date.split("-").map(Number);
+  const [hour, minute, second = 0] = time.split(":").map(Number);
+  return new Date(year, month - 1, day, hour, minute, second);
+};
+
+function coloured(trace, colours) {
+  const colour = colours[`series-${trace.meta}`];
+  return { ...trace, x: trace.x.map(shift), line: { ...trace.line, color: colour }, hoverlabel: { font: { color: colour } } };
+}
+
+function laidOut(layout, colours) {
+  const labels = layout.annotations.filter((label) => label.name.startsWith("end-"));
+  const longest = Math.max(0, ...labels.map((label) => label.text.replace(/<[^>]+>|&\w+;/g, "").length));
+  const colourOf = (name) => colours[name.startsWith("end-") ? `series-${name.slice(4)}` : name] || colours.quiet;
+  return {
+    ...layout,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: "Inter, system-ui, sans-serif", size: 11, color: colours.quiet },
+    margin: { l: 56, t: 18, b: 34, r: Math.min(28 + longest * 6.1, 190) },
+    hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { size: 12 } },
+    xaxis: { ...layout.xaxis, range: layout.xaxis.range.map(shift), showgrid: false, zeroline: false, linecolor: colours.line, nticks: 6,
+      showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: colours.quiet, spikesnap: "cursor",
+      hoverformat: "%H:%M:%S" },
+    yaxis: { ...layout.yaxis, gridcolor: colours.line, linecolor: "rgba(0,0,0,0)" },
+    shapes: layout.shapes.map((line) => ({ ...line, line: { ...line.line, color: colourOf(line.name) } })),
+    annotations: layout.annotations.map((label) => ({ ...label, font: { size: 11, color: colourOf(label.name) } })),
+  };
+}
+
+function draw() {
+  if (!window.Plotly) return;
+  const colours = palette();
+  for (const chart of charts()) {
+    const source = island(chart.id);
+    if (!source) continue;
+    const figure = JSON.parse(source.textContent);
+    const fresh = !chart.classList.contains("js-plotly-plot");
+    Plotly.react(chart, figure.data.map((trace) => coloured(trace, colours)), laidOut(figure.layout, colours), CONFIG);
+    if (fresh) wire(chart);
+  }
+  for (const details of document.querySelectorAll("details[data-figures][open]")) tabulate(details);
+}
+
+// ---- one range for all charts, kept in the address ----
+function show(from, to) {
+  const query = new URLSearchParams({ from: from.toISOString().slice(0, 19) + "Z", to: to.toISOString().slice(0, 19) + "Z" });
+  history.pushState(null, "", `?${query}`);
+  const select = document.getElementById("range");
+  if (select) {
+    const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+    select.querySelector("option[value='']")?.remove();
+    select.prepend(new Option(`${clock.format(from)}–${clock.format(to)}`, "", true, true));
+  }
+  htmx.ajax("GET", `${location.pathname}?${query}`, { target: "#live", swap: "outerHTML", source: "#live" });
+}
+
+function wire(chart) {
+  chart.on("plotly_relayout", (change) => {
+    const from = change["xaxis.range[0]"];
+    if (from !== undefined) show(unshift(from), unshift(change["xaxis.range[1]"]));
+  });
+  chart.on("plotly_doubleclick", () => location.assign(location.pathname));
+  chart.on("plotly_hover", (event) => cross(chart, event));
+  chart.on("plotly_unhover", (event) => {
+    if (event.event) for (const other of charts()) if (other !== chart && other._fullLayout) Plotly.Fx.unhover(other);
+  });
+}
+
+// ---- one crosshair for all charts ----
+function cross(chart, event) {
+  if (!event.event || !event.xvals) return; // made by another chart
+  for (const other of charts()) {
+    if (other !== chart && other._fullLayout) Plotly.Fx.hover(other, { xval: event.xvals[0], yval: 0 });
+  }
+}
+
+// ---- the figures as a table, made when somebody opens it ----
+function tabulate(details) {
+  const figure = JSON.parse(island(details.dataset.figures)?.textContent || '{"data":[]}');
+  const moments = [...new Set(figure.data.flatMap((trace) => trace.x))].sort((a, b) => b - a).slice(0, POINTS_IN_TABLE);
+  const values = figure.data.map((trace) => new Map(trace.x.map((at, index) => [at, trace.y[index]])));
+  const unit = figure.layout?.yaxis?.ticksuffix ?? "";
+  const ratio = figure.layout?.yaxis?.tickformat === ".0%";
+  const write = (value) => (value == null ? "–" : ratio ? `${(value * 100).toFixed(1)}\u00a0%` : `${Number(value.toPrecision(4))}${unit}`);
+  const clock = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+  const table = document.createElement("table");
+  table.className = "data";
+  const head = table.createTHead().insertRow();
+  for (const name of ["Time", ...figure.data.map((trace) => trace.name)]) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = name;
+    if (name !== "Time") cell.className = "num";
+    head.append(cell);
+  }
+  const body = table.createTBody();
+  for (const at of moments) {
+    const row = body.insertRow();
+    row.insertCell().textContent = clock.format(at);
+    for (const known of values) {
+      const cell = row.insertCell();
+      cell.className = "num";
+      cell.textContent = write(known.get(at));
+    }
+  }
+  let box = details.querySelector(".scroll");
+  const top = box?.scrollTop ?? 0;
+  if (!box) {
+    box = document.createElement("div");
+    box.className = "scroll";
+    box.tabIndex = 0;
+    details.append(box);
+  }
+  box.replaceChildren(table);
+  box.scrollTop = top;
+}
+
+document.addEventListener("figures", draw);
+document.addEventListener("toggle", (event) => event.target.matches("details[data-figures][open]") && tabulate(event.target), true);
+document.body.addEventListener("htmx:beforeCleanupElement", (event) => {
+  if (event.target.classList?.contains("js-plotly-plot")) Plotly.purge(event.target);
+});
+addEventListener("popstate", () => location.reload());
+draw();
