@@ -16,7 +16,7 @@ from django.test import Client
 from apps.accounts.models import Person, RoleGrant
 from apps.accounts.roles import EVERY_TIER, Role
 
-PASSWORD = "correct horse battery staple"  # noqa: S105
+PASSWORD = "correct horse battery staple"
 # One round: tests log in often and have nothing to protect.
 _HASHED = PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1)
 
@@ -40,19 +40,25 @@ def log_in(person: Person) -> Client:
 
 
 @pytest.fixture
-def person(db: None) -> MakePerson:
+def stored(request: pytest.FixtureRequest) -> None:
+    """The database, as the test wants it: with real commits if it asks for `transactional_db`, else rolled back."""
+    request.getfixturevalue("transactional_db" if "transactional_db" in request.fixturenames else "db")
+
+
+@pytest.fixture
+def person(stored: None) -> MakePerson:
     """Makes people: `person("ann", [Role.DBA], tier_slug="staging", phone="+49 …")`."""
     return make_person
 
 
 @pytest.fixture
-def browser(db: None) -> Browser:
+def browser(stored: None) -> Browser:
     """Makes logged-in browsers: `browser(qa).get(url)`."""
     return log_in
 
 
 @pytest.fixture
-def cast(db: None) -> dict[Role, Person]:
+def cast(stored: None) -> dict[Role, Person]:
     """Everybody at once, by role."""
     return {role: make_person(role.value, [role]) for role in Role}
 
@@ -61,7 +67,7 @@ def _one_of_the_cast(role: Role | None) -> Callable[..., Person]:
     name = role.value if role else "stranger"
 
     @pytest.fixture(name=name.replace("-", "_"))
-    def somebody(db: None) -> Person:
+    def somebody(stored: None) -> Person:
         return make_person(name, [role] if role else [])
 
     somebody.__doc__ = f"The {role.label}." if role else "Somebody who may log in and holds no role."

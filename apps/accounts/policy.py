@@ -10,7 +10,7 @@ person without any role on the tier it does not exist (404); to one whose roles 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from apps.accounts.roles import EVERY_TIER, Role, may_see, roles_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.contrib.auth.models import AnonymousUser
 
     from apps.accounts.models import Person

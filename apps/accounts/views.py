@@ -1,10 +1,12 @@
 """The list of people, and one's own profile."""
 
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
-from apps.accounts.models import Person
+from apps.accounts.models import Person, RoleGrant
 from apps.accounts.policy import Permission, allow, signed_in
 
 
@@ -17,7 +19,14 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @signed_in
-@require_http_methods(["GET", "HEAD"])
+@require_GET
 def me(request: HttpRequest) -> HttpResponse:
     """One's own profile: roles, contacts, sessions, password and second factor."""
-    return render(request, "accounts/me.html", {})
+    own = request.user.pk
+    factors = Authenticator.objects.filter(user=own).exclude(type=Authenticator.Type.RECOVERY_CODES)
+    context = {
+        "grants": RoleGrant.objects.filter(person=own),
+        "sessions": UserSession.objects.filter(user=own).order_by("-created_at"),
+        "factors": sorted({str(factor.get_type_display()) for factor in factors}),
+    }
+    return render(request, "accounts/me.html", context)

@@ -85,6 +85,8 @@ def _portable(value: Any) -> Any:
     match value:
         case Enum():
             return _portable(value.value)
+        case float() if value.is_integer():
+            return _portable(int(value))
         case None | bool() | str() | float():
             return value
         case int():

@@ -64,7 +64,9 @@ _disk: frozenset[tuple[str, str]] | None = None
 def _on_disk() -> frozenset[tuple[str, str]]:
     global _disk  # noqa: PLW0603  read once: files do not change under a running process
     if _disk is None:
-        _disk = frozenset(MigrationLoader(None, ignore_no_initial=True).disk_migrations)
+        loader = MigrationLoader(None, load=False)
+        loader.load_disk()
+        _disk = frozenset(loader.disk_migrations)
     return _disk
 
 

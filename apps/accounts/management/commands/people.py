@@ -4,14 +4,16 @@ import getpass
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.accounts import grants
 from apps.accounts.models import Person
 from apps.accounts.roles import EVERY_TIER, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Command(BaseCommand):
