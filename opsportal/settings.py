@@ -148,6 +148,7 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = True  # as long as SESSION_COOKIE_AGE; no box to tick
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = ORIGIN.startswith("http://localhost")
@@ -178,4 +179,4 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 PLAYBOOK = Path(env.text("OPSPORTAL_PLAYBOOK", str(BASE_DIR / "apps" / "playbook" / "default")))
 LOGGING_CONFIG = "apps.telemetry.logs.configure"
-LOGGING: dict[str, object] = {}
+LOGGING: dict[str, object] = {"level": env.text("OPSPORTAL_LOG_LEVEL", "INFO")}
