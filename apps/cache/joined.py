@@ -48,7 +48,7 @@ def hits(view: TierView) -> Found:
         if info is None or namespaces is None:
             rows += [dict(row) for row in _of_node(view.previous, node.name)]
             continue
-        before = {row["namespace"]: row for row in _of_node(view.previous, node.name)}
+        before = {row["object"]: row for row in _of_node(view.previous, node.name)}
         found = [_window(view.at, row, before) for row in _totals(info, namespaces)]
         rows += [{"node": node.name, **row} for row in found]
         samples += _hit_samples(node.name, found)
@@ -58,9 +58,9 @@ def hits(view: TierView) -> Found:
 def _totals(info: Row, namespaces: Rows) -> list[dict[str, Any]]:
     """The counters as they stand: of each namespace, or Redis' own under the empty name."""
     if namespaces:
-        return [{"namespace": row["name"], "counted_by": "application", **_numbers(row)} for row in namespaces]
+        return [{"object": row["name"], "counted_by": "application", **_numbers(row)} for row in namespaces]
     counted = {"hits": info.get("keyspace_hits"), "misses": info.get("keyspace_misses"), "run_id": info.get("run_id")}
-    return [{"namespace": "", "counted_by": "redis", **counted}]
+    return [{"object": "", "counted_by": "redis", **counted}]
 
 
 def _numbers(row: Row) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _window(at: datetime, row: dict[str, Any], before: Mapping[str, Row]) -> dic
 
     A namespace that was not there at the poll before began since then.
     """
-    known = before.get(row["namespace"], {"hits": 0, "misses": 0} if before and row["namespace"] else None)
+    known = before.get(row["object"], {"hits": 0, "misses": 0} if before and row["object"] else None)
     hits = misses = None
     if known is not None and not _restarted(row, known):
         hits, misses = (row.get(name, 0) - known.get(name, 0) for name in ("hits", "misses"))
@@ -98,8 +98,8 @@ def _restarted(row: Row, before: Row) -> bool:
 
 def _hit_samples(node: str, found: list[dict[str, Any]]) -> Iterable[Sample]:
     for row in found:
-        if row["namespace"]:
-            yield Sample("cache.hits.namespace_ratio", row["ratio"], row["namespace"], node)
+        if row["object"]:
+            yield Sample("cache.hits.namespace_ratio", row["ratio"], row["object"], node)
     known = [row for row in found if row["new_hits"] is not None and row["seconds"]]
     if not known:
         return

@@ -94,7 +94,8 @@ def _drawn(data: Readings, table: Table, sparks: Mapping[SparkKey, Sequence[floa
 
 def _cell(column: Column, row: Row, node: str, sparks: Mapping[SparkKey, Sequence[float | None]]) -> Cell:
     value = row.get(column.key)
-    spark = sparks.get((column.spark, node, str(row.get("object", ""))), ()) if column.spark else ()
+    of = node or str(row.get("node", ""))  # a tier probe's rows tell their node themselves
+    spark = sparks.get((column.spark, of, str(row.get("object", ""))), ()) if column.spark else ()
     if column.unit is not None:
         number = float(value) if isinstance(value, (int, float)) else None
         return Cell(show(number, column.unit), "" if number is None else repr(number), numeric=True, spark=spark)

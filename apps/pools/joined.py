@@ -47,7 +47,7 @@ def use(view: TierView) -> Found:
         if pools is None or databases is None:
             continue
         sizes = {row["name"]: row.get("pool_size") for row in databases}
-        before = {row["pool"]: row for row in _of_node(view.previous, node.name)}
+        before = {row["object"]: row for row in _of_node(view.previous, node.name)}
         seconds = (view.at - view.previous_at).total_seconds() if view.previous_at else 0.0
         found = [_pool(row, sizes, before, seconds) for row in pools if row["database"] != "pgbouncer"]
         rows += [{"node": node.name, **row} for row in found]
@@ -58,7 +58,7 @@ def use(view: TierView) -> Found:
 def _use_samples(node: str, found: list[dict[str, Any]]) -> Iterable[Sample]:
     for metric in ("utilisation", "waiting", "maxwait", "login_stuck", "transaction_mode"):
         for row in found:
-            yield Sample(f"pools.use.{metric}", row[metric], row["pool"], node)
+            yield Sample(f"pools.use.{metric}", row[metric], row["object"], node)
         if not found:  # nobody has connected yet: asked, and there is nothing to measure
             yield Sample(f"pools.use.{metric}", None, node=node)
     for metric, column in (("waiting_total", "waiting"), ("servers_total", "servers"), ("clients_total", "clients")):
@@ -74,7 +74,7 @@ def _pool(row: Row, sizes: dict[str, Any], before: dict[str, Row], seconds: floa
     if row.get("sv_login") and pool in before and before[pool]["logging_in"]:
         stuck = before[pool]["login_stuck"] + seconds
     return {
-        "pool": pool,
+        "object": pool,
         "mode": row.get("pool_mode"),
         "size": size or None,  # 0: no limit
         "in_use": in_use,

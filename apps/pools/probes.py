@@ -134,7 +134,7 @@ def _console(name: str, command: str, **more: Any) -> Probe:
 
 PROBES = (
     _console("pools", "SHOW POOLS", read=_pools),
-    _console("databases", "SHOW DATABASES", read=_databases),
+    _console("databases", "SHOW DATABASES", read=_databases, keep=lambda rows: tuple(served(rows, "name"))),
     _console("lists", "SHOW LISTS", read=_lists),
     _console("stats", "SHOW STATS", read=_nothing, derive=_traffic),
     _console("servers", "SHOW SERVERS", read=_nothing),
