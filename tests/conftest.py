@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 
 import pytest
 from pytest_django import DjangoDbBlocker
@@ -13,8 +12,7 @@ from apps.lab.tier import Lab
 from tests import database
 from tests.plugin import LAB
 
-if find_spec("tests.people"):
-    pytest_plugins = ["tests.people"]
+pytest_plugins = ["tests.people"]
 
 ROWS = 100_000
 Until = Callable[..., object]
@@ -45,15 +43,28 @@ def django_db_setup(  # replaces pytest-django's: the login that serves may neit
 
 
 @pytest.fixture
-def transactional_db(layout: Layout, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """A database in which commits are real, for tests with other processes or a live server; afterwards it is made empty again.
+def _django_db_helper(
+    request: pytest.FixtureRequest, layout: Layout, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Behind `db`, `transactional_db` and `live_server`: what a test wrote is gone afterwards.
 
-    Ask for this fixture instead of marking a test `django_db(transaction=True)`: the serving login must not be able to TRUNCATE.
+    `db` rolls back, as pytest-django does. Where commits are real (other processes, a live server) pytest-django would TRUNCATE,
+    which the serving login must not be able to; the database is made again from a copy of the empty one instead.
     """
+    if not _commits(request):
+        request.getfixturevalue("_django_db_helper")
+        yield
+        return
     with django_db_blocker.unblock():
         database.remember_empty(layout)
         yield
         database.restore_empty(layout)
+
+
+def _commits(request: pytest.FixtureRequest) -> bool:
+    marker = request.node.get_closest_marker("django_db")
+    asked = bool(marker and marker.kwargs.get("transaction"))
+    return asked or bool({"transactional_db", "live_server"} & set(request.fixturenames))
 
 
 @pytest.fixture(scope="session")

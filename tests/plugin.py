@@ -50,5 +50,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop what was started for these tests."""
     lab = config.stash.get(LAB, None)
     if lab is not None:
-        lab.down(keep=config.stash[FOUND])
+        found = config.stash[FOUND]
+        lab.down(keep=found)
         config.stash[LOCK].close()

@@ -68,9 +68,10 @@ class LayoutBroken(RuntimeError):
 class Layout:
     """One lab directory.
 
-    `ports`: where each server listens. `faces`: where the proxy listens for it; the portal and the workload use these, and faults act there;
-    the links between servers (`replication-1`, …) are among them. `data`: the servers' folder, owned by `user`; inside `directory` where that
-    user can reach it. `passwords`: by `<service>/<login>`. `keys`: the portal's own secrets.
+    `ports`: where each server listens. `faces`: where the proxy listens for it; the portal and the workload use these, and
+    faults act there; the links between servers (`replication-1`, …) are among them. `data`: the servers' folder, owned by
+    `user`; inside `directory` where that user can reach it. `passwords`: by `<service>/<login>`. `keys`: the portal's own
+    secrets.
     """
 
     directory: Path
@@ -213,7 +214,7 @@ def _prepare(directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     directory = directory.resolve()
     directory.chmod(directory.stat().st_mode | 0o711)
-    for name in ("run", "logs", "faults"):
+    for name in ("run", "logs", "faults", "static"):
         (directory / name).mkdir(mode=0o700, exist_ok=True)
     return directory
 

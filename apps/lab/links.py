@@ -31,7 +31,7 @@ def python_environment() -> dict[str, str]:
 def start(layout: Layout, roster: Roster) -> Process:
     """Start the proxy with all links passing; raises NotStarted with the end of its log."""
     folder = layout.folder(PROXY)
-    links = {node: (layout.faces[node], layout.ports[node]) for node in WATCHED}
+    links: dict[str, tuple[int, int]] = {node: (layout.faces[node], layout.ports[node]) for node in WATCHED}
     links |= {link: (layout.faces[link], layout.ports[Node.PRIMARY]) for link in REPLICATION.values()}
     plan = {"host": HOST, "links": links, "control": str(folder / "control"), "user": layout.user}
     write_private(folder / "links.json", json.dumps(plan), layout.user)

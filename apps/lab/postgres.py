@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import LiteralString
 
@@ -130,7 +131,7 @@ def initialise(layout: Layout, binaries: Binaries, node: str) -> None:
         file.write("include = 'lab.conf'\n")
 
 
-def _run(layout: Layout, argv: list[str | Path], env: dict[str, str] | None = None) -> None:
+def _run(layout: Layout, argv: Sequence[str | Path], env: dict[str, str] | None = None) -> None:
     run = subprocess.run(
         [str(word) for word in argv],
         cwd=layout.data,
@@ -235,8 +236,8 @@ def back_up(layout: Layout, binaries: Binaries, node: str) -> None:
     port = layout.port(Node.PRIMARY, direct=True)
     source = ["-h", HOST, "-p", str(port), "-U", "replicator"]
     try:
-        argv = [binaries.postgres / "pg_basebackup", *source, *options, "-D", folder]
-        _run(layout, argv, {"PGPASSFILE": str(passfile)})
+        program = binaries.postgres / "pg_basebackup"
+        _run(layout, [program, *source, *options, "-D", folder], {"PGPASSFILE": str(passfile)})
     finally:
         passfile.unlink(missing_ok=True)
     write_private(folder / "standby.signal", "", layout.user)

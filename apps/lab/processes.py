@@ -5,13 +5,13 @@ import os
 import pwd
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+PROC = Path("/proc")  # where the system has none (macOS), `ps` is asked
 PREFERRED_USERS = ("postgres", "nobody")
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 CHILDREN: dict[int, "subprocess.Popen[bytes]"] = {}  # started by this very process, kept to be reaped
@@ -72,34 +72,38 @@ def bare_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "LANG": "C.UTF-8", "LC_ALL": "C", **(extra or {})}
 
 
+def _ps(*words: str) -> str:
+    return subprocess.run(["ps", *words], capture_output=True, text=True, check=False).stdout
+
+
 def _status(pid: int) -> tuple[str, str] | None:
     """State letter and moment of birth of a process; None when there is none."""
+    if not PROC.exists():
+        state, _, born = _ps("-o", "state=,lstart=", "-p", str(pid)).strip().partition(" ")
+        return (state[0], born.strip()) if state else None
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        fields = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return _status_by_ps(pid) if sys.platform != "linux" else None
+        return None
+    boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return fields[0], f"{boot}:{fields[19]}"
 
 
-def _status_by_ps(pid: int) -> tuple[str, str] | None:
-    run = subprocess.run(["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, born = run.stdout.strip().partition(" ")
-    return (state[0], born.strip()) if state else None
-
-
 def _children(pid: int) -> list[int]:
-    if sys.platform == "linux":
-        return [int(child) for child, parent in _parents() if int(parent) == pid]
-    run = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
-    pairs = (line.split() for line in run.stdout.splitlines())
-    return [int(child) for child, parent in pairs if int(parent) == pid]
+    if PROC.exists():
+        pairs = list(_parents())
+    else:
+        pairs = [
+            (int(child), int(parent)) for child, parent in map(str.split, _ps("-A", "-o", "pid=,ppid=").splitlines())
+        ]
+    return [child for child, parent in pairs if parent == pid]
 
 
-def _parents() -> Iterator[tuple[str, str]]:
-    for path in Path("/proc").glob("[0-9]*/stat"):
+def _parents() -> Iterator[tuple[int, int]]:
+    for path in PROC.glob("[0-9]*/stat"):
         with suppress(FileNotFoundError, ProcessLookupError):
-            yield path.parent.name, path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            yield int(path.parent.name), int(fields[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +201,7 @@ class Roster:
         found = (self.find(path.stem) for path in sorted(self.folder.glob("*.json")))
         return {process.name: process for process in found if process}
 
-    def start(  # noqa: PLR0913  the facts a process is started with, each named at the call
+    def start(
         self,
         name: str,
         argv: Sequence[str | Path],

@@ -8,11 +8,11 @@ import asyncio
 import json
 import sys
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from apps.lab.processes import drop_to
 
@@ -23,7 +23,7 @@ PIECES_PER_SECOND = 20
 class Mode(StrEnum):
     """How a link treats its connections, those it has and new ones."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  no password
     DELAY = "delay"  # each answer is `number` milliseconds late
     TRICKLE = "trickle"  # answers arrive at `number` bytes per second
     DROP = "drop"  # nothing arrives, nothing is closed: a partitioned network
@@ -230,19 +230,22 @@ async def order(links: dict[str, Link], words: list[str]) -> str:
     return "ok"
 
 
-async def serve(plan: Path) -> None:
-    """Listen on every link of the plan, then give up root and take orders."""
-    told = json.loads(plan.read_text(encoding="utf-8"))
+async def serve(told: dict[str, Any]) -> None:
+    """Listen on every link, then give up root and take orders."""
     links = {name: Link(told["host"], listen, target) for name, (listen, target) in told["links"].items()}
     for link in links.values():
         await link.listen()
     drop_to(told["user"])
-    control = Path(told["control"])
-    control.unlink(missing_ok=True)
-    handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object] = partial(obey, links)
-    server = await asyncio.start_unix_server(handler, control)
+    server = await asyncio.start_unix_server(partial(obey, links), told["control"])
     await server.serve_forever()
 
 
+def main(plan: Path) -> None:
+    """Run the proxy of a plan: `host`, `links` (name: listening port, target port), `control` (socket path), `user`."""
+    told = json.loads(plan.read_text(encoding="utf-8"))
+    Path(told["control"]).unlink(missing_ok=True)
+    asyncio.run(serve(told))
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    main(Path(sys.argv[1]))

@@ -1,11 +1,12 @@
-"""The servers of one lab directory: which run, starting one, stopping one. Everything is read from the directory, nothing kept in memory."""
+"""The servers of one lab directory: which run, starting one, stopping one. All of it is read from the directory."""
 
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from apps.lab import binaries, layout as layouts, links, pgbouncer, postgres, redis
+from apps.lab import binaries, links, pgbouncer, postgres, redis
+from apps.lab import layout as layouts
 from apps.lab.binaries import Binaries
 from apps.lab.layout import Layout, Node
 from apps.lab.processes import Process, Roster

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from apps.lab import binaries, faults, layout as layouts, links, postgres, seed
+from apps.lab import binaries, faults, links, postgres, seed
+from apps.lab import layout as layouts
 from apps.lab.binaries import Binaries
 from apps.lab.layout import OWN, REPLICAS, Layout, LayoutBroken, Node
 from apps.lab.servers import KIND, Say, Servers, silent

@@ -26,7 +26,7 @@ def _mend(treatment: Treatment, servers: Servers, _: Record) -> None:
 
 
 def _cut(node: str) -> Treatment:
-    return {link: (Mode.DROP, 0) for link in links.links_of(node)}
+    return dict.fromkeys(links.links_of(node), (Mode.DROP, 0))
 
 
 def _fault(name: str, node: str, says: str, treatment: Treatment) -> Fault:

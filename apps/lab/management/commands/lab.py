@@ -2,7 +2,7 @@
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003  Django reads it
 from dataclasses import asdict
 from typing import Any
 
@@ -107,9 +107,9 @@ class Command(BaseCommand):
         lab.reset()
         self.stdout.write(f"The lab in {lab.directory} is stopped and its data removed.")
 
-    def _status(self, lab: Lab, *, json: bool, **_: Any) -> None:
+    def _status(self, lab: Lab, **options: Any) -> None:
         nodes, broken = lab.status(), faults.active(lab.servers)
-        if json:
+        if options["json"]:
             self._json(
                 {"nodes": [asdict(node) for node in nodes], "faults": {k: v.isoformat() for k, v in broken.items()}}
             )
