@@ -1,5 +1,22 @@
-"""Addresses of this room."""
+"""Addresses of rollouts."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.rollouts import act_views, sign_views, views
+
+app_name = "rollouts"
+WEEK = "<int:rollout>/weeks/<slug:week>/"
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("start/<slug:tier>/", views.begin, name="start"),
+    path("<int:rollout>/", views.rollout, name="rollout"),
+    path(WEEK, views.week, name="week"),
+    path(WEEK + "items/<slug:item>/tick/", act_views.tick_item, name="tick"),
+    path(WEEK + "items/<slug:item>/undo/", act_views.undo_item, name="undo"),
+    path(WEEK + "baseline/", act_views.capture_baseline, name="baseline"),
+    path(WEEK + "deployment/", act_views.record_deployment, name="deploy"),
+    path(WEEK + "issues/", act_views.note, name="issue"),
+    path(WEEK + "issues/<int:issue>/close/", act_views.resolve, name="resolve"),
+    path(WEEK + "sign/<slug:slot>/", sign_views.sign_slot, name="sign"),
+    path(WEEK + "sign/<slug:slot>/revoke/", sign_views.revoke_signature, name="revoke"),
+]

@@ -1,0 +1,55 @@
+"""Forms of the rollout pages."""
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.rollouts.models import Decision
+
+
+class StartForm(forms.Form):
+    """A new rollout on a tier."""
+
+    name = forms.CharField(label=_("Name"), max_length=80, help_text=_("What the team calls it, such as Phase 2."))
+
+
+class TickForm(forms.Form):
+    """What a person says of an item."""
+
+    value = forms.FloatField(label=_("Observed value"), required=False)
+    note = forms.CharField(label=_("Note"), max_length=2000, required=False)
+    not_applicable = forms.BooleanField(label=_("Does not apply"), required=False)
+
+
+class WhyForm(forms.Form):
+    """A reason, for taking something back."""
+
+    why = forms.CharField(label=_("Reason"), max_length=2000)
+
+
+class DeployForm(forms.Form):
+    """What was deployed, and how long it took."""
+
+    what = forms.CharField(label=_("What was deployed"), max_length=200, help_text=_("Version or change, as in the deployment log."))
+    minutes = forms.FloatField(label=_("Minutes it took"), required=False, min_value=0, max_value=10000)
+
+
+class IssueForm(forms.Form):
+    """Something that was seen."""
+
+    text = forms.CharField(label=_("What was seen"), max_length=2000)
+    known = forms.SlugField(label=_("Known issue"), required=False)
+
+
+class ResolveForm(forms.Form):
+    """How an issue ended."""
+
+    resolution = forms.CharField(label=_("What was done"), max_length=2000, min_length=5)
+
+
+class SignForm(forms.Form):
+    """A decision over the statement that was shown, confirmed by the password."""
+
+    decision = forms.ChoiceField(label=_("Decision"), choices=Decision.choices)
+    reason = forms.CharField(label=_("Reason or remark"), max_length=2000, required=False)
+    password = forms.CharField(label=_("Your password"), widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+    seen = forms.CharField(widget=forms.HiddenInput)

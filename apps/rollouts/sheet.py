@@ -1,0 +1,189 @@
+"""The week's page as rows ready to be shown: each item with its tick, its expectation and what its check says right now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from apps.accounts.models import Person
+from apps.accounts.policy import Permission, permitted
+from apps.metrics.kernel import Check, State, Verdict, worst
+from apps.metrics.registry import checks
+from apps.metrics.store import verdicts
+from apps.metrics.units import show
+from apps.playbook.plan import BaselineMetric, Improvement, Item, ItemKind, Pause, WatchEntry
+from apps.rollouts.checklist import expected
+from apps.rollouts.models import Baseline, Reading, Rollout, Tick
+from apps.rollouts.progress import Progress, Slot
+from apps.rollouts.signing import hindrance
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a check says at the last poll: worst state, the values, and the check itself."""
+
+    check: Check
+    state: State
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """One item of a checklist. `live` for auto items; `reading` for a challenge that was read and waits to be confirmed."""
+
+    item: Item
+    tick: Tick | None
+    expected: str
+    live: Live | None
+    reading: Reading | None
+
+    @property
+    def auto(self) -> bool:
+        """Whether a check proves it."""
+        return self.item.kind is ItemKind.AUTO
+
+    @property
+    def observe(self) -> bool:
+        """Whether a person enters a value."""
+        return self.item.kind is ItemKind.OBSERVE
+
+    @property
+    def challenge(self) -> bool:
+        """Whether two people settle it."""
+        return self.item.kind is ItemKind.CHALLENGE
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRows:
+    """A pause point with its rows."""
+
+    pause: Pause
+    rows: tuple[ItemRow, ...]
+
+    @property
+    def ticked(self) -> int:
+        """How many are settled."""
+        return sum(row.tick is not None for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineRow:
+    """A metric of the baseline: what was captured, and what it is now where a check measures it."""
+
+    metric: BaselineMetric
+    baseline: Baseline | None
+    live: Live | None
+
+    @property
+    def value(self) -> str:
+        """The captured value with its unit; a dash where there is none."""
+        return show(self.baseline.value, self.metric.unit) if self.baseline else "–"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRow:
+    """One thing looked after during the watch, and what its check says now."""
+
+    entry: WatchEntry
+    live: Live | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseRow:
+    """A promised improvement: the promise in words and the baseline it is measured against."""
+
+    promise: Improvement
+    promised: str
+    baseline: BaselineRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRow:
+    """A sign-off slot as this person sees it."""
+
+    slot: Slot
+    hindrance: str
+    roles: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Everything the week page shows to one person."""
+
+    rollout: Rollout
+    progress: Progress
+    prerequisites: tuple[PauseRows, ...]
+    validation: tuple[PauseRows, ...]
+    baselines: tuple[BaselineRow, ...]
+    watch: tuple[WatchRow, ...]
+    promises: tuple[PromiseRow, ...]
+    slots: tuple[SlotRow, ...]
+    may_tick: bool
+    may_capture: bool
+    may_deploy: bool
+    may_note: bool
+
+
+def sheet(rollout: Rollout, at: Progress, person: Person) -> Sheet:
+    """The page of a week for a person: two queries beyond the progress (verdicts, readings)."""
+    now = _live(verdicts(rollout.tier))
+    readings = {
+        r.item: r
+        for r in Reading.objects.filter(rollout=rollout, week=at.week.slug, used_at=None).select_related("by")
+    }
+    pauses = tuple(PauseRows(p, tuple(_item(i, at, now, readings) for i in p.items)) for p in at.week.pauses)
+    baselines = tuple(BaselineRow(m, at.done.baselines.get(m.slug), now.get(m.check)) for m in at.week.baseline)
+    return Sheet(
+        rollout,
+        at,
+        tuple(p for p in pauses if p.pause.gate == "prerequisite"),
+        tuple(p for p in pauses if p.pause.gate == "validation"),
+        baselines,
+        tuple(WatchRow(e, now.get(e.check)) for e in at.week.watch.entries) if at.week.watch else (),
+        tuple(_promise(p, baselines) for p in at.week.improvements),
+        tuple(_slot(rollout, at, slot, person) for slot in at.slots),
+        *_may(person, rollout, (Permission.TICK, Permission.CAPTURE, Permission.DEPLOY, Permission.NOTE)),
+    )
+
+
+def _may(person: Person, rollout: Rollout, wanted: Sequence[Permission]) -> tuple[bool, ...]:
+    return tuple(permitted(person, permission, rollout.tier.slug) for permission in wanted)
+
+
+def _live(found: Sequence[Verdict]) -> dict[str, Live]:
+    known, grouped = checks(), {}
+    for verdict in found:
+        grouped.setdefault(verdict.check_id, []).append(verdict)
+    return {
+        check_id: Live(known[check_id], worst([v.state for v in mine]), _values(known[check_id], mine))
+        for check_id, mine in grouped.items()
+    }
+
+
+def _values(check: Check, found: Sequence[Verdict]) -> str:
+    """At most three values side by side, the rest counted."""
+    shown = [show(v.value, check.unit) for v in found if v.value is not None]
+    return " · ".join(shown[:3]) + (f" · +{len(shown) - 3}" if len(shown) > 3 else "")
+
+
+def _item(item: Item, at: Progress, now: Mapping[str, Live], readings: Mapping[str, Reading]) -> ItemRow:
+    return ItemRow(item, at.done.ticks.get(item.slug), expected(item), now.get(item.check), readings.get(item.slug))
+
+
+def _promise(promise: Improvement, baselines: Sequence[BaselineRow]) -> PromiseRow:
+    against = next((b for b in baselines if b.metric.slug == promise.promised.against), None)
+    return PromiseRow(promise, expected_range(promise), against)
+
+
+def expected_range(promise: Improvement) -> str:
+    """The promise in words, as a change with its sign or as a value."""
+    e = promise.promised
+    unit = "ratio" if e.measure == "change" else e.unit
+    signed = e.measure != "value"
+    ends = [("+" if signed and v > 0 else "") + show(v, unit) for v in (e.low, e.high) if v is not None]
+    if len(ends) == 2:
+        return " … ".join(ends)
+    return ("≥ " if e.low is not None else "≤ ") + ends[0]
+
+
+def _slot(rollout: Rollout, at: Progress, slot: Slot, person: Person) -> SlotRow:
+    roles = ", ".join(str(role.label) for role in slot.off.roles)
+    return SlotRow(slot, hindrance(rollout, at, slot, person), roles)
