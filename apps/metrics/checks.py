@@ -1,5 +1,5 @@
-"""The checks of metrics itself."""
+"""The checks of metrics itself: nodes and polling, and applications watched over HTTP."""
 
-from apps.metrics.itself import CHECKS as OWN
+from apps.metrics import application, itself
 
-CHECKS = (*OWN,)
+CHECKS = (*itself.CHECKS, *application.CHECKS)

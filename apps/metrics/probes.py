@@ -1,7 +1,6 @@
 """The probes of metrics itself: nodes and polling, and applications watched over HTTP."""
 
-from apps.metrics.itself import TIER_PROBES as OWN
-from apps.metrics.probe import Probe
+from apps.metrics import application, itself
 
-PROBES: tuple[Probe, ...] = ()
-TIER_PROBES = OWN
+PROBES = application.PROBES
+TIER_PROBES = (*itself.TIER_PROBES, *application.TIER_PROBES)
