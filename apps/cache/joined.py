@@ -131,7 +131,7 @@ def memory(view: TierView) -> Found:
         if len(kinds) == len(KINDS):
             kinds["other"] = max(0, total - sum(kinds.values()))
         rows += [
-            {"node": node.name, "kind": kind, "bytes": size, "share": share(size, total)}
+            {"node": node.name, "object": kind, "bytes": size, "share": share(size, total)}
             for kind, size in kinds.items()
         ]
         samples += [Sample("cache.memory.bytes", float(size), kind, node.name) for kind, size in kinds.items()]

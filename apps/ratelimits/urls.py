@@ -1,0 +1,12 @@
+"""Addresses of this room."""
+
+from django.urls import path
+
+from apps.metrics.pages import board_page, board_table
+from apps.ratelimits.views import BOARD
+
+app_name = "ratelimits"
+urlpatterns = [
+    path("", board_page(BOARD), name="page"),
+    path("tables/<slug:table>.<str:form>", board_table(BOARD), name="table"),
+]
