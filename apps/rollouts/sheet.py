@@ -9,7 +9,7 @@ from apps.metrics.kernel import Check, State, Verdict, worst
 from apps.metrics.registry import checks
 from apps.metrics.store import verdicts
 from apps.metrics.units import show
-from apps.playbook.plan import BaselineMetric, Improvement, Item, ItemKind, Pause, WatchEntry
+from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Pause, WatchEntry
 from apps.rollouts.checklist import expected
 from apps.rollouts.models import Baseline, Reading, Rollout, Tick
 from apps.rollouts.progress import Progress, Slot
@@ -170,12 +170,11 @@ def _item(item: Item, at: Progress, now: Mapping[str, Live], readings: Mapping[s
 
 def _promise(promise: Improvement, baselines: Sequence[BaselineRow]) -> PromiseRow:
     against = next((b for b in baselines if b.metric.slug == promise.promised.against), None)
-    return PromiseRow(promise, expected_range(promise), against)
+    return PromiseRow(promise, in_words(promise.promised), against)
 
 
-def expected_range(promise: Improvement) -> str:
-    """The promise in words, as a change with its sign or as a value."""
-    e = promise.promised
+def in_words(e: Expectation) -> str:
+    """A promise in words, as a change with its sign or as a value."""
     unit = "ratio" if e.measure == "change" else e.unit
     signed = e.measure != "value"
     ends = [("+" if signed and v > 0 else "") + show(v, unit) for v in (e.low, e.high) if v is not None]
