@@ -84,14 +84,10 @@ def _events(text: str, file: str) -> Iterator[tuple[Mark, yaml.Event]]:
             mark = Mark(file, event.start_mark.line + 1 if event.start_mark else 0)
             documents += isinstance(event, yaml.DocumentStartEvent)
             if documents > 1:
-                raise _Refused(
-                    mark, "A second document starts here.", "Keep one document a file: remove the line `---`."
-                )
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise _Refused(
-                    mark, "Anchors and aliases (& and *) are not read.", "Write the value out, or in quotes."
-                )
-            if getattr(event, "tag", None):
+                raise _Refused(mark, "A second document starts here.", "Keep one a file: remove the line `---`.")
+            if isinstance(event, yaml.NodeEvent) and event.anchor:  # an alias has one too
+                raise _Refused(mark, "Anchors and aliases (& and *) are not read.", "Write it out, or in quotes.")
+            if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) and event.tag:
                 raise _Refused(mark, f"The tag {event.tag} is not read.", "Remove it, or put the text in quotes.")
             yield mark, event
     except yaml.MarkedYAMLError as error:

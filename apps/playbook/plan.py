@@ -13,8 +13,11 @@ from datetime import time, timedelta
 from enum import StrEnum
 from typing import Annotated, TypeAlias
 
+from django.utils.translation import gettext as _
+
 from apps.accounts.roles import Role
 from apps.metrics.kernel import State, Unit
+from apps.metrics.units import show
 from apps.playbook.mistakes import Mark
 
 DEFAULT_COVERAGE = 0.95
@@ -139,6 +142,28 @@ class Expectation(Written):
         above = self.low is None or value >= self.low
         below = self.high is None or value <= self.high
         return State.PASS if above and below else State.FAIL
+
+    def words(self) -> str:
+        """The range as a person reads it.
+
+        >>> Expectation(unit=Unit.COUNT, low=30, high=50).words()
+        '30 to 50'
+        >>> Expectation(unit=Unit.COUNT, high=0.1, measure=Measure.CHANGE, against="rows", slack=5).words()
+        'at most 10\xa0% against the baseline rows, or within ±5 of it'
+        """
+        unit = Unit.RATIO if self.measure is Measure.CHANGE else self.unit
+        low, high = show(self.low, unit), show(self.high, unit)
+        if self.low == self.high:
+            found = _("exactly %s") % low
+        elif self.low is None or self.high is None:
+            found = _("at most %s") % high if self.low is None else _("at least %s") % low
+        else:
+            found = _("%(low)s to %(high)s") % {"low": low, "high": high}
+        if self.against:
+            found = _("%(range)s against the baseline %(name)s") % {"range": found, "name": self.against}
+        if self.slack:
+            found = _("%(range)s, or within ±%(slack)s of it") % {"range": found, "slack": show(self.slack, self.unit)}
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,8 @@
-"""Addresses of this room."""
+"""The address of what is written."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.playbook import views
+
+app_name = "playbook"
+urlpatterns = [path("", views.index, name="index")]

@@ -1,10 +1,12 @@
 """A folder of files as a Playbook, or all of its mistakes at once."""
 
 from collections.abc import Collection, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
+
+from django.conf import settings
 
 from apps.metrics import registry
 from apps.metrics.kernel import Unit
@@ -54,6 +56,17 @@ class _Folder:
             self.mistakes.append(tree)
             return None
         return tree
+
+
+def current() -> Playbook:
+    """The playbook that OPSPORTAL_PLAYBOOK names, read anew only when a file of it has changed; raises PlaybookInvalid."""
+    folder = Path(settings.PLAYBOOK)
+    return _kept(folder, tuple((name, (folder / name).stat().st_mtime_ns) for name in _Folder(folder).names()))
+
+
+@lru_cache(maxsize=1)
+def _kept(folder: Path, _stamps: tuple[tuple[str, int], ...]) -> Playbook:
+    return load(folder)
 
 
 def load(path: Path) -> Playbook:
