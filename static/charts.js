@@ -31,27 +31,27 @@ const unshift = (text) => {
 };
 
 function coloured(trace, colours) {
-  const colour = colours[`series-${trace.meta}`];
+  const colour = colours[`series-${trace.meta.colour}`];
   return { ...trace, x: trace.x.map(shift), line: { ...trace.line, color: colour }, hoverlabel: { font: { color: colour } } };
 }
 
 function laidOut(layout, colours) {
   const labels = layout.annotations.filter((label) => label.name.startsWith("end-"));
-  const longest = Math.max(0, ...labels.map((label) => label.text.replace(/<[^>]+>|&\w+;/g, "").length));
+  const longest = Math.max(0, ...labels.map((label) => label.text.replace(/&\w+;/g, " ").length));
   const colourOf = (name) => colours[name.startsWith("end-") ? `series-${name.slice(4)}` : name] || colours.quiet;
   return {
     ...layout,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "Inter, system-ui, sans-serif", size: 11, color: colours.quiet },
-    margin: { l: 56, t: 18, b: 34, r: Math.min(28 + longest * 6.1, 190) },
+    margin: { l: 56, t: 18, b: 34, r: Math.min(24 + longest * 6.3, 190) },
     hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { size: 12 } },
     xaxis: { ...layout.xaxis, range: layout.xaxis.range.map(shift), showgrid: false, zeroline: false, linecolor: colours.line, nticks: 6,
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: colours.quiet, spikesnap: "cursor",
       hoverformat: "%H:%M:%S" },
     yaxis: { ...layout.yaxis, gridcolor: colours.line, linecolor: "rgba(0,0,0,0)" },
     shapes: layout.shapes.map((line) => ({ ...line, line: { ...line.line, color: colourOf(line.name) } })),
-    annotations: layout.annotations.map((label) => ({ ...label, font: { size: 11, color: colourOf(label.name) } })),
+    annotations: layout.annotations.map((label) => ({ ...label, font: { size: 11, color: colourOf(label.name), weight: label.name.startsWith("end-") ? 600 : 400 } })),
   };
 }
 
@@ -115,7 +115,7 @@ function tabulate(details) {
   const table = document.createElement("table");
   table.className = "data";
   const head = table.createTHead().insertRow();
-  for (const name of ["Time", ...figure.data.map((trace) => trace.name)]) {
+  for (const name of ["Time", ...figure.data.map((trace) => trace.meta.label)]) {
     const cell = document.createElement("th");
     cell.scope = "col";
     cell.textContent = name;

@@ -118,8 +118,8 @@ def room_states(found: Sequence[Verdict]) -> dict[str, State]:
 
 
 def _state_of(judged: list[State]) -> State:
-    conclusive = [state for state in judged if state is not State.INCONCLUSIVE]
-    return worst(conclusive or judged)
+    said: list[State] = [state for state in judged if state is not State.INCONCLUSIVE]
+    return worst(said or judged)
 
 
 @cache

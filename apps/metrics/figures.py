@@ -1,13 +1,13 @@
 """Charts as plain Plotly figures (dicts for orjson) and as sentences; colours and theme are put in by charts.js.
 
-A trace's `meta` is the number of its colour: the place of its node among the tier's nodes by name, so that one node has one
-colour on every page. Shapes and annotations carry a `name` (`warn`, `fail`, `end`) from which charts.js colours them.
+A trace's `meta` bears its label as it is and the number of its colour: the place of its node among the tier's nodes by
+name, so that one node has one colour on every page. Shapes and annotations carry a `name` (`warn`, `fail`, `end`) from which charts.js colours them.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import orjson
@@ -163,8 +163,8 @@ def _trace(curve: Curve, axis: Axis, unit: Unit) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": curve.label,
-        "meta": curve.colour,
+        "name": escape(curve.label),
+        "meta": {"colour": curve.colour, "label": curve.label},
         "x": [round(t * 1000) for t in curve.times],
         "y": [None if v is None or not math.isfinite(v) else round(v / axis.factor, 5) for v in curve.values],
         "connectgaps": False,
@@ -198,6 +198,14 @@ def _layout(chart: Chart, axis: Axis, within: Range) -> Figure:
     }
 
 
+def _clock(within: Range) -> str:
+    """How moments are written below a chart."""
+    length = within.end - within.start
+    if length < timedelta(minutes=5):
+        return "%H:%M:%S"
+    return "%H:%M" if length <= timedelta(hours=24) else "%d %b"
+
+
 def _threshold_lines(thresholds: Mapping[str, float | None], axis: Axis) -> list[Figure]:
     return [
         {"type": "line", "name": name, "xref": "paper", "x0": 0, "x1": 1, "y0": value / axis.factor, "y1": value / axis.factor,
@@ -224,7 +232,7 @@ def _end_labels(shown: Sequence[Curve], axis: Axis, unit: Unit) -> list[Figure]:
     places = apart([(c.last or 0.0) / axis.factor for c in ended], height, axis.low, axis.high)
     return [
         {"name": f"end-{curve.colour}", "xref": "paper", "x": 1.01, "xanchor": "left", "y": place, "yanchor": "middle",
-         "text": f"<b>{escape(shorten(curve.label))}</b> {show(curve.last, unit)}", "showarrow": False, "align": "left"}
+         "text": f"{escape(shorten(curve.label))} {show(curve.last, unit)}", "showarrow": False, "align": "left"}
         for curve, place in zip(ended, places, strict=True)
     ]  # fmt: skip
 

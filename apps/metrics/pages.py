@@ -67,7 +67,7 @@ def board_page(board: Board) -> View:
 
 def board_table(board: Board) -> View:
     """A view `(request, tier, table, form)`: a table or the figures of a chart as CSV or JSON; 404 for other names."""
-    declared: dict[str, Table | Chart] = {item.id: item for item in (*board.tables, *board.charts)}
+    declared: dict[str, Table | Chart] = {t.id: t for t in board.tables} | {c.id: c for c in board.charts}
 
     @allow(Permission.VIEW)
     @require_GET

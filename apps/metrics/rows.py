@@ -27,6 +27,11 @@ class Cell:
     code: bool = False
     spark: Sequence[float | None] = ()
 
+    @property
+    def long(self) -> bool:
+        """Whether its column must be wide enough for sentences (a query, a path)."""
+        return len(self.text) > 60
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectRow:

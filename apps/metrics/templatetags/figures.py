@@ -153,6 +153,9 @@ def threshold(check: Check) -> str:
     """
     high = check.direction is Direction.HIGH
     parts = []
+    if check.unit is Unit.YES_NO:
+        bad = show(high, check.unit)
+        return (_("warns when it says %s") if check.fail is None else _("fails when it says %s")) % bad
     if check.warn is not None:
         parts.append((_("warns from %s") if high else _("warns at or below %s")) % show(check.warn, check.unit))
     if check.fail is not None:
