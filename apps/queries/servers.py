@@ -1,0 +1,88 @@
+"""What the servers' answers of one poll tell together: is there a primary, who restarted, which statements take the time."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from apps.metrics.kernel import NodeKind, NodeRole, NodeView, Row, Rows, Sample, TierView
+from apps.metrics.probe import share
+from apps.queries.workload import Work, total, work_between
+
+SERVERS, TOP = "queries.servers", "queries.top"
+RESTART_SHOWN = timedelta(minutes=10)
+ALL = "(all statements)"
+Told = tuple[Iterable[Row], Iterable[Sample]]
+
+
+def servers(view: TierView) -> Told:
+    """Whether a primary answers (tier), and of each server whether it was seen to start anew within the last ten minutes.
+
+    A server that does not answer keeps what was known of it.
+    """
+    known = {row["object"]: row for row in view.previous}
+    rows = [_server(view, node, known.get(node.name)) for node in view.of(NodeKind.POSTGRES)]
+    samples = [Sample(f"{SERVERS}.restarted", float(row["restarted"]), node=row["object"]) for row in rows if row["up"]]
+    primaries = view.of(NodeKind.POSTGRES, NodeRole.PRIMARY)
+    up = any(node.failure is None for node in primaries)
+    return rows, [*samples, Sample(f"{SERVERS}.primary_up", float(up))]
+
+
+def _server(view: TierView, node: NodeView, known: Row | None) -> dict[str, Any]:
+    answer = node.rows("queries.counters")
+    started = answer[0]["started_at"] if answer else known and known["started_at"]
+    before, noticed = (known["started_at"], known["noticed_at"]) if known else (None, None)
+    if before and started != before:
+        noticed = view.at.isoformat()
+    recently = noticed is not None and view.at - datetime.fromisoformat(noticed) < RESTART_SHOWN
+    return {
+        "object": node.name,
+        "role": (node.role or node.declared_role).value,
+        "up": node.failure is None,
+        "started_at": started,
+        "noticed_at": noticed,
+        "restarted": recently,
+    }
+
+
+def top(view: TierView) -> Told:
+    """A row for each server and statement: its work since the poll before, its counters and, once read, its text. No samples.
+
+    Rows of a server that did not answer are left out; its counters are kept no longer, so that the next interval never spans a gap.
+    """
+    texts = {row["object"]: row["query"] for row in view.previous if row["query"]}
+    earlier: dict[str, list[Row]] = {}
+    for row in view.previous:
+        earlier.setdefault(row["server"], []).append({**row, "object": row["statement"]})
+    for node in view.of(NodeKind.POSTGRES):
+        texts |= {f"{node.name} {row['object']}": row["query"] for row in node.rows("queries.texts") or ()}
+    rows: list[Row] = []
+    for node in view.of(NodeKind.POSTGRES):
+        answer = node.rows("queries.statements")
+        if answer:
+            rows += _statements(node.name, answer, tuple(earlier.get(node.name, ())), texts)
+    return sorted(rows, key=lambda row: -(row["recent_share"] or 0.0)), ()
+
+
+def _statements(server: str, now: Rows, before: Rows, texts: dict[str, str]) -> Iterator[dict[str, Any]]:
+    works = work_between(now, before)
+    everything = Work(
+        sum(work.calls for work in works.values()),
+        sum(work.total_ms for work in works.values()),
+        sum(work.rows for work in works.values()),
+    )
+    whole = total(now)
+    for row in now:
+        work = works.get(row["object"]) if row["object"] else everything
+        busy = work is not None and work.calls > 0
+        yield {
+            **row,
+            "object": f"{server} {row['object']}".strip(),
+            "server": server,
+            "statement": row["object"],
+            "query": texts.get(f"{server} {row['object']}", "") if row["object"] else ALL,
+            "recent_calls": work.calls if work else 0,
+            "recent_mean_ms": work.mean_ms if work and busy else None,
+            "recent_share": share(work.total_ms if work else 0.0, everything.total_ms),
+            "mean_ms": share(row["total_ms"], row["calls"]),
+            "share": share(row["total_ms"], whole["total_ms"]) if whole else None,
+        }
