@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class ReplicasConfig(AppConfig):
+    name = "apps.replicas"
