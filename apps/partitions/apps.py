@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class PartitionsConfig(AppConfig):
+    name = "apps.partitions"
