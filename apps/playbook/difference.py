@@ -92,4 +92,8 @@ def _words(value: Any) -> str:
         return str(next((value[key] for key in ("text", "title", "issue", "what") if key in value), ""))
     if isinstance(value, list):
         return f"{len(value)} entries"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return str(value)

@@ -72,7 +72,7 @@ class Reader:
         self.names = names
         self.rules = rules
         self.mistakes: list[Mistake] = []
-        self._dropped = 0
+        self.dropped = 0  # entries of lists that could not be built
 
     def read(self, cls: type[T], node: Node) -> T | None:
         """A value of a dataclass, or None when it could not be built; its lists lack the entries that could not."""
@@ -112,14 +112,14 @@ class Reader:
             try:
                 found.append(self._value(hint, item, f"an entry of {name}"))
             except _Broken:
-                self._dropped += 1
+                self.dropped += 1
         return tuple(found)
 
     def _section(self, cls: type, node: Node, name: str) -> Any:
         if not isinstance(node, Section):
             remedy = f"Write the keys {', '.join(keys(cls))} below it."
             raise self._fail(node.mark, f"{name} must be a section with keys.", remedy)
-        dropped, broken = self._dropped, False
+        dropped, broken = self.dropped, False
         for key in node.values.keys() - keys(cls).keys():
             self._fail(node.marks[key], f"{name} has no key {key}.", nearest(key, keys(cls)))
         found: dict[str, Any] = {"source": node.mark} if "source" in hints(cls) else {}
@@ -135,7 +135,7 @@ class Reader:
         if broken:
             raise _Broken
         value = cls(**found)
-        if self._dropped == dropped:  # an incomplete value is not judged as a whole
+        if self.dropped == dropped:  # an incomplete value is not judged as a whole
             self.mistakes += self.rules(value)
         return value
 

@@ -96,7 +96,7 @@ def load(path: Path) -> Playbook:
             reference=reference,
             files=files,
         )
-        complete = len(weeks) == len(plan.weeks)
+        complete = len(weeks) == len(plan.weeks) and not reader.dropped
         mistakes += _across(playbook) if complete else ()
         if not mistakes:
             return playbook
