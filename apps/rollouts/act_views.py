@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from apps.accounts.policy import Permission, allow
+from apps.accounts.request import PersonRequest
 from apps.rollouts.baseline import capture
 from apps.rollouts.checklist import Wish, tick, undo
 from apps.rollouts.events import deploy, note_issue, resolve_issue
@@ -29,7 +30,7 @@ def _back(rollout: int, week: str, anchor: str) -> HttpResponse:
     return redirect(f"{reverse('rollouts:week', args=[rollout, week])}#{anchor}")
 
 
-def _on_item(request: HttpRequest, rollout: int, week: str, item: str, act: Callable[[], object]) -> HttpResponse:
+def _on_item(request: PersonRequest, rollout: int, week: str, item: str, act: Callable[[], object]) -> HttpResponse:
     """Do something to an item and answer for it; a refusal is shown at the item, with its status."""
     found, problem, status = the_rollout(rollout), "", 200
     try:
@@ -45,7 +46,7 @@ def _on_item(request: HttpRequest, rollout: int, week: str, item: str, act: Call
 
 @allow(Permission.TICK, tier_of=tier_of)
 @require_POST
-def tick_item(request: HttpRequest, rollout: int, week: str, item: str) -> HttpResponse:
+def tick_item(request: PersonRequest, rollout: int, week: str, item: str) -> HttpResponse:
     """Settle an item; an auto item runs its check now."""
     found = the_rollout(rollout)
     at, form = the_week(found, week), TickForm(request.POST)
@@ -62,7 +63,7 @@ def tick_item(request: HttpRequest, rollout: int, week: str, item: str) -> HttpR
 
 @allow(Permission.TICK, tier_of=tier_of)
 @require_POST
-def undo_item(request: HttpRequest, rollout: int, week: str, item: str) -> HttpResponse:
+def undo_item(request: PersonRequest, rollout: int, week: str, item: str) -> HttpResponse:
     """Take a tick back, with a reason."""
     found = the_rollout(rollout)
     at, form = the_week(found, week), WhyForm(request.POST)
@@ -76,7 +77,7 @@ def undo_item(request: HttpRequest, rollout: int, week: str, item: str) -> HttpR
     return _on_item(request, rollout, week, item, act)
 
 
-def _in_week(request: HttpRequest, rollout: int, week: str, anchor: str, act: Callable[[], str]) -> HttpResponse:
+def _in_week(request: PersonRequest, rollout: int, week: str, anchor: str, act: Callable[[], str]) -> HttpResponse:
     """Do something in a week; `act` returns what to tell. A refusal shows the page again with it."""
     try:
         told = act()
@@ -88,7 +89,7 @@ def _in_week(request: HttpRequest, rollout: int, week: str, anchor: str, act: Ca
 
 @allow(Permission.CAPTURE, tier_of=tier_of)
 @require_POST
-def capture_baseline(request: HttpRequest, rollout: int, week: str) -> HttpResponse:
+def capture_baseline(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
     """Freeze the samples of the chosen window, and the values a person entered."""
     found = the_rollout(rollout)
     at = the_week(found, week)
@@ -104,7 +105,9 @@ def capture_baseline(request: HttpRequest, rollout: int, week: str) -> HttpRespo
         taken, lacking = capture(found, at, request.POST.get("window", ""), entered, request.user)
         told = _("%(count)d metrics were captured.") % {"count": len(taken)}
         if lacking:
-            told += " " + _("Without three samples in the window: %(names)s.") % {"names": ", ".join(m.title for m in lacking)}
+            told += " " + _("Without three samples in the window: %(names)s.") % {
+                "names": ", ".join(m.title for m in lacking)
+            }
         return told
 
     return _in_week(request, rollout, week, "baseline", act)
@@ -112,7 +115,7 @@ def capture_baseline(request: HttpRequest, rollout: int, week: str) -> HttpRespo
 
 @allow(Permission.DEPLOY, tier_of=tier_of)
 @require_POST
-def record_deployment(request: HttpRequest, rollout: int, week: str) -> HttpResponse:
+def record_deployment(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
     """Record that the week's change was deployed."""
     found, form = the_rollout(rollout), DeployForm(request.POST)
 
@@ -127,7 +130,7 @@ def record_deployment(request: HttpRequest, rollout: int, week: str) -> HttpResp
 
 @allow(Permission.NOTE, tier_of=tier_of)
 @require_POST
-def note(request: HttpRequest, rollout: int, week: str) -> HttpResponse:
+def note(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
     """Note an issue."""
     found, form = the_rollout(rollout), IssueForm(request.POST)
 
@@ -142,7 +145,7 @@ def note(request: HttpRequest, rollout: int, week: str) -> HttpResponse:
 
 @allow(Permission.NOTE, tier_of=tier_of)
 @require_POST
-def resolve(request: HttpRequest, rollout: int, week: str, issue: int) -> HttpResponse:
+def resolve(request: PersonRequest, rollout: int, week: str, issue: int) -> HttpResponse:
     """Close an issue."""
     found, form = the_rollout(rollout), ResolveForm(request.POST)
     seen = get_object_or_404(Issue, pk=issue, rollout=found, week=week)

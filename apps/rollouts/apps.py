@@ -12,7 +12,9 @@ class RolloutsConfig(AppConfig):
         declare("rollout.tick", _("Item ticked"), _("{actor} ticked “{text}” in {week} ({outcome})."))
         declare("rollout.untick", _("Tick taken back"), _("{actor} took back “{text}” in {week}: {why}"))
         declare("rollout.read", _("Item read out"), _("{actor} read out “{text}” in {week}; another person confirms."))
-        declare("rollout.baseline", _("Baseline captured"), _("{actor} captured {count} baselines of {week} over {window}."))
+        declare(
+            "rollout.baseline", _("Baseline captured"), _("{actor} captured {count} baselines of {week} over {window}.")
+        )
         declare("rollout.deploy", _("Deployment recorded"), _("{actor} deployed {what} in {week}."))
         declare("rollout.issue", _("Issue noted"), _("{actor} noted an issue in {week}: {text}"))
         declare("rollout.resolve", _("Issue closed"), _("{actor} closed “{text}” in {week}: {resolution}"))

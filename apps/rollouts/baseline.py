@@ -20,7 +20,12 @@ from apps.rollouts.models import Baseline, Rollout
 from apps.rollouts.progress import Progress
 from apps.rollouts.refusals import Refused
 
-WINDOWS = {"5m": timedelta(minutes=5), "15m": timedelta(minutes=15), "1h": timedelta(hours=1), "24h": timedelta(hours=24)}
+WINDOWS = {
+    "5m": timedelta(minutes=5),
+    "15m": timedelta(minutes=15),
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+}
 LEAST_SAMPLES = 3
 MOST_POINTS = 9000  # a day at ten seconds
 LOAD = "queries.statements.calls_per_second"
@@ -58,7 +63,9 @@ def capture(
         text = _("This week is not open yet: %(week)s must be fully signed first.")
         raise Refused(text % {"week": at.waits_for}, status=409)
     if at.done.deployments:
-        raise Refused(_("A baseline is what was before: this week is already deployed, so none can be captured."), status=409)
+        raise Refused(
+            _("A baseline is what was before: this week is already deployed, so none can be captured."), status=409
+        )
     if window not in WINDOWS:
         raise Refused(_("Choose a window of 5 minutes, 15 minutes, 1 hour or 24 hours."))
     end = datetime.now(UTC)
@@ -71,7 +78,9 @@ def capture(
         elif wanted.slug not in at.done.baselines:
             lacking.append(wanted)
     if not taken:
-        raise Refused(_("Nothing was captured: no metric has three samples in this window. Wait, or choose a longer one."))
+        raise Refused(
+            _("Nothing was captured: no metric has three samples in this window. Wait, or choose a longer one.")
+        )
     _keep(rollout, at, taken, window, by)
     return taken, lacking
 

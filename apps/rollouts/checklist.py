@@ -115,7 +115,9 @@ def _why_not(checked: Checked) -> str:
         where = " ".join(filter(None, (one.node, one.object)))
         limit = show(one.fail if one.state == State.FAIL else one.warn, one.unit)
         if one.state in {State.WARN, State.FAIL}:
-            told.append(_("%(where)s: %(value)s, allowed %(limit)s") % {"where": where, "value": one.shown, "limit": limit})
+            told.append(
+                _("%(where)s: %(value)s, allowed %(limit)s") % {"where": where, "value": one.shown, "limit": limit}
+            )
         else:
             told.append(f"{where}: {one.problem or _('no value could be measured now')}")
     text = _("Not ticked: %(title)s does not pass now. %(told)s. %(remedy)s")
@@ -145,7 +147,9 @@ def _by_value(at: Progress, item: Item, wish: Wish) -> _Proof:
 def _outside(item: Item, value: float | None, state: State, node: str) -> str:
     assert item.expect is not None
     if state is State.INCONCLUSIVE:
-        return _("Not ticked: this compares with the baseline, which has not been captured. Capture the baseline first.")
+        return _(
+            "Not ticked: this compares with the baseline, which has not been captured. Capture the baseline first."
+        )
     text = _("Not ticked: %(value)s %(node)s is outside what is expected (%(range)s). If it is right, note an issue.")
     return text % {"value": show(value, item.expect.unit), "node": node, "range": expected(item)}
 
@@ -184,9 +188,7 @@ def _challenge(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Perso
         return _keep(rollout, at, item, by, wish, Outcome.DONE, _Proof(read_by=reading.by))
 
 
-def _keep(
-    rollout: Rollout, at: Progress, item: Item, by: Person, wish: Wish, outcome: Outcome, proof: _Proof
-) -> Tick:
+def _keep(rollout: Rollout, at: Progress, item: Item, by: Person, wish: Wish, outcome: Outcome, proof: _Proof) -> Tick:
     frozen = {"item": item.slug, "value": proof.value, "note": wish.note, "evidence": proof.evidence}
     digest = hashlib.sha256(canonical(frozen)).hexdigest()
     try:

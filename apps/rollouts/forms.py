@@ -29,7 +29,9 @@ class WhyForm(forms.Form):
 class DeployForm(forms.Form):
     """What was deployed, and how long it took."""
 
-    what = forms.CharField(label=_("What was deployed"), max_length=200, help_text=_("Version or change, as in the deployment log."))
+    what = forms.CharField(
+        label=_("What was deployed"), max_length=200, help_text=_("Version or change, as in the deployment log.")
+    )
     minutes = forms.FloatField(label=_("Minutes it took"), required=False, min_value=0, max_value=10000)
 
 
@@ -51,5 +53,7 @@ class SignForm(forms.Form):
 
     decision = forms.ChoiceField(label=_("Decision"), choices=Decision.choices)
     reason = forms.CharField(label=_("Reason or remark"), max_length=2000, required=False)
-    password = forms.CharField(label=_("Your password"), widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+    password = forms.CharField(
+        label=_("Your password"), widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
     seen = forms.CharField(widget=forms.HiddenInput)

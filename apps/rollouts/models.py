@@ -111,7 +111,9 @@ class Baseline(OfWeek):
     value = models.FloatField(help_text=_("Median of the samples, or the value entered."))
     start = models.DateTimeField()
     end = models.DateTimeField()
-    samples = models.JSONField(help_text=_("[Unix seconds, value] pairs by node and object; empty for an entered value."))
+    samples = models.JSONField(
+        help_text=_("[Unix seconds, value] pairs by node and object; empty for an entered value.")
+    )
     load_per_second = models.FloatField(null=True)
     conditions = models.JSONField(default=dict)
     digest = models.CharField(max_length=64)
@@ -194,5 +196,3 @@ class Signature(OfWeek):
 
     def __str__(self) -> str:
         return f"{self.week}/{self.slot} {self.decision}"
-
-

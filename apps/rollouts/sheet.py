@@ -126,8 +126,7 @@ def sheet(rollout: Rollout, at: Progress, person: Person) -> Sheet:
     """The page of a week for a person: two queries beyond the progress (verdicts, readings)."""
     now = _live(verdicts(rollout.tier))
     readings = {
-        r.item: r
-        for r in Reading.objects.filter(rollout=rollout, week=at.week.slug, used_at=None).select_related("by")
+        r.item: r for r in Reading.objects.filter(rollout=rollout, week=at.week.slug, used_at=None).select_related("by")
     }
     pauses = tuple(PauseRows(p, tuple(_item(i, at, now, readings) for i in p.items)) for p in at.week.pauses)
     baselines = tuple(BaselineRow(m, at.done.baselines.get(m.slug), now.get(m.check)) for m in at.week.baseline)
@@ -149,7 +148,8 @@ def _may(person: Person, rollout: Rollout, wanted: Sequence[Permission]) -> tupl
 
 
 def _live(found: Sequence[Verdict]) -> dict[str, Live]:
-    known, grouped = checks(), {}
+    known = checks()
+    grouped: dict[str, list[Verdict]] = {}
     for verdict in found:
         grouped.setdefault(verdict.check_id, []).append(verdict)
     return {

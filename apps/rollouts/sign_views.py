@@ -1,13 +1,14 @@
 """Signing a week: the statement in words first, then the password; revoking."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.policy import Permission, allow
 from apps.accounts.recent import NotConfirmed, require_password
+from apps.accounts.request import PersonRequest
 from apps.rollouts.forms import SignForm, WhyForm
 from apps.rollouts.models import Signature
 from apps.rollouts.reach import the_rollout, the_slot, the_week, tier_of
@@ -18,7 +19,7 @@ from apps.rollouts.views import week_page
 
 @allow(Permission.SIGN, tier_of=tier_of)
 @require_http_methods(["GET", "POST"])
-def sign_slot(request: HttpRequest, rollout: int, week: str, slot: str) -> HttpResponse:
+def sign_slot(request: PersonRequest, rollout: int, week: str, slot: str) -> HttpResponse:
     """The statement of a slot and, with the password entered again, its signature."""
     found = the_rollout(rollout)
     at = the_week(found, week)
@@ -31,7 +32,9 @@ def sign_slot(request: HttpRequest, rollout: int, week: str, slot: str) -> HttpR
                 require_password(request, form.cleaned_data["password"])
                 data = form.cleaned_data
                 sign(found, at, wanted, request.user, data["decision"], data["reason"], data["seen"])
-                messages.success(request, _("You signed %(week)s as %(slot)s.") % {"week": at.week.title, "slot": wanted.off.title})
+                messages.success(
+                    request, _("You signed %(week)s as %(slot)s.") % {"week": at.week.title, "slot": wanted.off.title}
+                )
                 return redirect("rollouts:week", rollout=rollout, week=week)
             except NotConfirmed as wrong:
                 form.add_error("password", wrong.message)
@@ -49,7 +52,7 @@ def sign_slot(request: HttpRequest, rollout: int, week: str, slot: str) -> HttpR
 
 @allow(Permission.SIGN, tier_of=tier_of)
 @require_POST
-def revoke_signature(request: HttpRequest, rollout: int, week: str, slot: str) -> HttpResponse:
+def revoke_signature(request: PersonRequest, rollout: int, week: str, slot: str) -> HttpResponse:
     """Take one's own signature back."""
     found, form = the_rollout(rollout), WhyForm(request.POST)
     signature = get_object_or_404(Signature, rollout=found, week=week, slot=slot, revoked_at=None)

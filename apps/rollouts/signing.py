@@ -42,9 +42,7 @@ def _first_missing(at: Progress) -> str:
     return f"{gate.title.lower()}, {gate.detail}"
 
 
-def sign(
-    rollout: Rollout, at: Progress, slot: Slot, by: Person, decision: str, reason: str, seen: str
-) -> Signature:
+def sign(rollout: Rollout, at: Progress, slot: Slot, by: Person, decision: str, reason: str, seen: str) -> Signature:
     """
     Sign a slot with an approval or a rejection.
 
@@ -57,7 +55,9 @@ def sign(
     if why := hindrance(rollout, at, slot, by):
         raise Refused(why, status=409 if slot.signature else 403)
     if seen != at.covers:
-        raise Refused(_("The week changed while you were reading. Nothing was signed; read the new statement."), status=409)
+        raise Refused(
+            _("The week changed while you were reading. Nothing was signed; read the new statement."), status=409
+        )
     if decision == Decision.REJECT and len(reason.strip()) < 10:
         raise Refused(_("Say in at least ten characters why you reject."))
     data = exact(statement(rollout, at.week, at.done, slot.off, by, decision, reason))
@@ -115,7 +115,13 @@ def revoke(rollout: Rollout, at: Progress, signature: Signature, why: str, by: P
             kind="rollout.revoke",
             subject=f"rollout/{rollout.pk}/{at.week.slug}/{signature.slot}",
             actor=by.username,
-            body={"rollout": rollout.name, "week": at.week.title, "slot": signature.slot, "why": why, "digest": signature.digest},
+            body={
+                "rollout": rollout.name,
+                "week": at.week.title,
+                "slot": signature.slot,
+                "why": why,
+                "digest": signature.digest,
+            },
             tier=rollout.tier.slug,
         )
 

@@ -35,9 +35,7 @@ def start(tier: Tier, name: str, by: Person) -> Rollout:
             pin, _made = Pin.objects.get_or_create(
                 digest=frozen.digest, defaults={"data": frozen.data, "files": dict(frozen.files)}
             )
-            rollout = Rollout.objects.create(
-                tier=tier, pin=pin, name=name, started_by=by, started_at=datetime.now(UTC)
-            )
+            rollout = Rollout.objects.create(tier=tier, pin=pin, name=name, started_by=by, started_at=datetime.now(UTC))
             append(
                 kind="rollout.start",
                 subject=f"rollout/{rollout.pk}",

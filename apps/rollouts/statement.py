@@ -31,7 +31,8 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
         },
         "baselines": {slug: baseline.digest for slug, baseline in sorted(done.baselines.items())},
         "deployments": [
-            {"what": d.what, "by": d.by.username, "at": d.at.isoformat(), "minutes": d.minutes} for d in done.deployments
+            {"what": d.what, "by": d.by.username, "at": d.at.isoformat(), "minutes": d.minutes}
+            for d in done.deployments
         ],
         "issues": [
             {"id": issue.pk, "text": issue.text, "open": issue.resolved_at is None, "resolution": issue.resolution}

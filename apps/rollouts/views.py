@@ -1,10 +1,11 @@
 """The pages of rollouts: all of them, one with its weeks, a week with everything it asks for."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.policy import Permission, allow, permitted
+from apps.accounts.request import PersonRequest
 from apps.accounts.roles import tiers_seen
 from apps.metrics.models import Tier
 from apps.rollouts.forms import DeployForm, IssueForm, ResolveForm, StartForm, WhyForm
@@ -18,12 +19,12 @@ from apps.rollouts.start import playbook_of, start
 
 @allow(Permission.VIEW)
 @require_GET
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: PersonRequest) -> HttpResponse:
     """All rollouts of the tiers a person may see, and the form that starts one."""
     return _index(request, StartForm(), 200)
 
 
-def _index(request: HttpRequest, form: StartForm, status: int, tier: str = "") -> HttpResponse:
+def _index(request: PersonRequest, form: StartForm, status: int, tier: str = "") -> HttpResponse:
     seen = tiers_seen(request.user)
     rollouts = Rollout.objects.select_related("tier", "pin", "started_by")
     tiers = Tier.objects.all()
@@ -40,7 +41,7 @@ def _index(request: HttpRequest, form: StartForm, status: int, tier: str = "") -
 
 @allow(Permission.START_ROLLOUT)
 @require_POST
-def begin(request: HttpRequest, tier: str) -> HttpResponse:
+def begin(request: PersonRequest, tier: str) -> HttpResponse:
     """Start a rollout on a tier."""
     found, form = get_object_or_404(Tier, slug=tier), StartForm(request.POST)
     if not form.is_valid():
@@ -55,7 +56,7 @@ def begin(request: HttpRequest, tier: str) -> HttpResponse:
 
 @allow(Permission.VIEW, tier_of=tier_of)
 @require_GET
-def rollout(request: HttpRequest, rollout: int) -> HttpResponse:
+def rollout(request: PersonRequest, rollout: int) -> HttpResponse:
     """A rollout: its weeks with their gates, targets of the programme, what follows."""
     found = the_rollout(rollout)
     weeks = progress(found)
@@ -66,13 +67,13 @@ def rollout(request: HttpRequest, rollout: int) -> HttpResponse:
 
 @allow(Permission.VIEW, tier_of=tier_of)
 @require_GET
-def week(request: HttpRequest, rollout: int, week: str) -> HttpResponse:
+def week(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
     """A week: gates on the left, what to do in the middle, who signs on the right."""
     return week_page(request, the_rollout(rollout), week)
 
 
 def week_page(
-    request: HttpRequest, found: Rollout, week: str, problem: str = "", at_item: str = "", status: int = 200
+    request: PersonRequest, found: Rollout, week: str, problem: str = "", at_item: str = "", status: int = 200
 ) -> HttpResponse:
     """The page of a week, with what was refused shown at its place."""
     context = {
@@ -87,9 +88,17 @@ def week_page(
     return render(request, "rollouts/week.html", context, status=status)
 
 
-def item_fragment(request: HttpRequest, found: Rollout, week: str, item: str, problem: str, status: int) -> HttpResponse:
+def item_fragment(
+    request: PersonRequest, found: Rollout, week: str, item: str, problem: str, status: int
+) -> HttpResponse:
     """For htmx: the item's line anew, and out of band the path and the sign-offs."""
     page = sheet(found, the_week(found, week), request.user)
     rows = {row.item.slug: row for pause in (*page.prerequisites, *page.validation) for row in pause.rows}
-    context = {"sheet": page, "row": rows[item], "problem": problem, "at_item": item if problem else "", "fragment": True}
+    context = {
+        "sheet": page,
+        "row": rows[item],
+        "problem": problem,
+        "at_item": item if problem else "",
+        "fragment": True,
+    }
     return render(request, "rollouts/week.html#answer", context, status=status)

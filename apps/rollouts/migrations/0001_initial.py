@@ -6,172 +6,291 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('metrics', '0002_partitions'),
+        ("metrics", "0002_partitions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Pin',
+            name="Pin",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('data', models.BinaryField()),
-                ('files', models.JSONField(default=dict)),
-                ('made_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                ("data", models.BinaryField()),
+                ("files", models.JSONField(default=dict)),
+                ("made_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Rollout',
+            name="Rollout",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80)),
-                ('started_at', models.DateTimeField()),
-                ('pin', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='rollouts.pin')),
-                ('started_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('tier', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rollouts', to='metrics.tier')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=80)),
+                ("started_at", models.DateTimeField()),
+                ("pin", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="rollouts.pin")),
+                (
+                    "started_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "tier",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="rollouts", to="metrics.tier"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-started_at'],
+                "ordering": ["-started_at"],
             },
         ),
         migrations.CreateModel(
-            name='Reading',
+            name="Reading",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('week', models.CharField(max_length=60)),
-                ('at', models.DateTimeField()),
-                ('item', models.CharField(max_length=80)),
-                ('used_at', models.DateTimeField(null=True)),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('rollout', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='rollouts.rollout')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("week", models.CharField(max_length=60)),
+                ("at", models.DateTimeField()),
+                ("item", models.CharField(max_length=80)),
+                ("used_at", models.DateTimeField(null=True)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "rollout",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="%(class)ss", to="rollouts.rollout"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Issue',
+            name="Issue",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('week', models.CharField(max_length=60)),
-                ('at', models.DateTimeField()),
-                ('text', models.TextField()),
-                ('known', models.CharField(blank=True, help_text="Slug in the week's issue table.", max_length=80)),
-                ('action', models.TextField(blank=True)),
-                ('resolved_at', models.DateTimeField(null=True)),
-                ('resolution', models.TextField(blank=True)),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('resolved_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('rollout', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='rollouts.rollout')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("week", models.CharField(max_length=60)),
+                ("at", models.DateTimeField()),
+                ("text", models.TextField()),
+                ("known", models.CharField(blank=True, help_text="Slug in the week's issue table.", max_length=80)),
+                ("action", models.TextField(blank=True)),
+                ("resolved_at", models.DateTimeField(null=True)),
+                ("resolution", models.TextField(blank=True)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "resolved_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "rollout",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="%(class)ss", to="rollouts.rollout"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['at'],
+                "ordering": ["at"],
             },
         ),
         migrations.CreateModel(
-            name='Deployment',
+            name="Deployment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('week', models.CharField(max_length=60)),
-                ('at', models.DateTimeField()),
-                ('what', models.CharField(max_length=200)),
-                ('minutes', models.FloatField(null=True)),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('rollout', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='rollouts.rollout')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("week", models.CharField(max_length=60)),
+                ("at", models.DateTimeField()),
+                ("what", models.CharField(max_length=200)),
+                ("minutes", models.FloatField(null=True)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "rollout",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="%(class)ss", to="rollouts.rollout"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Baseline',
+            name="Baseline",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('week', models.CharField(max_length=60)),
-                ('at', models.DateTimeField()),
-                ('metric', models.CharField(help_text='Slug of the metric in the week.', max_length=80)),
-                ('unit', models.CharField(max_length=12)),
-                ('value', models.FloatField(help_text='Median of the samples, or the value entered.')),
-                ('start', models.DateTimeField()),
-                ('end', models.DateTimeField()),
-                ('samples', models.JSONField(help_text='[Unix seconds, value] pairs by node and object; empty for an entered value.')),
-                ('load_per_second', models.FloatField(null=True)),
-                ('conditions', models.JSONField(default=dict)),
-                ('digest', models.CharField(max_length=64)),
-                ('superseded_at', models.DateTimeField(null=True)),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('rollout', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='rollouts.rollout')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("week", models.CharField(max_length=60)),
+                ("at", models.DateTimeField()),
+                ("metric", models.CharField(help_text="Slug of the metric in the week.", max_length=80)),
+                ("unit", models.CharField(max_length=12)),
+                ("value", models.FloatField(help_text="Median of the samples, or the value entered.")),
+                ("start", models.DateTimeField()),
+                ("end", models.DateTimeField()),
+                (
+                    "samples",
+                    models.JSONField(
+                        help_text="[Unix seconds, value] pairs by node and object; empty for an entered value."
+                    ),
+                ),
+                ("load_per_second", models.FloatField(null=True)),
+                ("conditions", models.JSONField(default=dict)),
+                ("digest", models.CharField(max_length=64)),
+                ("superseded_at", models.DateTimeField(null=True)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "rollout",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="%(class)ss", to="rollouts.rollout"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Signature',
+            name="Signature",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('week', models.CharField(max_length=60)),
-                ('at', models.DateTimeField()),
-                ('slot', models.CharField(max_length=60)),
-                ('role', models.CharField(max_length=16)),
-                ('meaning', models.CharField(max_length=300)),
-                ('decision', models.CharField(choices=[('approve', 'Approve'), ('reject', 'Reject')], max_length=8)),
-                ('reason', models.TextField(blank=True)),
-                ('statement', models.BinaryField()),
-                ('digest', models.CharField(max_length=64)),
-                ('covers', models.CharField(max_length=64)),
-                ('method', models.CharField(default='password', help_text='password: server-attested.', max_length=24)),
-                ('revoked_at', models.DateTimeField(null=True)),
-                ('revoked_why', models.TextField(blank=True)),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('revoked_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('rollout', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='rollouts.rollout')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("week", models.CharField(max_length=60)),
+                ("at", models.DateTimeField()),
+                ("slot", models.CharField(max_length=60)),
+                ("role", models.CharField(max_length=16)),
+                ("meaning", models.CharField(max_length=300)),
+                ("decision", models.CharField(choices=[("approve", "Approve"), ("reject", "Reject")], max_length=8)),
+                ("reason", models.TextField(blank=True)),
+                ("statement", models.BinaryField()),
+                ("digest", models.CharField(max_length=64)),
+                ("covers", models.CharField(max_length=64)),
+                ("method", models.CharField(default="password", help_text="password: server-attested.", max_length=24)),
+                ("revoked_at", models.DateTimeField(null=True)),
+                ("revoked_why", models.TextField(blank=True)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "revoked_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "rollout",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="%(class)ss", to="rollouts.rollout"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['at'],
+                "ordering": ["at"],
             },
         ),
         migrations.CreateModel(
-            name='Tick',
+            name="Tick",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('week', models.CharField(max_length=60)),
-                ('at', models.DateTimeField()),
-                ('item', models.CharField(max_length=80)),
-                ('outcome', models.CharField(choices=[('done', 'Done'), ('n/a', 'Not applicable')], max_length=8)),
-                ('value', models.FloatField(null=True)),
-                ('note', models.TextField(blank=True)),
-                ('evidence', models.JSONField(default=list)),
-                ('digest', models.CharField(help_text='SHA-256 of the frozen evidence, value and note.', max_length=64)),
-                ('undone_at', models.DateTimeField(null=True)),
-                ('undone_why', models.TextField(blank=True)),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('read_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('rollout', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='rollouts.rollout')),
-                ('undone_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("week", models.CharField(max_length=60)),
+                ("at", models.DateTimeField()),
+                ("item", models.CharField(max_length=80)),
+                ("outcome", models.CharField(choices=[("done", "Done"), ("n/a", "Not applicable")], max_length=8)),
+                ("value", models.FloatField(null=True)),
+                ("note", models.TextField(blank=True)),
+                ("evidence", models.JSONField(default=list)),
+                (
+                    "digest",
+                    models.CharField(help_text="SHA-256 of the frozen evidence, value and note.", max_length=64),
+                ),
+                ("undone_at", models.DateTimeField(null=True)),
+                ("undone_why", models.TextField(blank=True)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "read_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "rollout",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="%(class)ss", to="rollouts.rollout"
+                    ),
+                ),
+                (
+                    "undone_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='rollout',
-            constraint=models.UniqueConstraint(fields=('tier', 'name'), name='rollout_name_in_tier'),
+            model_name="rollout",
+            constraint=models.UniqueConstraint(fields=("tier", "name"), name="rollout_name_in_tier"),
         ),
         migrations.AddConstraint(
-            model_name='reading',
-            constraint=models.UniqueConstraint(condition=models.Q(('used_at', None)), fields=('rollout', 'week', 'item'), name='reading_once'),
+            model_name="reading",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("used_at", None)), fields=("rollout", "week", "item"), name="reading_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='baseline',
-            constraint=models.UniqueConstraint(condition=models.Q(('superseded_at', None)), fields=('rollout', 'week', 'metric'), name='baseline_once'),
+            model_name="baseline",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("superseded_at", None)), fields=("rollout", "week", "metric"), name="baseline_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='signature',
-            constraint=models.UniqueConstraint(condition=models.Q(('revoked_at', None)), fields=('rollout', 'week', 'slot'), name='signature_once'),
+            model_name="signature",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("revoked_at", None)), fields=("rollout", "week", "slot"), name="signature_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='signature',
-            constraint=models.UniqueConstraint(condition=models.Q(('revoked_at', None)), fields=('rollout', 'week', 'by'), name='one_slot_a_person'),
+            model_name="signature",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("revoked_at", None)), fields=("rollout", "week", "by"), name="one_slot_a_person"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tick',
-            constraint=models.UniqueConstraint(condition=models.Q(('undone_at', None)), fields=('rollout', 'week', 'item'), name='tick_once'),
+            model_name="tick",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("undone_at", None)), fields=("rollout", "week", "item"), name="tick_once"
+            ),
         ),
     ]

@@ -21,5 +21,10 @@ def unit_word(unit: Unit | str | None) -> str:
     """The unit a value is entered in."""
     if not unit:
         return ""
-    words = {Unit.RATIO: _("a share, 0 to 1"), Unit.COUNT: _("a number"), Unit.BYTES: _("bytes"), Unit.YES_NO: _("1 or 0")}
+    words = {
+        Unit.RATIO: _("a share, 0 to 1"),
+        Unit.COUNT: _("a number"),
+        Unit.BYTES: _("bytes"),
+        Unit.YES_NO: _("1 or 0"),
+    }
     return words.get(Unit(unit), str(Unit(unit).value))

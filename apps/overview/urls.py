@@ -1,0 +1,12 @@
+"""Addresses of the first page and of the tier's health."""
+
+from django.urls import path
+
+from apps.overview import views
+
+app_name = "overview"
+urlpatterns = [
+    path("", views.overview, name="page"),
+    path("health", views.health, name="health"),
+    path("health/detailed", views.health_detailed, name="health-detailed"),
+]

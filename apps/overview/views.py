@@ -1,0 +1,85 @@
+"""The first page, and the watched tier's health for machines."""
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from apps.accounts.policy import Permission, allow, public
+from apps.accounts.request import PersonRequest
+from apps.metrics import context, store
+from apps.metrics.figures import draw
+from apps.metrics.lives import polling
+from apps.metrics.models import Tier
+from apps.metrics.pages import refuse
+from apps.metrics.ranges import CHOICES, LABELS, BadRange, read_range
+from apps.metrics.registry import checks
+from apps.overview import health as healths
+from apps.overview.summary import boards, components, programme, reader, sentence, waiting
+
+CHARTS = (("replicas", 0), ("queries", 0))
+
+
+@allow(Permission.VIEW)
+@require_safe
+def overview(request: PersonRequest) -> HttpResponse:
+    """The verdict first, then components, what waits for this person, alerts, two charts; refreshed in place."""
+    tier = context.current_tier(request)
+    if tier is None:
+        return render(request, "overview/empty.html")
+    try:
+        within = read_range(request.GET, timezone.now())
+    except BadRange as problem:
+        return refuse(request, problem)
+    found = context.verdicts(request, tier)
+    data = reader(tier, found)
+    if request.htmx and request.GET.get("version") == data.version:
+        return HttpResponse(status=204)
+    alerts = store.open_alerts(tier)
+    parts, state, under_way = components(tier, found), polling(tier), programme(tier)
+    charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
+    lines, names = data.lines(charts, within), [node.name for node in data.nodes]
+    page = {
+        "tier": tier, "data": data, "within": within, "ranges": [(n, str(LABELS[n])) for n in CHOICES],
+        "sentence": sentence(parts, state), "components": parts, "polling": state, "programme": under_way,
+        "alerts": [(alert, checks().get(alert.check_id)) for alert in alerts],
+        "waiting": waiting(request.user, tier, under_way, alerts),
+        "drawings": [
+            (reverse(f"{room}:page", args=[tier.slug]), draw(chart, lines, within, names, checks().get(chart.check)))
+            for (room, _place), chart in zip(CHARTS, charts, strict=True)
+        ],
+    }  # fmt: skip
+    return render(request, "overview/page.html#live" if request.htmx else "overview/page.html", {"page": page})
+
+
+def _tier(slug: str | None) -> Tier | None:
+    tiers = Tier.objects.order_by("id")
+    return (tiers.filter(slug=slug) if slug else tiers).first()
+
+
+@public
+@never_cache
+@require_safe
+def health(request: PersonRequest) -> JsonResponse:
+    """`{"status", "timestamp", "tier"}` of the watched tier; 503 when it is unhealthy or not known."""
+    return _health(request, detailed=False)
+
+
+@public
+@never_cache
+@require_safe
+def health_detailed(request: PersonRequest) -> JsonResponse:
+    """The same with `services` as the mission describes them, from what was polled last."""
+    return _health(request, detailed=True)
+
+
+def _health(request: PersonRequest, *, detailed: bool) -> JsonResponse:
+    tier = _tier(request.GET.get("tier"))
+    if tier is None:
+        problem = "There is no such tier. Name one with ?tier=, or leave it out for the first."
+        return JsonResponse({"status": "unknown", "error": problem}, status=404)
+    told = healths.assess(tier)
+    body = told.detailed() if detailed else told.brief()
+    return JsonResponse(body, status=200 if told.status in {"healthy", "degraded"} else 503)
