@@ -189,7 +189,7 @@ CHECKS = (
         kind=KIND,
         role=PRIMARY,
         runbook=RUNBOOK,
-        meaning="Time since a partition was last attached, in the table's periods; maintenance keeps it below one. Needs track_commit_timestamp.",
+        meaning="Time since a partition was attached, in the table's periods; kept below one. Known only with track_commit_timestamp.",
         remedy="See whether the maintenance runs and what it said last.",
     ),
 )
