@@ -3,3 +3,6 @@ from django.apps import AppConfig
 
 class TelemetryConfig(AppConfig):
     name = "apps.telemetry"
+
+    def ready(self) -> None:
+        from apps.telemetry import carrying  # noqa: F401, PLC0415  connects to Celery's signals

@@ -39,9 +39,9 @@ def current() -> str:
 
 
 @contextmanager
-def correlated(id: str) -> Iterator[None]:
+def correlated(word: str) -> Iterator[None]:
     """Bind an id for the lines logged within."""
-    tokens = bind_contextvars(**{KEY: id})
+    tokens = bind_contextvars(**{KEY: word})
     try:
         yield
     finally:
@@ -50,5 +50,5 @@ def correlated(id: str) -> Iterator[None]:
 
 def outgoing_headers() -> dict[str, str]:
     """The header to send on an outgoing HTTP call: `httpx.get(url, headers=outgoing_headers())`."""
-    id = current()
-    return {HEADER: id} if id else {}
+    word = current()
+    return {HEADER: word} if word else {}

@@ -17,7 +17,16 @@ from structlog.typing import EventDict, Processor
 
 from apps.telemetry.masking import mask
 
-QUIET = {"django.request": "ERROR", "django.server": "ERROR", "httpx": "WARNING", "httpcore": "WARNING", "asyncio": "WARNING"}
+# What these say at lower levels, our own lines say better.
+QUIET = {
+    "asyncio": "WARNING",
+    "celery.app.trace": "WARNING",
+    "celery.worker.strategy": "WARNING",
+    "django.request": "ERROR",
+    "django.server": "ERROR",
+    "httpcore": "WARNING",
+    "httpx": "WARNING",
+}
 # C0 and C1 controls, bidirectional overrides, line and paragraph separators: what could forge a line on a terminal.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -29,12 +38,12 @@ def masked(_: Any, __: str, event: EventDict) -> EventDict:
 
 
 def as_json(_: Any, __: str, event: EventDict) -> str:
-    """One line of JSON; strings that are no valid Unicode lose what is not."""
+    """One line of JSON, for everybody: what some reader takes for the end of a line is escaped too."""
     try:
-        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:
-        plain = orjson.loads(orjson.dumps(_replace_surrogates(event), default=str))
-        return orjson.dumps(plain).decode()
+        line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a lone surrogate, or a number that orjson has no room for
+        line = orjson.dumps(_storable(event), default=str).decode()
+    return line if line.isascii() else _CONTROL.sub(_escape_one, line)
 
 
 def escaped(_: Any, __: str, event: EventDict) -> EventDict:
@@ -42,10 +51,14 @@ def escaped(_: Any, __: str, event: EventDict) -> EventDict:
     return {key: _escape(value) for key, value in event.items()}
 
 
+def _escape_one(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
 def _escape(value: Any) -> Any:
     match value:
         case str():
-            return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", value).replace("\n", "\\n")
+            return _CONTROL.sub(_escape_one, value).replace("\n", "\\n")
         case dict():
             return {_escape(key): _escape(item) for key, item in value.items()}
         case list():
@@ -53,14 +66,14 @@ def _escape(value: Any) -> Any:
     return value
 
 
-def _replace_surrogates(value: Any) -> Any:
+def _storable(value: Any) -> Any:
     match value:
         case str():
             return value.encode("utf-8", "replace").decode()
         case dict():
-            return {_replace_surrogates(key): _replace_surrogates(item) for key, item in value.items()}
+            return {_storable(key): _storable(item) for key, item in value.items()}
         case list():
-            return [_replace_surrogates(item) for item in value]
+            return [_storable(item) for item in value]
         case int() if abs(value) >= 2**63:
             return str(value)
     return value
@@ -70,14 +83,15 @@ def _common() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
 
 
 def _finishing(pretty: bool) -> list[Processor]:
+    # The time is added after masking: it is never the same twice and needs none.
+    clean: list[Processor] = [structlog.processors.format_exc_info, masked, structlog.processors.TimeStamper(fmt="iso", utc=True)]
     if pretty:
-        return [structlog.processors.format_exc_info, masked, escaped, structlog.dev.ConsoleRenderer(colors=True)]
-    return [structlog.processors.format_exc_info, masked, as_json]
+        return [*clean, escaped, structlog.dev.ConsoleRenderer(colors=True)]
+    return [*clean, as_json]
 
 
 class Formatter(structlog.stdlib.ProcessorFormatter):

@@ -1,65 +1,69 @@
 """Secrets out of whatever is logged: by the name of a key, and by shape inside free text, at any depth.
 
-Standard library only. What is masked says so (`[masked]`) and nothing of the secret, not even its length, is left.
-Masking is on the safe side: a harmless word beside `token=` is lost too.
+Standard library only. What is masked says so (`[masked]`) and nothing of the secret, not even its length, is left. Masking
+errs on the safe side: a harmless word behind `token=`, or a number with a card's check digit, is lost too.
+
+Each shape has a cheap test before its pattern, and patterns never go back over what they have read (possessive
+quantifiers, look-behinds): a line costs microseconds, and no text that somebody sends can make it cost more than its length.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "[masked]"
 DEEPEST = 12
 LONGEST = 16_384
+CARD_SIZED = 10**12
+PLAIN = frozenset({type(None), bool, float})
+SEQUENCES = (list, tuple, set, frozenset)
+BUFFERS = (bytes, bytearray, memoryview)
 
-# A key is secret when one of these words stands in it: `db_password`, `X-API-Key`, `userEmail`, `set-cookie`.
-SECRET_WORDS = (
-    "pass(?:word|wd|phrase|code)?s?", "pwd", "secrets?", "(?:access|refresh|auth|bearer|id|csrf)?tokens?",
-    "api[-_ ]?keys?", "private[-_ ]?keys?", "authori[sz]ation", "auth", "cookies?", "sessionid", "session[-_ ]?key",
-    "csrf(?:middlewaretoken)?", "credentials?", "card(?:[-_ ]?number)?", "pan", "cvv2?", "cvc", "iban", "ssn",
-    "(?:social[-_ ]?security|tele)?phone(?:[-_ ]?number)?", "mobile", "e?[-_ ]?mails?", "otp", "totp", "pin",
-    "recovery[-_ ]?codes?", "signature[-_ ]?key", "dsn",
+# A key is secret when one of these words ends in it, whatever stands before: `pgpassword`, `X-API-Key`, `clientsecret` …
+ANYWHERE = (
+    r"pass(?:word|wd|phrase|code)s?", r"secrets?", r"tokens?", r"(?:api|private|secret|signature|session|encryption)[-_ .]?keys?",
+    r"authori[sz]ation", r"cookies?", r"credentials?",
 )  # fmt: skip
-_WORDS = "|".join(SECRET_WORDS)
-SECRET_KEY = re.compile(rf"(?:^|[^a-z])(?:{_WORDS})(?:$|[^a-z])", re.IGNORECASE)
+# … or when one of these is a word of it: `db_pwd`, `userEmail`, `card number`.
+WORDS = (
+    r"pass(?:es)?", r"pwd", r"auth", r"session[-_ .]?id", r"csrf(?:middlewaretoken)?", r"card(?:[-_ .]?(?:number|no))?", r"pan", r"cvv2?",
+    r"cvc", r"iban", r"ssn", r"social[-_ .]?security(?:[-_ .]?number)?", r"(?:tele)?phone(?:[-_ .]?(?:number|no))?", r"mobile",
+    r"e?[-_ .]?mails?", r"otp", r"totp", r"recovery[-_ .]?codes?", r"dsn",
+)  # fmt: skip
+_SECRET_KEY = re.compile(rf"(?:{'|'.join(ANYWHERE)}|(?<![a-z])(?:{'|'.join(WORDS)}))(?![a-z])", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-# Inside text. Order matters: an authorization header is taken whole before its parts could be.
-_QUOTED = r"'(?:[^'\\]|\\.|'')*'?|\"(?:[^\"\\]|\\.)*\"?"
-PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
-    (re.compile(r"\b((?:set-)?cookie|(?:proxy-)?authorization)\b(['\"]?\s*[:=]\s*)[^\r\n]+", re.IGNORECASE), rf"\1\2{MASK}"),
-    (re.compile(r"\b(bearer|basic|digest|token)\s+(?=\S*[\d+/=._~-])[\w+/=.~-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
-    (re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/?#'\"]*@", re.IGNORECASE), rf"\1{MASK}@"),
-    (
-        re.compile(
-            rf"(?<![a-z])((?:[\w-]*[-_])?(?:{_WORDS}))(['\"]?\s*(?:[:=]|=>)\s*)(?:{_QUOTED}|[^\s,;&'\"}}\])]+)", re.IGNORECASE
-        ),
-        rf"\1\2{MASK}",
-    ),
-    (re.compile(r"\bKey \(([^)]*)\)=\(.*?\)(?= (?:already|is|conflicts)|$)", re.DOTALL), rf"Key (\1)=({MASK})"),
-    (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*)*"), MASK),
-    (re.compile(r"\b(?:sk|pk|rk)_(?:live|test)_\w+|\bgh[a-z]_\w{20,}|\bxox[a-z]-[\w-]+|\bAKIA[0-9A-Z]{12,}|\bAIza[\w-]{30,}"), MASK),
-    (re.compile(r"[\w.!#$%&*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)*\.\w{2,}"), MASK),
-    (re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])"), MASK),
-    (re.compile(r"(?<![\w+])\+\d(?:[ ().-]{0,2}\d){6,14}(?!\d)"), MASK),
-    (re.compile(r"(?<![\w.-])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?![\w-])"), MASK),
-)  # fmt: skip
-_CARD = re.compile(r"(?<!\d)(?:\d[ -]?){12,18}\d(?!\d)")
-_SQL = re.compile(r"\b(?:select\b.+\bfrom|insert\s+into|update\b.+\bset|delete\s+from|values\s*\(|where\b.+[=<>])", re.IGNORECASE | re.DOTALL)
-_SQL_LITERAL = re.compile(r"\$(\w*)\$.*?\$\1\$|[eEbBxXnN]?'(?:[^'\\]|\\.|'')*(?:'|\Z)", re.DOTALL)
-# None of the shapes above can occur without one of these; most strings are spared the rest.
-_SUSPECT = re.compile(r"[@:='$+]|\d{3}|eyJ|\b(?:bearer|basic|digest|token|BEGIN|sk_|pk_|rk_|gh[a-z]_|xox|AKIA|AIza)", re.IGNORECASE)
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END|\Z)[A-Z -]*+", re.DOTALL)
+_HEADER = re.compile(r"\b((?:set-)?cookie2?|(?:proxy-)?authorization)\b(['\"]?\s*[:=]\s*)[^\r\n]+", re.IGNORECASE)
+_SCHEME = re.compile(r"\b(bearer|basic|digest|token|apikey)\s+([\w+/=.~:-]{6,}+)", re.IGNORECASE)
+_USERINFO = re.compile(r"://[^\s'\"<>]{0,1000}@")
+_NAME = re.compile(r"(?<![\w.-])([\w.-]{1,80}+(?: [\w.-]{1,40}+)?)(?:(?:\\?[\"'])?\s{0,4}(?:=>|[:=])|[\"'],)\s{0,4}")
+_VALUE = re.compile(r"""[a-zA-Z]{0,2}\\?"(?:[^"\\]|\\[^"])*+(?:\\?"|\Z)|[a-zA-Z]{0,2}'(?:[^'\\]|\\.|'')*+(?:'|\Z)|[^\s,;&'"}\])]++""", re.DOTALL)
+_OPENING = ("{", "[", "(")
+_BRACKET = re.compile(r"[{}\[\]()]")
+_KEY_DETAIL = re.compile(r"(Key \([^)]*\)=)\(.*?\)(?= (?:already|is|conflicts)|$)", re.DOTALL)
+_TOKEN = re.compile(r"eyJ[\w-]{8,}+(?:\.[\w-]*+)*|\b(?:[spr]k_(?:live|test)_\w++|gh[a-z]_\w{20,}|xox[a-z]-[\w-]++|AKIA\w{12,}|AIza[\w-]{30,})")
+_TOKEN_STARTS = ("eyJ", "k_live_", "k_test_", "gh", "xox", "AKIA", "AIza")
+_LOCAL = r"[\w.!#$%&*+/=?^`{|}~-]"
+_EMAIL = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++@[\w.-]+\.\w{{2,}}")
+_DIGITS = re.compile(r"\+?[(\d][\d ().-]{6,}\d")
+_SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
+_PHONE = re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}(?!\d)|(?<![\d.-])\(?\d{3}\)?[ .-]{1,2}\d{3}[ .-]\d{4}(?![\d-])")
+_CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
+_SQL = re.compile(r"\b(?:select|insert|update|delete|values|where|set|in)\b", re.IGNORECASE)
+_LITERAL = re.compile(r"(?<!\w)[eEbBxXnN]?'(?:[^'\\]|\\.|'')*+(?:'|\Z)|\$(\w{0,20})\$.*?(?:\$\1\$|\Z)", re.DOTALL)
 
 
+@lru_cache(maxsize=4096)
 def secret_key(name: str) -> bool:
     """
     Whether a value under this key is masked whatever it is.
 
-    >>> secret_key("db_password"), secret_key("userEmail"), secret_key("passes"), secret_key("monkey")
+    >>> secret_key("db_password"), secret_key("userEmail"), secret_key("passing"), secret_key("monkey")
     (True, True, False, False)
     """
-    return SECRET_KEY.search(name) is not None or SECRET_KEY.search(_CAMEL.sub("_", name)) is not None
+    return _SECRET_KEY.search(name) is not None or _SECRET_KEY.search(_CAMEL.sub("_", name)) is not None
 
 
 def mask_text(text: str) -> str:
@@ -69,53 +73,52 @@ def mask_text(text: str) -> str:
     >>> mask_text("login of ann@example.com with password=hunter2 failed")
     'login of [masked] with password=[masked] failed'
     """
-    if not _SUSPECT.search(text):
+    if text in _clean:
         return text
+    original = text
     if len(text) > LONGEST:
         # Cut at a blank, so that no half of a secret escapes its pattern.
-        text = text[:LONGEST].rsplit(None, 1)[0] + " […]"
-    for pattern, replacement in PATTERNS:
-        text = pattern.sub(replacement, text)
-    text = _CARD.sub(lambda found: MASK if luhn(found[0]) else found[0], text)
-    return _SQL_LITERAL.sub("?", text) if _SQL.search(text) else text
+        text = text[:LONGEST].rpartition(" ")[0] + " […]"
+    for present, masked in _SHAPES:
+        if present(text):
+            text = masked(text)
+    if text is original and len(text) < 200:
+        _remember(text)
+    return text
 
 
 def mask(value: Any, depth: int = 0) -> Any:
     """The value with every secret masked; what is no JSON becomes text first. Cycles and depths end in `[too deep]`."""
-    match value:
-        case str():
-            return mask_text(str(value))
-        case None | bool() | float():
-            return value
-        case int():
-            return MASK if value > 10**12 and luhn(str(value)) else value
-        case bytes() | bytearray() | memoryview():
-            return mask_text(bytes(value).decode("utf-8", "replace"))
+    kind = type(value)
+    if kind is str:
+        return value if value in _clean else mask_text(value)
+    if kind is int:
+        return MASK if value > CARD_SIZED and luhn(str(value)) else value
+    if kind in PLAIN:
+        return value
     if depth >= DEEPEST:
         return "[too deep]"
-    match value:
-        case Mapping():
-            return {_name(key): _under(key, item, depth + 1) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return _sequence(value, depth + 1)
-    return mask_text(str(value))
+    if kind is dict or isinstance(value, Mapping):
+        return {_mask_name(key): _mask_under(key, item, depth + 1) for key, item in value.items()}
+    if isinstance(value, SEQUENCES):
+        return _mask_sequence(list(value), depth + 1)
+    return mask_text(bytes(value).decode("utf-8", "replace") if isinstance(value, BUFFERS) else str(value))
 
 
-def _name(key: Any) -> str:
-    return mask_text(key) if isinstance(key, str) else mask_text(str(key))
+def _mask_name(key: Any) -> str:
+    return key if type(key) is str and key in _clean else mask_text(str(key))
 
 
-def _under(key: Any, value: Any, depth: int) -> Any:
-    if secret_key(key if isinstance(key, str) else str(key)):
+def _mask_under(key: Any, value: Any, depth: int) -> Any:
+    if secret_key(key if type(key) is str else str(key)):
         return None if value is None else MASK
     return mask(value, depth)
 
 
-def _sequence(values: Iterable[Any], depth: int) -> list[Any]:
-    items = list(values)
+def _mask_sequence(items: list[Any], depth: int) -> list[Any]:
     # A header or a cookie as a pair: ("Authorization", "…").
     if len(items) == 2 and isinstance(items[0], str) and len(items[0]) < 64 and secret_key(items[0]):
-        return [items[0], None if items[1] is None else MASK]
+        return [items[0], MASK]
     return [mask(item, depth) for item in items]
 
 
@@ -129,3 +132,71 @@ def luhn(digits: str) -> bool:
     numbers = [int(char) for char in reversed(digits) if char.isdigit()]
     doubled = (number * 2 - 9 if number > 4 else number * 2 for number in numbers[1::2])
     return 13 <= len(numbers) <= 19 and (sum(numbers[::2]) + sum(doubled)) % 10 == 0
+
+
+def _mask_values(text: str) -> str:
+    """`name=value`, `name: value`, `"name": "value"`: the value goes when the name is secret."""
+    kept, end = [], 0
+    for name in _NAME.finditer(text):
+        if name.start() < end or not secret_key(name[1]):
+            continue
+        stop = _end_of_value(text, name.end())
+        if stop > name.end():
+            kept += [text[end : name.end()], MASK]
+            end = stop
+    return "".join((*kept, text[end:])) if kept else text
+
+
+def _end_of_value(text: str, start: int) -> int:
+    """Where a quoted, a bare, or a bracketed value ends; a bracket that is never closed takes the rest."""
+    if text[start : start + 1] not in _OPENING:
+        value = _VALUE.match(text, start)
+        return value.end() if value else start
+    depth = 0
+    for bracket in _BRACKET.finditer(text, start):
+        depth += 1 if bracket[0] in _OPENING else -1
+        if not depth:
+            return bracket.end()
+    return len(text)
+
+
+def _mask_digits(text: str) -> str:
+    return _DIGITS.sub(lambda run: _mask_numbers(run[0]), text)
+
+
+def _mask_numbers(run: str) -> str:
+    run = _CARD.sub(lambda found: MASK if luhn(found[0]) else found[0], run)
+    return _PHONE.sub(MASK, _SSN.sub(MASK, run))
+
+
+def _mask_schemes(text: str) -> str:
+    """`Bearer …`: not where an English word follows, as in "token expired"."""
+    return _SCHEME.sub(lambda found: found[0] if found[2].isalpha() and found[2].islower() else f"{found[1]} {MASK}", text)
+
+
+def _replace(pattern: re.Pattern[str], replacement: str) -> Callable[[str], str]:
+    return lambda text: pattern.sub(replacement, text)
+
+
+# What must be in a text for a shape to be there at all, and what then takes it out; a header goes whole before its parts could.
+_SHAPES: tuple[tuple[Callable[[str], object], Callable[[str], str]], ...] = (
+    (lambda text: "PRIVATE KEY" in text, _replace(_PRIVATE_KEY, MASK)),
+    (lambda text: ":" in text or "=" in text, _replace(_HEADER, rf"\1\2{MASK}")),
+    (lambda text: " " in text, _mask_schemes),
+    (lambda text: "://" in text and "@" in text, _replace(_USERINFO, rf"://{MASK}@")),
+    (lambda text: ":" in text or "=" in text or "'," in text or '",' in text, _mask_values),
+    (lambda text: "=(" in text, _replace(_KEY_DETAIL, rf"\1({MASK})")),
+    (lambda text: any(start in text for start in _TOKEN_STARTS), _replace(_TOKEN, MASK)),
+    (lambda text: "@" in text, _replace(_EMAIL, MASK)),
+    (_DIGITS.search, _mask_digits),
+    (lambda text: ("'" in text or "$" in text) and _SQL.search(text), _replace(_LITERAL, "?")),
+)
+
+# Methods, routes, levels come again and again. Only what was found clean is kept: a secret never stays in memory.
+_clean: set[str] = set()
+
+
+def _remember(text: str) -> None:
+    if len(_clean) >= 4096:
+        _clean.clear()
+    _clean.add(text)

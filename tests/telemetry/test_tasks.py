@@ -1,0 +1,54 @@
+"""The correlation id crosses a real broker to a real worker."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from celery import shared_task
+from celery.contrib.testing.worker import start_worker
+
+from apps.telemetry import correlation
+from opsportal import celery_app
+from tests.conftest import Until
+from tests.telemetry.conftest import Lines
+
+
+@shared_task
+def speak() -> None:
+    structlog.get_logger().info("spoken")
+
+
+@shared_task
+def stumble() -> None:
+    raise ValueError("password=xyz123")
+
+
+@pytest.fixture
+def worker(lines: Lines) -> Iterator[None]:
+    with start_worker(celery_app, pool="solo", perform_ping_check=False, shutdown_timeout=20):
+        yield
+
+
+def of_task(lines: Lines, name: str) -> list[dict[str, Any]]:
+    return [line for line in lines() if str(line.get("task", "")).endswith(name)]
+
+
+def test_a_task_goes_on_under_the_id_of_the_request_that_ordered_it(worker: None, lines: Lines, until: Until) -> None:
+    with correlation.correlated("order-1"):
+        speak.delay()
+    until(lambda: any(line["event"] == "task" for line in of_task(lines, "speak")), 20)
+    spoken, done = of_task(lines, "speak")
+    assert (spoken["event"], spoken["correlation_id"]) == ("spoken", "order-1")
+    assert (done["state"], done["correlation_id"]) == ("SUCCESS", "order-1")
+    assert done["duration_ms"] >= 0
+
+
+def test_a_task_that_fails_says_why_without_the_secret(worker: None, lines: Lines, until: Until) -> None:
+    stumble.delay()
+    until(lambda: any(line["event"] == "task" for line in of_task(lines, "stumble")), 20)
+    [done] = [line for line in of_task(lines, "stumble") if line["event"] == "task"]
+    assert (done["state"], done["level"]) == ("FAILURE", "error")
+    assert len(done["correlation_id"]) == 32
+    assert "xyz123" not in str(lines())
+    assert any("ValueError" in str(line.get("exception", "")) for line in lines())
