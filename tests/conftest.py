@@ -12,7 +12,7 @@ from apps.lab.tier import Lab
 from tests import database
 from tests.plugin import LAB
 
-pytest_plugins = ["tests.people"]
+pytest_plugins = ["tests.people", "tests.watch"]
 
 ROWS = 100_000
 Until = Callable[..., object]
