@@ -97,6 +97,7 @@ class Aside(Generic[T]):
         self._fill = client.register_script(_FILL)
         self._lock = threading.Lock()
         self._counted: Counter[str] = Counter()
+        self._totals: Counter[str] = Counter()
         self._flushed = time.monotonic()
         self._rests_until = 0.0
 
@@ -125,6 +126,11 @@ class Aside(Generic[T]):
             self._rests_until = time.monotonic() + REST_SECONDS
             return False
         return True
+
+    def totals(self) -> Counter[str]:
+        """What this process counted since it made this object, sent to Redis or not."""
+        with self._lock:
+            return Counter(self._totals)
 
     def flush(self) -> None:
         """Send the counters that are not yet in Redis; with Redis gone they are kept for the next time."""
@@ -209,6 +215,7 @@ class Aside(Generic[T]):
     def _count(self, **numbers: int) -> None:
         with self._lock:
             self._counted.update(numbers)
+            self._totals.update(numbers)
             due = time.monotonic() - self._flushed > FLUSH_SECONDS
         if due:
             self.flush()

@@ -16,10 +16,11 @@ from datetime import timedelta
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from typing import Any, LiteralString, TypeAlias, TypeVar, cast
+from typing import Any, LiteralString, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg.rows import tuple_row
 
 T = TypeVar("T")
 Connection: TypeAlias = psycopg.Connection[Any]
@@ -28,10 +29,10 @@ _SQL = Path(__file__).parent / "sql" / "router"
 
 
 def _question(name: str) -> LiteralString:
-    return cast("LiteralString", (_SQL / f"{name}.sql").read_text(encoding="utf-8"))  # ours, not a caller's
+    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
 
 
-_WRITTEN, _FLUSHED, _REPLAYED, _BEHIND = (_question(name) for name in ("written", "flushed", "replayed", "behind"))
+WRITTEN, FLUSHED, REPLAYED, BEHIND = (_question(name) for name in ("written", "flushed", "replayed", "behind"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Router:
             with connection.transaction():
                 result = work(connection)
             if session is not None:
-                session.written = max(session.written, _position(connection, _WRITTEN) or 0)
+                session.written = max(session.written, _position(connection, WRITTEN) or 0)
         return result
 
     def read(self, work: Callable[[Connection], T], session: Session | None = None) -> T:
@@ -206,7 +207,7 @@ class Router:
     def _caught_up(self, replica: _Replica, connection: Connection, written: int) -> bool:
         if written > replica.replayed:
             with connection.transaction():  # its own, so that no snapshot of `work` is older than this answer
-                replica.replayed = max(replica.replayed, _position(connection, _REPLAYED) or 0)
+                replica.replayed = max(replica.replayed, _position(connection, REPLAYED) or 0)
         return replica.replayed >= written
 
     def _written(self) -> int | None:
@@ -214,13 +215,14 @@ class Router:
             return None
         try:
             with self._primary.source() as connection, connection.transaction():
-                return _position(connection, _FLUSHED)
+                return _position(connection, FLUSHED)
         except psycopg.Error:
             return None  # the replicas can still be asked; lag is then by time alone
 
     def _observe(self, replica: _Replica, connection: Connection, written: int | None) -> None:
         with connection.transaction():
-            row = connection.execute(_BEHIND, {"written": written}).fetchone()
+            cursor = connection.cursor(row_factory=tuple_row)  # whatever rows the caller's connections make
+            row = cursor.execute(BEHIND, {"written": written}).fetchone()
         in_recovery, lag_seconds, replayed = row if row else (False, None, None)
         replica.failures = 0
         replica.replayed = max(replica.replayed, int(replayed or 0))
@@ -252,7 +254,7 @@ class Router:
 
 
 def _position(connection: Connection, question: LiteralString) -> int | None:
-    row = connection.execute(question).fetchone()
+    row = connection.cursor(row_factory=tuple_row).execute(question).fetchone()
     return None if row is None or row[0] is None else int(row[0])
 
 
