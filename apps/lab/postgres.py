@@ -149,8 +149,8 @@ def start(layout: Layout, binaries: Binaries, roster: Roster, node: str) -> Proc
     """Start a server and wait until it answers; raises NotStarted with the end of its log."""
     configure(layout, node)
     folder = layout.folder(node)
-    if not roster.find(node):
-        (folder / "postmaster.pid").unlink(missing_ok=True)
+    for lock in [folder / "postmaster.pid", *folder.glob(".s.PGSQL.*.lock")]:
+        lock.unlink(missing_ok=True)  # whoever wrote it is gone; its pid may be another's by now
     process = roster.start(
         node,
         [binaries.postgres / "postgres", "-D", folder],
@@ -224,6 +224,11 @@ def _role(connection: psycopg.Connection, name: str, options: LiteralString, pas
 def mark_ready(layout: Layout, node: str) -> None:
     """Remember that this server's data is complete; what was half made is made anew."""
     write_private(layout.folder(node) / "lab.ready", "", layout.user)
+
+
+def forget(layout: Layout, node: str) -> None:
+    """Have this server's data made anew by the next start of the lab."""
+    (layout.folder(node) / "lab.ready").unlink(missing_ok=True)
 
 
 def back_up(layout: Layout, binaries: Binaries, node: str) -> None:

@@ -106,6 +106,31 @@ def _parents() -> Iterator[tuple[int, int]]:
             yield int(path.parent.name), int(fields[1])
 
 
+def end_strays(folder: Path) -> list[int]:
+    """Kill processes that live in a server's data folder without a record: left by a run that was killed. Returns their pids.
+
+    Only the system's `/proc` tells; elsewhere the servers' own lock files refuse a second start.
+    """
+    found = []
+    for path in PROC.glob("[0-9]*/cwd"):
+        with suppress(OSError):
+            if path.readlink() == folder:
+                found.append(int(path.parent.name))
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(_lives(pid) for pid in found), 5)
+    return found
+
+
+def _lives(pid: int, born: str = "") -> str:
+    """State letter of a process that is not dead, and was born when we think; empty otherwise. Reaps a child of ours."""
+    if child := CHILDREN.get(pid):
+        child.poll()
+    status = _status(pid)
+    return status[0] if status and status[0] not in "ZX" and born in {"", status[1]} else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A process we started: pid and birth together are never another's, even after the pid was used again."""
@@ -118,10 +143,7 @@ class Process:
     @property
     def state(self) -> str:
         """State letter of the system (`T` is frozen); empty when the process is gone."""
-        if child := CHILDREN.get(self.pid):
-            child.poll()
-        status = _status(self.pid)
-        return status[0] if status and status[1] == self.born and status[0] not in "ZX" else ""
+        return _lives(self.pid, self.born)
 
     @property
     def alive(self) -> bool:

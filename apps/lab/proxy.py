@@ -6,18 +6,21 @@ a line each: `<link> <mode> [number]` or `status`; it answers `ok`, `error …` 
 
 import asyncio
 import json
+import struct
 import sys
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from apps.lab.processes import drop_to
 
 MOST_WAITING = 1 << 20  # bytes held back on one connection before its source is not read any more
 PIECES_PER_SECOND = 20
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Mode(StrEnum):
@@ -160,7 +163,11 @@ class Pair:
         self.link.pairs.discard(self)
         for side in (self.client, self.server):
             if side.transport and not side.transport.is_closing():
-                side.transport.abort() if abort else side.transport.close()
+                if abort:
+                    side.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, RESET_ON_CLOSE)
+                    side.transport.abort()
+                else:
+                    side.transport.close()
 
 
 class Link:

@@ -7,9 +7,10 @@ from typing import TypeAlias
 
 from apps.lab import binaries, links, pgbouncer, postgres, redis
 from apps.lab import layout as layouts
+from apps.lab.application import process as application
 from apps.lab.binaries import Binaries
 from apps.lab.layout import Layout, Node
-from apps.lab.processes import Process, Roster
+from apps.lab.processes import Process, Roster, end_strays
 
 Say: TypeAlias = Callable[[str], None]
 KIND: dict[str, str] = {
@@ -53,6 +54,7 @@ class Servers:
         if self.roster.find(name):
             return
         layout, roster = self.layout, self.roster
+        end_strays(layout.folder(name))
         match KIND.get(name, name):
             case "postgres":
                 postgres.start(layout, found or binaries.find(), roster, name)
@@ -60,6 +62,8 @@ class Servers:
                 pgbouncer.start(layout, found or binaries.find(), roster)
             case "redis":
                 redis.start(layout, found or binaries.find(), roster, name)
+            case "application":
+                application.start(layout, roster)
             case links.PROXY:
                 links.start(layout, roster)
         self.say(f"{name} is up.")

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import psycopg
+
 from apps.lab import binaries, faults, links, postgres, seed
 from apps.lab import layout as layouts
 from apps.lab.binaries import Binaries
 from apps.lab.layout import OWN, REPLICAS, Layout, LayoutBroken, Node
+from apps.lab.processes import end_strays
 from apps.lab.servers import KIND, Say, Servers, silent
 
 
@@ -111,6 +114,9 @@ class Lab:
     def _prepare(self, wanted: Sequence[str]) -> None:
         """Folders, and new ports for servers that are down and whose port somebody else took meanwhile."""
         layout, living = layouts.create(self.directory), self.servers.roster.living()
+        for name in wanted:
+            if name not in living and end_strays(layout.folder(name)):
+                self.say(f"{name}: what an earlier run left behind is ended.")
         taken = [name for name in wanted if name not in living and not layouts.port_free(layout.ports.get(name, 0))]
         if links.PROXY in wanted and links.PROXY not in living:
             taken += [f"face:{name}" for name, port in layout.faces.items() if not layouts.port_free(port)]
@@ -146,14 +152,18 @@ class Lab:
     def _tier(self, found: Binaries, rows: int) -> None:
         self.servers.start(links.PROXY)
         self._postgres(found, Node.PRIMARY, partial(self._furnish_primary, rows))
-        self._together(
-            [
-                *(partial(self._replica, found, node) for node in REPLICAS),
-                partial(self.servers.start, Node.PGBOUNCER, found),
-            ]
-        )
+        with psycopg.connect(seed.owner_dsn(self.layout)) as connection:
+            filled = seed.is_filled(connection)
+        if filled:
+            seed.ahead(seed.owner_dsn(self.layout))
+        replicas = [partial(self._replica, found, node) for node in REPLICAS]
+        self._together([*replicas, partial(self.servers.start, Node.PGBOUNCER, found)])
+        self.servers.start(Node.APP)
 
     def _furnish_primary(self, rows: int, layout: Layout) -> None:
+        for node in REPLICAS:
+            self.servers.stop(node)
+            postgres.forget(layout, node)  # a copy of another primary
         postgres.furnish_primary(layout)
         if rows:
             self.say(f"{Node.PRIMARY}: writing {rows:,} messages.")
