@@ -4,7 +4,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 import structlog
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from apps.telemetry import correlation

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.ledger.conftest import Sql, owner
 
@@ -54,7 +53,7 @@ def test_not_ready_while_a_migration_is_missing(transactional_db: None, owner: S
     assert "manage.py migrate" in parts["migrations"]["detail"]
 
 
-def test_not_ready_without_redis(db: None, settings: SettingsWrapper) -> None:
+def test_not_ready_without_redis(db: None, settings: Settings) -> None:
     settings.REDIS_URL = "redis://:s3cr3t@127.0.0.1:1"
     response = Client().get("/readyz")
     assert response.status_code == 503
