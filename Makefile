@@ -30,7 +30,7 @@ format: ready ## Format and sort, and mend what ruff can mend
 	@$(VENV)/ruff format --quiet
 	@exec $(VENV)/ruff check --fix
 
-lock: ready ## Write both lock files anew from pyproject.toml (UPGRADE=1 takes the newest versions)
+lock: ready ## Write the lock files anew from pyproject.toml (UPGRADE=1 takes the newest versions)
 	@exec $(VENV)/python -m tools.lock $(if $(UPGRADE),--upgrade)
 
 vendor: ## Fetch the browser's libraries that tools/vendor.py names (needs npm)

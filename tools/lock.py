@@ -1,4 +1,4 @@
-"""Write both lock files anew: `python -m tools.lock` keeps the versions it can, `--upgrade` takes the newest.
+"""Write the lock files anew: `python -m tools.lock` keeps the versions it can, `--upgrade` takes the newest.
 
 The files name versions and digests and no address: everyone installs from where their own pip installs.
 """
@@ -9,6 +9,7 @@ import sys
 
 from tools import virtualenv
 
+SERVING = "requirements-serve.lock"  # for the image: without what only developers need
 COMMON = ("--quiet", "--universal", "--generate-hashes", "--no-header", "--python-version", "3.11")
 
 
@@ -22,10 +23,11 @@ def compile_lock(*arguments: str, given: str = "") -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Both locks: uv itself (only where it is built already), then everything in pyproject.toml."""
+    """Three locks: uv itself (only where it is built already), everything in pyproject.toml, and of that what serving needs."""
     upgrade = ["--upgrade"] if "--upgrade" in arguments else []
     compile_lock("-", "--no-build", "-o", virtualenv.UV_LOCK.name, *upgrade, given="uv\n")
     compile_lock("pyproject.toml", "--group", "dev", "-o", virtualenv.LOCK.name, *upgrade)
+    compile_lock("pyproject.toml", "-c", virtualenv.LOCK.name, "-o", SERVING)
     return 0
 
 
