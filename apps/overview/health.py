@@ -70,7 +70,7 @@ def classify(found: Sequence[Verdict], nodes: Sequence[Mapping[str, Any]]) -> st
 
     INCONCLUSIVE (nothing happened in the interval, so no rate) is no fault.
     """
-    states = [v.state for v in found if v.check_id in CLASSIFYING and v.state is not State.INCONCLUSIVE]
+    states: list[State] = [v.state for v in found if v.check_id in CLASSIFYING and v.state is not State.INCONCLUSIVE]
     if worst([v.state for v in found if v.check_id == "queries.primary_up"]) not in {State.PASS, State.FAIL}:
         return UNKNOWN
     states += _replicas(found, nodes)

@@ -94,7 +94,7 @@ def _application(tier: Tier, found: Sequence[Verdict]) -> list[Component]:
     mine = [v for v in found if v.check_id.startswith("app.") and not checks()[v.check_id].shadow]
     if not mine:
         return []
-    known = [v.state for v in mine if v.state is not State.INCONCLUSIVE]
+    known: list[State] = [v.state for v in mine if v.state is not State.INCONCLUSIVE]
     state = worst(known or [v.state for v in mine])
     values = {v.check_id: v.value for v in mine if v.state.known}
     parts = []

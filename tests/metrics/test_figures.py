@@ -54,7 +54,7 @@ def test_a_node_has_its_colour_whatever_else_is_drawn() -> None:
 def test_the_last_value_is_written_at_the_end_of_its_line_and_the_threshold_beside_its_own() -> None:
     drawing = draw(LAG, [line("lab-replica-1", [0.2, 0.2]), line("lab-replica-2", [4.0, 7.4])], WITHIN, NODES, CHECK)
     texts = {label["name"]: label["text"] for label in drawing.figure["layout"]["annotations"]}
-    assert texts["end-2"] == "lab-replica-2 7.4\xa0s"
+    assert texts["end-2"] == "replica-2 7.4\xa0s"
     assert texts["warn"] == "warn 5\xa0s"
     assert "fail" not in texts  # 30 s lies far above what was measured
     assert [shape["y0"] for shape in drawing.figure["layout"]["shapes"]] == [5.0]

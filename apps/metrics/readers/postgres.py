@@ -43,7 +43,7 @@ class PostgresReader(Reader):
                 identity, said = await self._pipeline(connection, probes)
         except psycopg.Error as error:
             await self.close()
-            raise Unreadable(FailureKind.UNREACHABLE, _first_line(error)) from error
+            raise Unreadable(FailureKind.UNREACHABLE, f"The connection was lost: {_first_line(error)}.") from error
         return Reply(identity, said)
 
     async def close(self) -> None:
@@ -119,11 +119,13 @@ def refusal(error: psycopg.OperationalError) -> Unreadable:
     text = str(error)
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return Unreadable(FailureKind.TIMEOUT, f"It did not accept a connection within {CONNECT_SECONDS} s.")
-    refused = ("password", "no pg_hba", "no such user", "does not exist", "not allowed", "SASL", "authentication")
-    if any(word in text for word in refused):
-        return Unreadable(FailureKind.REFUSED, text.strip().splitlines()[-1].rpartition("FATAL:")[2].strip())
-    kind = FailureKind.TIMEOUT if "timeout" in text else FailureKind.UNREACHABLE
-    return Unreadable(kind, text.strip().splitlines()[-1].rpartition(" failed: ")[2] or "Connection failed.")
+    if "FATAL:" in text:
+        said = text.rpartition("FATAL:")[2].strip().partition("\n")[0]
+        starting = "starting up" in said or "shutting down" in said or "too many" in said
+        return Unreadable(FailureKind.UNREACHABLE if starting else FailureKind.REFUSED, f"It refused: {said}.")
+    said = _first_line(error).rpartition(" failed: ")[2]
+    kind = FailureKind.TIMEOUT if "timeout" in said or "timed out" in said else FailureKind.UNREACHABLE
+    return Unreadable(kind, f"No connection: {said}.")
 
 
 def failure(error: psycopg.Error) -> Failure:
