@@ -3,7 +3,7 @@
 The field names are the keys of the YAML files: `read` builds these values by the type hints below, so a key exists once.
 `Annotated` hints (`Slug`, `CheckId`, …) tell the reader which names are allowed. Ratios are fractions (0.1 is 10 %; a file
 may say `10 %`), durations are timedeltas (`24 h` in a file). `source` is where a value was written and no part of its
-meaning: equality ignores it.
+meaning: equality ignores it. The module is long because the format of a week is to be read in one place.
 """
 
 import math

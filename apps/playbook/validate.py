@@ -1,6 +1,7 @@
 """A folder of files as a Playbook, or all of its mistakes at once."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +14,7 @@ from apps.metrics.kernel import Unit
 from apps.playbook.guides import File, Playbook, QuickReference, Runbooks, Tree
 from apps.playbook.mistakes import Mark, Mistake, PlaybookInvalid
 from apps.playbook.parse import Listing, Node, Scalar, Section, parse
+from apps.playbook.pin import Bundle, bundle
 from apps.playbook.plan import Name, Plan, Week, WeekKind
 from apps.playbook.read import Reader, nearest
 from apps.playbook.rules import at, fits_check, rules, unique, unknown_baselines
@@ -58,15 +60,24 @@ class _Folder:
         return tree
 
 
-def current() -> Playbook:
-    """The playbook that OPSPORTAL_PLAYBOOK names, read anew only when a file of it has changed; raises PlaybookInvalid."""
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The playbook as it stands in its files, and what it would be pinned as."""
+
+    playbook: Playbook
+    bundle: Bundle
+
+
+def current() -> Current:
+    """The playbook that OPSPORTAL_PLAYBOOK names, read anew only when a file of it changed; raises PlaybookInvalid."""
     folder = Path(settings.PLAYBOOK)
     return _kept(folder, tuple((name, (folder / name).stat().st_mtime_ns) for name in _Folder(folder).names()))
 
 
 @lru_cache(maxsize=1)
-def _kept(folder: Path, _stamps: tuple[tuple[str, int], ...]) -> Playbook:
-    return load(folder)
+def _kept(folder: Path, _stamps: tuple[tuple[str, int], ...]) -> Current:
+    playbook = load(folder)
+    return Current(playbook, bundle(playbook))
 
 
 def load(path: Path) -> Playbook:

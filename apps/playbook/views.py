@@ -6,7 +6,6 @@ from django.views.decorators.http import require_GET
 
 from apps.accounts.policy import Permission, allow
 from apps.playbook.mistakes import PlaybookInvalid
-from apps.playbook.pin import bundle
 from apps.playbook.validate import current
 
 
@@ -15,9 +14,9 @@ from apps.playbook.validate import current
 def index(request: HttpRequest) -> HttpResponse:
     """Weeks with their items, trees, runbooks and the digest; 503 with every mistake when the playbook cannot be used."""
     try:
-        playbook = current()
+        now = current()
     except PlaybookInvalid as invalid:
         return render(request, "playbook/page.html", {"mistakes": invalid.mistakes}, status=503)
-    items = sum(1 for week in playbook.weeks for _ in week.items())
-    context = {"playbook": playbook, "digest": bundle(playbook).digest, "items": items}
+    items = sum(1 for week in now.playbook.weeks for _ in week.items())
+    context = {"playbook": now.playbook, "digest": now.bundle.digest, "items": items}
     return render(request, "playbook/page.html", context)

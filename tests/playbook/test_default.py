@@ -82,7 +82,7 @@ def test_the_promised_figures_are_those_of_the_programme(default: Playbook) -> N
         "week-5-6/connection-memory": (None, -0.95),
         "week-7/hit-rate": (0.7, 0.9),
         "week-7/database-load": (-0.8, -0.3),
-        "week-7/latency": (-200, -50),
+        "week-7/latency": (-0.2, -0.05),
         "week-8/range-query": (None, -0.76),
         "week-8/delivery-aggregate": (None, -0.75),
         "week-8/deep-pagination": (None, -0.84),
