@@ -142,7 +142,7 @@ def tables(view: TierView) -> tuple[Iterable[Row], Iterable[Sample]]:
         full = [bound["live_rows"] or 0 for bound in known if (s := _span(bound)) and s[1] <= now]
         told = dict(table.samples(full, added))
         samples += [Sample(f"{TABLES}.{key}", value, name, primary.name) for key, value in told.items()]
-        rows.append(_table(parent, table, told, _size(name, sizes, kept), known))
+        rows.append({"node": primary.name} | _table(parent, table, told, _size(name, sizes, kept), known))
     rows += _plain(sizes, view.previous)
     return rows, samples
 

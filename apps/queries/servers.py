@@ -19,9 +19,9 @@ def servers(view: TierView) -> Told:
 
     A server that does not answer keeps what was known of it.
     """
-    known = {row["object"]: row for row in view.previous}
+    known = {row["node"]: row for row in view.previous}
     rows = [_server(view, node, known.get(node.name)) for node in view.of(NodeKind.POSTGRES)]
-    samples = [Sample(f"{SERVERS}.restarted", float(row["restarted"]), node=row["object"]) for row in rows if row["up"]]
+    samples = [Sample(f"{SERVERS}.restarted", float(row["restarted"]), node=row["node"]) for row in rows if row["up"]]
     primaries = view.of(NodeKind.POSTGRES, NodeRole.PRIMARY)
     up = any(node.failure is None for node in primaries)
     return rows, [*samples, Sample(f"{SERVERS}.primary_up", float(up))]
@@ -35,7 +35,7 @@ def _server(view: TierView, node: NodeView, known: Row | None) -> dict[str, Any]
         noticed = view.at.isoformat()
     recently = noticed is not None and view.at - datetime.fromisoformat(noticed) < RESTART_SHOWN
     return {
-        "object": node.name,
+        "node": node.name,
         "role": (node.role or node.declared_role).value,
         "up": node.failure is None,
         "started_at": started,
@@ -49,12 +49,12 @@ def top(view: TierView) -> Told:
 
     Rows of a server that did not answer are left out; its counters are kept no longer, so that the next interval never spans a gap.
     """
-    texts = {row["object"]: row["query"] for row in view.previous if row["query"]}
+    texts = {(row["node"], row["object"]): row["query"] for row in view.previous if row["query"]}
     earlier: dict[str, list[Row]] = {}
     for row in view.previous:
-        earlier.setdefault(row["server"], []).append({**row, "object": row["statement"]})
+        earlier.setdefault(row["node"], []).append(row)
     for node in view.of(NodeKind.POSTGRES):
-        texts |= {f"{node.name} {row['object']}": row["query"] for row in node.rows("queries.texts") or ()}
+        texts |= {(node.name, row["object"]): row["query"] for row in node.rows("queries.texts") or ()}
     rows: list[Row] = []
     for node in view.of(NodeKind.POSTGRES):
         answer = node.rows("queries.statements")
@@ -63,7 +63,7 @@ def top(view: TierView) -> Told:
     return sorted(rows, key=lambda row: -(row["recent_share"] or 0.0)), ()
 
 
-def _statements(server: str, now: Rows, before: Rows, texts: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _statements(node: str, now: Rows, before: Rows, texts: dict[tuple[str, str], str]) -> Iterator[dict[str, Any]]:
     works = work_between(now, before)
     everything = Work(
         sum(work.calls for work in works.values()),
@@ -76,10 +76,8 @@ def _statements(server: str, now: Rows, before: Rows, texts: dict[str, str]) -> 
         busy = work is not None and work.calls > 0
         yield {
             **row,
-            "object": f"{server} {row['object']}".strip(),
-            "server": server,
-            "statement": row["object"],
-            "query": texts.get(f"{server} {row['object']}", "") if row["object"] else ALL,
+            "node": node,
+            "query": texts.get((node, row["object"]), "") if row["object"] else ALL,
             "recent_calls": work.calls if work else 0,
             "recent_mean_ms": work.mean_ms if work and busy else None,
             "recent_share": share(work.total_ms if work else 0.0, everything.total_ms),

@@ -149,7 +149,7 @@ def lag(view: TierView) -> tuple[Iterable[Row], Iterable[Sample]]:
     """A row for each replica with its standing, and its samples: seconds, bytes, streaming, receiver (of a node that answers)."""
     primary = the_primary(view)
     ahead = (primary.rows(WAL) or (None,))[0] if primary else None
-    known = {row["object"]: row for row in view.previous}
+    known = {row["node"]: row for row in view.previous}
     rows: list[Row] = []
     samples: list[Sample] = []
     for node in view.of(NodeKind.POSTGRES, NodeRole.REPLICA):
@@ -167,7 +167,7 @@ def _row(
 ) -> dict[str, Any]:
     forgotten = found.standing is Standing.UNKNOWN or primary is None
     return {
-        "object": node.name,
+        "node": node.name,
         "standing": found.standing.value,
         "cause": found.cause.value,
         "lag_seconds": found.seconds,

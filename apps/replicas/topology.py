@@ -20,7 +20,7 @@ def topology(view: TierView) -> Told:
     for row in rows:
         if row["up"]:
             told = [name for name in OF_A_SERVER if row[name] is not None]
-            samples += [Sample(f"{TOPOLOGY}.{name}", float(row[name]), node=row["object"]) for name in told]
+            samples += [Sample(f"{TOPOLOGY}.{name}", float(row[name]), node=row["node"]) for name in told]
     primaries = sum(row["up"] and row["role"] == NodeRole.PRIMARY.value for row in rows)
     samples.append(Sample(f"{TOPOLOGY}.primaries", float(primaries)))
     samples.append(Sample(f"{TOPOLOGY}.one_primary", float(primaries == 1)))
@@ -37,7 +37,7 @@ def _server(node: NodeView, primary: NodeView | None) -> dict[str, Any]:
     up = node.failure is None
     replica = node.role is NodeRole.REPLICA
     return {
-        "object": node.name,
+        "node": node.name,
         "declared": node.declared_role.value,
         "role": node.role.value if up else "",
         "up": up,
@@ -64,7 +64,7 @@ def _skew(node: NodeView, answer: Row | None, primary: NodeView | None, ahead: R
 
 def drift(view: TierView) -> Told:
     """A row for each server with its settings and, on a replica, those that differ from the primary's. Kept between the slow readings."""
-    kept: dict[str, Mapping[str, str]] = {row["object"]: row["settings"] for row in view.previous}
+    kept: dict[str, Mapping[str, str]] = {row["node"]: row["settings"] for row in view.previous}
     fresh = False
     for node in view.of(NodeKind.POSTGRES):
         answer = node.rows("replicas.settings")
@@ -77,7 +77,7 @@ def drift(view: TierView) -> Told:
     for node in view.of(NodeKind.POSTGRES):
         settings = kept.get(node.name, {})
         differing = _differing(settings, model) if model and node.role is NodeRole.REPLICA else ()
-        rows.append({"object": node.name, "differs": ", ".join(differing), "settings": settings})
+        rows.append({"node": node.name, "differs": ", ".join(differing), "settings": settings})
         if fresh and model and settings and node.role is NodeRole.REPLICA:
             samples.append(Sample(f"{DRIFT}.settings", float(len(differing)), node=node.name))
     return rows, samples
@@ -96,7 +96,7 @@ def split(view: TierView) -> Told:
 
     A reading is taken each minute; the share is told at the polls that bring one.
     """
-    rates: dict[str, float | None] = {row["object"]: row["selects_per_second"] for row in view.previous}
+    rates: dict[str, float | None] = {row["node"]: row["selects_per_second"] for row in view.previous}
     fresh = False
     for node in view.of(NodeKind.POSTGRES):
         answer = node.answers.get("replicas.reads")
@@ -108,7 +108,7 @@ def split(view: TierView) -> Told:
     rows, by_role = [], {NodeRole.PRIMARY: 0.0, NodeRole.REPLICA: 0.0}
     for node in view.of(NodeKind.POSTGRES):
         rate = rates.get(node.name) if node.failure is None else None
-        rows.append({"object": node.name, "role": node.role.value, "selects_per_second": rate})
+        rows.append({"node": node.name, "role": node.role.value, "selects_per_second": rate})
         if node.role in by_role:
             by_role[node.role] += rate or 0.0
     if not fresh:

@@ -1,5 +1,12 @@
 """Addresses of this room."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.metrics.pages import board_page, board_table
+from apps.replicas.views import BOARD
+
+app_name = "replicas"
+urlpatterns = [
+    path("", board_page(BOARD), name="page"),
+    path("tables/<slug:table>.<str:form>", board_table(BOARD), name="table"),
+]
