@@ -19,22 +19,28 @@ TIER = f"{COMMON} probes checks actions charts"
 ROOMS = {
     "ledger": f"{COMMON} chain export kinds leaf search verify",
     "batch": COMMON,
-    "accounts": f"{COMMON} adapter checks grants middleware policy recent roles routes third_party",
-    "telemetry": f"{COMMON} correlation logs masking middleware readiness",
-    "metrics": f"{TIER} alerts board collect context exports figures hashes itself judge kernel lives node_views now pages poll"
-    " probe ranges readers/* record registry secrets store templatetags/* units",
-    "replicas": f"{TIER} router",
+    "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes third_party",
+    "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
+    "metrics": f"{TIER}"
+    " alert_views alerts application board catalogue_views collect context exports facts figures hashes"
+    " itself judge kernel lives node_views now pages poll probe ranges readers/* readings record registry"
+    " rows secrets store templatetags/* units",
+    "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
-    "queries": TIER,
-    "cache": f"{TIER} aside",
+    "queries": f"{TIER} servers workload",
+    "cache": f"{TIER} aside joined",
     "ratelimits": f"{TIER} limiter",
-    "partitions": TIER,
+    "partitions": f"{TIER} bounds coverage inventory targets",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": COMMON,
-    "rollouts": COMMON,
-    "overview": COMMON,
-    "lab": f"{COMMON} application/* binaries faults/* keys layout links load pgbouncer postgres processes proxy redis seed servers"
-    " switches tier twin supervisor people demo",
+    "rollouts": f"{COMMON}"
+    " act_views baseline checklist events progress reach refusals sheet sign_views signing start statement"
+    " templatetags/*",
+    "overview": f"{COMMON} health summary",
+    "lab": f"{COMMON}"
+    " address application/* binaries culprit demo environment faults/* generator keys layout links load"
+    " people pgbouncer postgres processes proxy redis register seed servers stop supervisor switches tier"
+    " traffic twin",
 }
 # Modules that have to run where nothing is installed, or whose worth is that they depend on nothing.
 STANDARD_LIBRARY_ONLY = (
