@@ -14,7 +14,7 @@ from apps.lab.seed import owner_dsn
 from apps.lab.switches import Switches
 
 NAME = "load"  # of the generator's process in the roster
-RATE = 20.0  # requests per second in all
+RATE = 15.0  # requests per second in all; about a tenth of one core for the whole lab
 CLIENTS = 4  # connections that share them
 _PROJECT = Path(__file__).resolve().parents[2]
 _STALE_SECONDS = 10.0
@@ -55,7 +55,7 @@ def start(layout: Layout, rate: float = RATE, clients: int = CLIENTS) -> Process
     """Start the traffic; what runs already is stopped first, so that the new rate holds.
 
     `rate`: requests per second, above 0 and up to 500. `clients`: kept connections, 1 to 64. Raises ValueError
-    outside of these.
+    outside of these, and NotStarted with the end of its log.
     """
     if not 0 < rate <= 500 or not 1 <= clients <= 64:
         raise ValueError(
@@ -65,7 +65,10 @@ def start(layout: Layout, rate: float = RATE, clients: int = CLIENTS) -> Process
     status_file(layout).unlink(missing_ok=True)
     argv = [sys.executable, "-m", "apps.lab.generator", str(layout.directory), f"--rate={rate}", f"--clients={clients}"]
     environment = bare_environment({"PYTHONPATH": str(_PROJECT)})
-    return Roster(layout.run).start(NAME, argv, log=layout.logs / "load.log", cwd=_PROJECT, env=environment)
+    roster = Roster(layout.run)
+    process = roster.start(NAME, argv, log=layout.logs / "load.log", cwd=_PROJECT, env=environment)
+    roster.await_ready(process, status_file(layout).exists)
+    return process
 
 
 def stop(layout: Layout) -> bool:

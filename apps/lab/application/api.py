@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from apps.lab.application.counters import Counters
-from apps.lab.application.messages import Client, Messaging, NotTheirs
+from apps.lab.application.messages import FIRST_PAGE, Client, Messaging, NotTheirs
 from apps.lab.application.web import Answer, Refused, Request, Route, route
 from apps.lab.switches import Limits, SwitchBoard
 from apps.ratelimits.limiter import Decision, Limiter, Mode
@@ -45,7 +45,7 @@ class Api:
 
     def conversation(self, request: Request, client: Client, number: int) -> Answer:
         """`?limit=`, `?before=` (a time with its zone): one page, newest first."""
-        limit = request.whole("limit", 20, 50)
+        limit = request.whole("limit", 20, FIRST_PAGE)
         return Answer({"messages": self._messaging.conversation(client, number, _time(request, "before"), limit)})
 
     def send(self, request: Request, client: Client, number: int) -> Answer:

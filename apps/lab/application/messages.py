@@ -6,7 +6,7 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from apps.ratelimits.limiter import Tier
 
 T = TypeVar("T")
 TOKEN_SECONDS = 3600
+FIRST_PAGE = 50  # rows of a conversation that are kept in the cache
 CACHES = {
     "api-keys": Policy(timedelta(seconds=60)),
     "dashboards": Policy(timedelta(seconds=30), stale=timedelta(seconds=30)),
@@ -95,7 +96,7 @@ class Messaging:
     def conversation(self, client: Client, number: int, before: datetime | None, limit: int) -> list[dict[str, Any]]:
         """One page of a conversation, newest first; the first page is kept in the cache. Raises NotTheirs."""
 
-        def load() -> list[dict[str, Any]]:
+        def load(limit: int = FIRST_PAGE) -> list[dict[str, Any]]:
             def work(db: Statements) -> list[dict[str, Any]]:
                 self._own(db, client, number)
                 return db.run(
@@ -108,7 +109,7 @@ class Messaging:
 
             return self._database.read(work, client.id)
 
-        return load() if before else self._cached("conversations", f"{number}/{client.key_id}/{limit}", load)
+        return load(limit) if before else self._cached("conversations", f"{number}/{client.id}", load)[:limit]
 
     def send(self, client: Client, number: int, sender: int, body: str) -> dict[str, Any]:
         """A message into a conversation, and the work of its delivery, in one transaction. Raises NotTheirs."""
@@ -122,7 +123,7 @@ class Messaging:
             return sent
 
         sent = self._database.write(work, client.id)
-        self._forget("conversations", *(f"{number}/{client.key_id}/{limit}" for limit in (20, 50)))
+        self._forget("conversations", [f"{number}/{client.id}"])
         return sent
 
     def recent(self, client: Client, days: int) -> list[dict[str, Any]]:
@@ -171,15 +172,17 @@ class Messaging:
     def deliver(self, limit: int) -> int:
         """Take waiting work from the queue and deliver it; returns how many messages were."""
 
-        def work(db: Statements) -> int:
+        def work(db: Statements) -> list[dict[str, Any]]:
             taken = db.run("take_waiting", limit=limit)
-            if taken:
-                times = [row["message_created_at"] for row in taken]
-                ids = [row["conversation_message_id"] for row in taken]
-                db.run("deliver", ids=ids, first=min(times), last=max(times))
-            return len(taken)
+            if not taken:
+                return []
+            times = [row["message_created_at"] for row in taken]
+            ids = [row["conversation_message_id"] for row in taken]
+            return db.run("deliver", ids=ids, first=min(times), last=max(times))
 
-        return self._database.write(work)
+        delivered = self._database.write(work)
+        self._forget("conversations", {f"{row['conversation_id']}/{row['api_key_id']}" for row in delivered})
+        return len(delivered)
 
     def _own(self, db: Statements, client: Client, number: int) -> dict[str, Any]:
         row = db.first("conversation", conversation_id=number, api_key_id=client.id)
@@ -193,8 +196,8 @@ class Messaging:
         cache: Aside[T] = self.caches[namespace]
         return cache.get(key, load)
 
-    def _forget(self, namespace: str, *keys: str) -> None:
-        if self._board.now().cache:
+    def _forget(self, namespace: str, keys: Collection[str]) -> None:
+        if self._board.now().cache and keys:
             self.caches[namespace].invalidate(*keys)
 
     def _seal(self, body: str) -> str:

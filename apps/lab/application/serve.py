@@ -1,7 +1,7 @@
 """The application's process: `python -m apps.lab.application.serve <lab directory>`. gunicorn, one worker, threads.
 
-Once root is given up, Python's own files may be out of reach (an interpreter in root's home): whatever gunicorn, psycopg
-and redis-py import late is imported here, before that.
+Once root is given up, Python's own files may be out of reach (an interpreter in root's home): whatever gunicorn,
+psycopg and redis-py import late is imported here, before that.
 """
 
 import os
