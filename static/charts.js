@@ -35,18 +35,25 @@ function coloured(trace, colours) {
   return { ...trace, x: trace.x.map(shift), line: { ...trace.line, color: colour }, hoverlabel: { font: { color: colour } } };
 }
 
-function laidOut(layout, colours) {
-  const labels = layout.annotations.filter((label) => label.name.startsWith("end-"));
-  const longest = Math.max(0, ...labels.map((label) => label.text.replace(/&\w+;/g, " ").length));
+const NARROW = 480;
+
+// The room right of the lines, the same for all charts of a page, so that their times stand one above the other.
+function roomForLabels(figures) {
+  const labels = figures.flatMap((figure) => figure.layout.annotations.filter((label) => label.name.startsWith("end-")));
+  return Math.min(22 + 6.3 * Math.max(6, ...labels.map((label) => label.text.replace(/&\w+;/g, " ").length)), 180);
+}
+
+function laidOut(layout, colours, room, width) {
   const colourOf = (name) => colours[name.startsWith("end-") ? `series-${name.slice(4)}` : name] || colours.quiet;
   return {
     ...layout,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "Inter, system-ui, sans-serif", size: 11, color: colours.quiet },
-    margin: { l: 56, t: 18, b: 34, r: Math.min(24 + longest * 6.3, 190) },
+    margin: { l: 56, t: 18, b: 34, r: Math.min(room, width < NARROW ? width * 0.3 : room) },
     hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { size: 12 } },
-    xaxis: { ...layout.xaxis, range: layout.xaxis.range.map(shift), showgrid: false, zeroline: false, linecolor: colours.line, nticks: 6,
+    xaxis: { ...layout.xaxis, range: layout.xaxis.range.map(shift), showgrid: false, zeroline: false, linecolor: colours.line,
+      nticks: width < NARROW ? 3 : 6, tickangle: 0,
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: colours.quiet, spikesnap: "cursor",
       hoverformat: "%H:%M:%S" },
     yaxis: { ...layout.yaxis, gridcolor: colours.line, linecolor: "rgba(0,0,0,0)" },
@@ -58,14 +65,15 @@ function laidOut(layout, colours) {
 function draw() {
   if (!window.Plotly) return;
   const colours = palette();
-  for (const chart of charts()) {
-    const source = island(chart.id);
-    if (!source) continue;
-    const figure = JSON.parse(source.textContent);
+  const found = charts().map((chart) => [chart, island(chart.id)]).filter(([, source]) => source);
+  const figures = found.map(([, source]) => JSON.parse(source.textContent));
+  const room = roomForLabels(figures);
+  found.forEach(([chart], index) => {
+    const { data, layout } = figures[index];
     const fresh = !chart.classList.contains("js-plotly-plot");
-    Plotly.react(chart, figure.data.map((trace) => coloured(trace, colours)), laidOut(figure.layout, colours), CONFIG);
+    Plotly.react(chart, data.map((trace) => coloured(trace, colours)), laidOut(layout, colours, room, chart.clientWidth), CONFIG);
     if (fresh) wire(chart);
-  }
+  });
   for (const details of document.querySelectorAll("details[data-figures][open]")) tabulate(details);
 }
 

@@ -1,7 +1,8 @@
 """Charts as plain Plotly figures (dicts for orjson) and as sentences; colours and theme are put in by charts.js.
 
 A trace's `meta` bears its label as it is and the number of its colour: the place of its node among the tier's nodes by
-name, so that one node has one colour on every page. Shapes and annotations carry a `name` (`warn`, `fail`, `end`) from which charts.js colours them.
+name, so that one node has one colour on every page. Shapes and annotations carry a `name` (`warn`, `fail`, `end-2`) from
+which charts.js colours them.
 """
 
 import math
@@ -151,7 +152,8 @@ def draw(chart: Chart, lines: Sequence[Line], within: Range, nodes: Sequence[str
         "layout": _layout(chart, axis, within)
         | {
             "shapes": _threshold_lines(thresholds, axis),
-            "annotations": _threshold_labels(thresholds, axis, chart.unit) + _end_labels(shown, axis, chart.unit),
+            "annotations": _threshold_labels(thresholds, axis, chart.unit)
+            + _end_labels(shown, axis, chart.unit, common(nodes)),
         },
     }
     summary = summarise(found, chart.unit, len(shown))
@@ -188,6 +190,7 @@ def _layout(chart: Chart, axis: Axis, within: Range) -> Figure:
     return {
         "xaxis": {
             "type": "date",
+            "tickformat": _clock(within),
             "range": [round(within.start.timestamp() * 1000), round(within.end.timestamp() * 1000)],
         },
         "yaxis": y,
@@ -225,14 +228,24 @@ def _threshold_labels(thresholds: Mapping[str, float | None], axis: Axis, unit: 
     ]  # fmt: skip
 
 
-def _end_labels(shown: Sequence[Curve], axis: Axis, unit: Unit) -> list[Figure]:
+def common(nodes: Sequence[str]) -> str:
+    """What the names of all nodes begin with, up to their first hyphen: left out where room is short.
+
+    >>> common(["lab-primary", "lab-replica-1"]), common(["primary", "replica-1"])
+    ('lab-', '')
+    """
+    heads = {name.partition("-")[0] for name in nodes if "-" in name}
+    return f"{heads.pop()}-" if len(heads) == 1 and len(nodes) > 1 and all("-" in name for name in nodes) else ""
+
+
+def _end_labels(shown: Sequence[Curve], axis: Axis, unit: Unit, prefix: str) -> list[Figure]:
     """Name and last value at the right edge, pushed apart so that none covers another."""
     ended = sorted((c for c in shown if c.last is not None), key=lambda c: c.last or 0.0)
     height = (axis.high - axis.low) * LABEL_HEIGHT / PLOT_HEIGHT
     places = apart([(c.last or 0.0) / axis.factor for c in ended], height, axis.low, axis.high)
     return [
         {"name": f"end-{curve.colour}", "xref": "paper", "x": 1.01, "xanchor": "left", "y": place, "yanchor": "middle",
-         "text": f"{escape(shorten(curve.label))} {show(curve.last, unit)}", "showarrow": False, "align": "left"}
+         "text": f"{escape(shorten(curve.label.removeprefix(prefix)))} {show(curve.last, unit)}", "showarrow": False, "align": "left"}
         for curve, place in zip(ended, places, strict=True)
     ]  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The rows of a dashboard's tables, ready to be written: cells with text, sort key and sparkline; checks with their evidence."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,8 @@ from apps.metrics.registry import checks
 from apps.metrics.units import show
 
 MUTED = "muted"
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+SHORT, LONG = 24, 60  # characters
 _ORDER = (State.FAIL, State.ERROR, State.NO_DATA, State.WARN, State.INCONCLUSIVE, State.PASS)
 
 
@@ -26,11 +29,17 @@ class Cell:
     numeric: bool = False
     code: bool = False
     spark: Sequence[float | None] = ()
+    moment: datetime | None = None
 
     @property
-    def long(self) -> bool:
-        """Whether its column must be wide enough for sentences (a query, a path)."""
-        return len(self.text) > 60
+    def css(self) -> str:
+        """Its classes: numbers to the right, code in mono, short words unbroken, long ones in a column wide enough."""
+        if self.numeric:
+            return "num"
+        length = len(self.text)
+        return (
+            f"{'code ' if self.code else ''}{'long' if length > LONG else 'nowrap' if length < SHORT else ''}".strip()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,18 @@ def _cell(column: Column, row: Row, node: str, sparks: Mapping[SparkKey, Sequenc
         number = float(value) if isinstance(value, (int, float)) else None
         return Cell(show(number, column.unit), "" if number is None else repr(number), numeric=True, spark=spark)
     text = "–" if value is None else _flat(value)
-    return Cell(text, text.casefold(), code=column.code, spark=spark)
+    return Cell(text, text.casefold(), code=column.code, spark=spark, moment=_moment(value))
+
+
+def _moment(value: Any) -> datetime | None:
+    """A moment in ISO 8601, as answers keep them; None for any other text."""
+    if not isinstance(value, str) or not _MOMENT.match(value):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def _flat(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import plotly.graph_objects as go
 import pytest
@@ -103,5 +104,5 @@ def test_a_hostile_name_is_text_in_the_chart_and_in_the_page() -> None:
 def test_labels_never_cover_each_other(wanted: list[float]) -> None:
     height = 100 * LABEL_HEIGHT / PLOT_HEIGHT
     places = apart(wanted, height, 0.0, 100.0)
-    assert all(b - a >= height * 0.999 for a, b in zip(places, places[1:], strict=False))
+    assert all(b - a >= height * 0.999 for a, b in pairwise(places))
     assert all(place <= 100.0 for place in places)

@@ -1,5 +1,6 @@
 """The range in the address: what is understood, and how what is not is refused."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
@@ -51,9 +52,6 @@ def test_nonsense_is_refused_with_what_to_write_instead(query: dict[str, str], s
 
 @given(st.dictionaries(st.sampled_from(["range", "from", "to"]), st.text(max_size=40)))
 def test_whatever_is_asked_the_answer_is_a_range_or_a_refusal(query: dict[str, str]) -> None:
-    try:
+    with suppress(BadRange):
         found = read_range(query, NOW)
-    except BadRange as refusal:
-        assert str(refusal)
-    else:
         assert SHORTEST <= found.end - found.start <= LONGEST
