@@ -4,6 +4,7 @@ Scalars stay text: the reader knows which type it wants, so `no`, `1.10` and `02
 needs no tags, anchors or aliases; they are refused, and with them every way to make a small file large.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from apps.playbook.mistakes import Mark, Mistake
 
 MOST_BYTES = 1_000_000
 MOST_DEPTH = 16
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -139,6 +141,9 @@ class _Open:
 def _node(mark: Mark, event: yaml.Event) -> Node | None:
     match event:
         case yaml.ScalarEvent():
+            if found := _CONTROL.search(event.value):
+                what = f"The text has the control character {found[0]!r}."
+                raise _Refused(mark, what, "Remove it; text has letters, spaces, tabs and line ends only.")
             return Scalar(mark, event.value, plain=event.style is None or event.style == "")
         case yaml.SequenceStartEvent():
             return Listing(mark)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import singledispatch
+from graphlib import CycleError, TopologicalSorter
 
 from apps.metrics.kernel import Unit
 from apps.playbook import guides, plan
@@ -239,33 +240,27 @@ def _(value: guides.TreeNode) -> Iterator[Mistake]:
 def _(value: guides.Tree) -> Iterator[Mistake]:
     yield from unique(value.nodes, _slug)
     known = {node.slug: node for node in value.nodes}
-    lost = False
-    for node in value.nodes:
-        for branch in node.branches:
-            if branch.then not in known:
-                lost = True
-                yield at(branch, f"The tree {value.slug} has no node {branch.then}.", nearest(branch.then, known))
+    lost = [branch for node in value.nodes for branch in node.branches if branch.then not in known]
+    for branch in lost:
+        yield at(branch, f"The tree {value.slug} has no node {branch.then}.", nearest(branch.then, known))
     if lost:
         return
-    reached: set[str] = set()
-    cyclic = _circle(known, value.nodes[0].slug, (), reached)
-    if cyclic:
-        yield at(known[cyclic[-1]], f"The tree goes in a circle: {' → '.join(cyclic)}.", "Lead one answer elsewhere.")
-        return
-    for slug in known.keys() - reached:
+    leads = {slug: [branch.then for branch in node.branches] for slug, node in known.items()}
+    try:
+        TopologicalSorter(leads).prepare()
+    except CycleError as error:
+        circle = error.args[1][::-1]
+        yield at(known[circle[0]], f"The tree goes in a circle: {' → '.join(circle)}.", "Lead one answer elsewhere.")
+    for slug in known.keys() - _reached(leads, value.nodes[0].slug):
         yield at(known[slug], f"No answer leads to the node {slug}.", "Lead an answer to it, or remove it.")
 
 
-def _circle(
-    nodes: Mapping[str, guides.TreeNode], slug: str, way: tuple[str, ...], reached: set[str]
-) -> tuple[str, ...]:
-    """The first circle found from a node on, as the way that closes it; empty when there is none."""
-    if slug in way:
-        return (*way[way.index(slug) :], slug)
-    if slug in reached:
-        return ()
-    reached.add(slug)
-    for branch in nodes[slug].branches:
-        if circle := _circle(nodes, branch.then, (*way, slug), reached):
-            return circle
-    return ()
+def _reached(leads: Mapping[str, list[str]], start: str) -> set[str]:
+    reached: set[str] = set()
+    ahead = [start]
+    while ahead:
+        slug = ahead.pop()
+        if slug not in reached:
+            reached.add(slug)
+            ahead += leads[slug]
+    return reached

@@ -71,7 +71,8 @@ class Current:
 def current() -> Current:
     """The playbook that OPSPORTAL_PLAYBOOK names, read anew only when a file of it changed; raises PlaybookInvalid."""
     folder = Path(settings.PLAYBOOK)
-    return _kept(folder, tuple((name, (folder / name).stat().st_mtime_ns) for name in _Folder(folder).names()))
+    found = [(name, folder / name) for name in _Folder(folder).names()]
+    return _kept(folder, tuple((name, path.stat().st_mtime_ns if path.exists() else 0) for name, path in found))
 
 
 @lru_cache(maxsize=1)

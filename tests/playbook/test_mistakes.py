@@ -3,9 +3,16 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from apps.playbook.mistakes import Mistake, PlaybookInvalid
+from apps.playbook.parse import parse
+from apps.playbook.plan import Name, Week
+from apps.playbook.read import Reader
+from apps.playbook.rules import rules
 from apps.playbook.validate import load
+from tests.playbook.conftest import WEEK as WEEK_TEXT
 from tests.playbook.conftest import Edit, write
 
 PLAN, WEEK, RUNBOOKS, TREE = "plan.yaml", "weeks/week-1.yaml", "runbooks/index.yaml", "trees/wrong.yaml"
@@ -112,6 +119,8 @@ def test_a_mistake_is_named_with_file_line_and_remedy(
         (b"slug: a\ntitle: b: c\n", 2, "This is not YAML", "colons"),
         (b"slug: a\ntitle: bell \x07\n", 2, "not allowed", "Remove it"),
         (b"slug: a\ntitle: !!python/object/apply:os.system [id]\n", 2, "The tag", "Remove it"),
+        (b'slug: a\ntitle: "nul \\0"\n', 2, "control character", "Remove it"),
+        (b'slug: a\ntitle: "half \\ud800"\n', 2, "This is not YAML", "quotes"),
         (b"slug: &a a\ntitle: *a\n", 1, "Anchors", "Write it out"),
         (b"slug: a\ntitle: *nowhere\n", 2, "Anchors", "Write it out"),
         (b"a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n", 1, "Anchors", "Write it out"),
@@ -142,6 +151,24 @@ def test_all_mistakes_are_named_in_one_run_in_the_order_of_files_and_lines(edit:
     assert [(mistake.file, mistake.line) for mistake in found] == [
         (RUNBOOKS, 2), (TREE, 10), (WEEK, 3), (WEEK, 16),
     ]  # fmt: skip
+
+
+@given(st.binary(max_size=60) | st.text(alphabet="ab:-[]{}&*!|>'\"#%?,\n \\x0u\t", max_size=60).map(str.encode))
+def test_any_bytes_are_a_tree_or_a_mistake_in_that_file(data: bytes) -> None:
+    found = parse(data, TREE)
+    mark = found if isinstance(found, Mistake) else found.mark
+    assert mark.file == TREE
+    assert 1 <= mark.line <= data.count(b"\n") + data.count(b"\r") + 4  # U+0085, U+2028 and U+2029 end a line too
+
+
+@given(st.text(alphabet="ab0: -[]{},'\"%\n", max_size=40), st.integers(0, len(WEEK_TEXT)))
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_typed_into_a_week_it_is_read_or_its_mistakes_are_named(typed: str, place: int) -> None:
+    node = parse((WEEK_TEXT[:place] + typed + WEEK_TEXT[place:]).encode(), WEEK)
+    if not isinstance(node, Mistake):
+        reader = Reader({Name.CHECK: {"node.up"}}, rules)
+        assert reader.read(Week, node) or reader.mistakes
+        assert all(mistake.line > 0 and mistake.what and mistake.remedy for mistake in reader.mistakes)
 
 
 def test_what_follows_from_a_mistake_is_not_reported_beside_it(edit: Edit) -> None:
