@@ -5,7 +5,8 @@ Three documents are asked for. Of each, what is missing is simply not measured:
 - `/health`: `{"status": "healthy" | "degraded" | "unhealthy"}`
 - `/metrics/queries`: `{"slowQueries": […], "statistics": {"total_queries", "average", "p50", "p90", "p95", "p99",
   "slow_share"}, "health": {"status"}}`; times in ms, `slow_share` from 0 to 1, `total_queries` since the start
-- `/metrics/app`: `{"requests": {"total", "errors"}, "reads": {"primary", "replica"}, …}`, counted since the start
+- `/metrics/app`: `{"requests": {"total", "errors", "p50_ms", "p95_ms"}, "routing": {"reads": {node: count},
+  "writes": {node: count}, "replicas": {node: state}}}`; counts since the start
 """
 
 from collections.abc import Iterable, Mapping
@@ -60,23 +61,39 @@ def _queries_per_second(rows: Rows, before: Rows, seconds: float) -> Iterable[Sa
         yield Sample("app.queries.rate", _growth(row, known, seconds, "statistics", "total_queries"))
 
 
+def _times(rows: Rows) -> Iterable[Sample]:
+    for row in _answered(rows):
+        for name in ("p50_ms", "p95_ms"):
+            yield Sample(f"app.traffic.{name}", number(row, "requests", name))
+
+
 def _traffic(rows: Rows, before: Rows, seconds: float) -> Iterable[Sample]:
+    """What grew since the poll before; nothing when the application began anew meanwhile."""
     for row, known in zip(_answered(rows), _answered(before), strict=False):
         requests = _growth(row, known, seconds, "requests", "total")
         yield Sample("app.traffic.requests", requests)
         yield Sample("app.traffic.error_rate", share(_growth(row, known, seconds, "requests", "errors"), requests))
-        primary, replica = (_growth(row, known, seconds, "reads", name) for name in ("primary", "replica"))
-        reads = None if primary is None or replica is None else primary + replica
-        yield Sample("app.traffic.replica_reads", share(replica, reads))
+        reads, writes = (_by_node(row, known, seconds, what) for what in ("reads", "writes"))
+        if reads is not None and writes is not None:
+            replicas = _found(row, "routing", "replicas") or {}
+            at_replicas = sum(count for node, count in reads.items() if node in replicas)
+            read, written = sum(reads.values()), sum(writes.values())
+            yield Sample("app.traffic.replica_reads", share(at_replicas, read))
+            yield Sample("app.traffic.read_share", share(read, read + written))
+
+
+def _by_node(row: Row, known: Row, seconds: float, what: str) -> dict[str, float] | None:
+    """Operations per second at each node; None where they are not counted, or were begun anew."""
+    counts = _found(row, "routing", what)
+    if not isinstance(counts, Mapping):
+        return None
+    earlier = _found(known, "routing", what) or {}
+    rates = {str(node): rate(float(count), float(earlier.get(node, 0)), seconds) for node, count in counts.items()}
+    return {node: found for node, found in rates.items() if found is not None} if None not in rates.values() else None
 
 
 def _growth(row: Row, known: Row, seconds: float, *path: str) -> float | None:
     return rate(number(row, *path), number(known, *path), seconds)
-
-
-def _nothing(_rows: Rows) -> Iterable[Sample]:
-    """Counters since the start: only their growth says something."""
-    return ()
 
 
 def _reach(view: TierView) -> tuple[Iterable[Row], Iterable[Sample]]:
@@ -88,7 +105,7 @@ def _reach(view: TierView) -> tuple[Iterable[Row], Iterable[Sample]]:
 PROBES = (
     Probe("app.health", NodeKind.APPLICATION, "/health", read=_health),
     Probe("app.queries", NodeKind.APPLICATION, "/metrics/queries", read=_queries, derive=_queries_per_second),
-    Probe("app.traffic", NodeKind.APPLICATION, "/metrics/app", read=_nothing, derive=_traffic),
+    Probe("app.traffic", NodeKind.APPLICATION, "/metrics/app", read=_times, derive=_traffic),
 )
 
 TIER_PROBES = (TierProbe("app.reach", _reach, says="Which applications answered this poll."),)

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
 from apps.accounts.policy import Permission, allow
@@ -14,6 +15,8 @@ from apps.metrics import context
 from apps.metrics.kernel import Check
 from apps.metrics.probe import Question
 from apps.metrics.registry import checks, probes, tier_probes
+
+_TITLES = {**context.ROOM_TITLES, "node": gettext_lazy("Nodes"), "portal": gettext_lazy("The portal itself")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,15 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     """All checks, by room: the documentation of what is judged, generated from the declarations."""
     ordered = sorted(checks().values(), key=_room_order)
     rooms = [
-        (room, str(context.ROOM_TITLES.get(room, _("The portal itself and its nodes"))), [_entry(c) for c in found])
+        (room, str(_TITLES.get(room, room)), [_entry(c) for c in found])
         for room, found in groupby(ordered, key=lambda check: check.room)
     ]
     return render(request, "metrics/catalogue.html", {"rooms": rooms, "count": len(ordered)})
 
 
-def _room_order(check: Check) -> int:
-    return settings.TIER_ROOMS.index(check.room) if check.room in settings.TIER_ROOMS else len(settings.TIER_ROOMS)
+def _room_order(check: Check) -> tuple[int, str]:
+    rooms = settings.TIER_ROOMS
+    return (rooms.index(check.room) if check.room in rooms else len(rooms), check.room)
 
 
 def _entry(check: Check) -> Entry:

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
+import structlog
+
 from apps.metrics.kernel import Answer, Failure, FailureKind, NodeKind, NodeView, Rows
-from apps.metrics.probe import Probe
+from apps.metrics.probe import MISREAD, Probe
 from apps.metrics.readers import KINDS, Identity, Reader, Reply, Target, Unreadable
 from apps.metrics.readers.base import Said
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,8 @@ class Collector:
 
     async def _within_deadline(self, reader: Reader, probes: Sequence[Probe]) -> Reply:
         """The reply, or Unreadable once the deadline is over. The task is not waited for: cancelling a query on a frozen
-        server takes longer than the deadline itself."""
+        server takes longer than the deadline itself.
+        """
         node = reader.target.id
         if node in self._busy:
             raise Unreadable(FailureKind.TIMEOUT, "The poll before is still waiting for it.")
@@ -164,5 +169,15 @@ def _answer(probe: Probe, said: Said, before: Before | None, at: datetime) -> An
     if said.failure:
         return Answer(probe.id, said.question, failure=said.failure)
     seconds = (at - before.at).total_seconds() if before else 0.0
-    samples = probe.samples(said.rows, before.rows if before else None, seconds)
+    try:
+        samples = probe.samples(said.rows, before.rows if before else None, seconds)
+    except MISREAD as error:
+        log.exception("probe.misread", probe=probe.id)
+        return Answer(probe.id, said.question, failure=misread(error))
     return Answer(probe.id, said.question, probe.keep(said.rows) if probe.keep else said.rows, samples)
+
+
+def misread(error: Exception) -> Failure:
+    """An answer that its probe could not make sense of."""
+    kind = type(error).__name__
+    return Failure(FailureKind.ERROR, f"The answer has a shape that this version does not know ({kind}: {error}).")

@@ -5,8 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from apps.metrics.kernel import Answer, Check, NodeView, Row, Rows, Sample, State, TierView, Verdict
-from apps.metrics.probe import TierProbe
+import structlog
+
+from apps.metrics.collect import misread
+from apps.metrics.kernel import Answer, Check, NodeView, Rows, Sample, State, TierView, Verdict
+from apps.metrics.probe import MISREAD, TierProbe
+
+log = structlog.get_logger()
 
 TIER = ""  # the node name of what belongs to the tier as a whole
 
@@ -36,16 +41,19 @@ def measure(
             samples[node.name] += answer.samples
     for probe in tier_probes:
         at, rows = previous.get(probe.id, (None, ()))
-        told, derived = probe.derive(replace(view, previous=rows, previous_at=at))
-        mine = tuple(derived)
-        answers[probe.id] = Answer(probe.id, probe.says, _rows(told), mine)
-        for sample in mine:
+        answer = answers[probe.id] = _derived(probe, replace(view, previous=rows, previous_at=at))
+        for sample in answer.samples:
             samples[sample.node or TIER].append(sample)
     return Measured(view, samples, answers)
 
 
-def _rows(told: Iterable[Row]) -> Rows:
-    return tuple(dict(row) for row in told)
+def _derived(probe: TierProbe, view: TierView) -> Answer:
+    try:
+        told, derived = probe.derive(view)
+        return Answer(probe.id, probe.says, tuple(dict(row) for row in told), tuple(derived))
+    except MISREAD as error:
+        log.exception("probe.misread", probe=probe.id)
+        return Answer(probe.id, probe.says, failure=misread(error))
 
 
 def judge(measured: Measured, checks: Iterable[Check], standing: Mapping[Key, Verdict]) -> list[Verdict]:
@@ -104,7 +112,8 @@ def _once(samples: Sequence[Sample]) -> Iterable[Sample]:
 
 def _silence(check: Check, node: NodeView | None) -> State | None:
     """Why there is no sample: NO_DATA (node down), ERROR (its question failed), INCONCLUSIVE (answered, but no number of it, as at the
-    first reading of a counter); None when the question was not due."""
+    first reading of a counter); None when the question was not due.
+    """
     if node is None:
         return State.NO_DATA
     if node.failure:

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from apps.metrics.models import ProcessRun, Slot, Tier
+from apps.metrics import store
+from apps.metrics.models import ProcessRun, Tier
 
 BEAT_EVERY = timedelta(seconds=3)
 WORKER, BEAT = "worker", "beat"
@@ -79,7 +80,7 @@ def _fresh(seen: datetime | None) -> bool:
 def polling(tier: Tier, now: datetime | None = None) -> Polling:
     """The state of polling, from three small reads of our own store."""
     now = now or datetime.now(UTC)
-    last = Slot.objects.filter(tier=tier).order_by("-at").values_list("at", flat=True).first()
+    last = store.last_slot(tier)
     age = now - last if last else None
     runs = list(ProcessRun.objects.filter(name=WORKER)[:2])
     beat = ProcessRun.objects.filter(name=BEAT).values_list("seen_at", flat=True).first()

@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from apps.metrics import secrets
+from apps.metrics import secrets, store
 from apps.metrics.collect import Before, Collector, NodePoll
 from apps.metrics.judge import Measured, measure
 from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, TierView
@@ -122,7 +122,10 @@ def remember(memory: Memory, at: datetime, polled: Sequence[NodePoll], measured:
             if answer.failure is None:
                 memory.before[one.target.id, answer.probe_id] = Before(answer.rows, one.at)
     for probe, answer in measured.tier_answers.items():
-        memory.tier_answers[probe] = (at, answer.rows)
+        if answer.failure is None:
+            memory.tier_answers[probe] = (at, answer.rows)
+        else:  # what it said before may be what it could not read
+            memory.tier_answers.pop(probe, None)
 
 
 def recall(tier: Tier, memory: Memory) -> None:
@@ -135,9 +138,14 @@ def recall(tier: Tier, memory: Memory) -> None:
 
 
 def _portal(tier: Tier, at: datetime) -> Row:
-    """What the portal knows of its own polling: slots missed in the last ten minutes."""
+    """What the portal knows of its own polling: slots of the last ten minutes of which nothing was kept."""
     window = timedelta(minutes=10)
     first = Slot.objects.filter(tier=tier).order_by("at").values_list("at", flat=True).first() or at
     expected = int(min(window, at - first).total_seconds()) // settings.POLL_SECONDS
-    seen = Slot.objects.filter(tier=tier, at__gt=at - window, at__lt=at).count()
-    return {"missed_slots": max(0, expected - seen), "window_seconds": window.total_seconds()}
+    kept = store.kept_slots(tier, at - window, at)
+    return {"missed_slots": max(0, expected - kept), "window_seconds": window.total_seconds()}
+
+
+def forget(tier: Tier) -> None:
+    """Drop what this process remembers of a tier, as a restart does."""
+    _memories.pop(tier.pk, None)

@@ -71,6 +71,9 @@ def columns(probe_id: str, rows: Rows) -> Iterable[Sample]:
                 yield Sample(f"{probe_id}.{name}", numeric(value), of)
 
 
+MISREAD = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+"""What reading an answer of an unexpected shape raises: it becomes a failure of that probe and never ends the poll."""
+
 Ask: TypeAlias = Callable[[Any], Awaitable[Iterable[Row]]]
 
 

@@ -31,7 +31,9 @@ def _samples(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int]
     values: dict[tuple[int | None, str, str], float | None] = {}
     for owner, found in measured.samples.items():
         for sample in found:
-            values[ids.get(owner), sample.metric, sample.object[:200]] = None if sample.value is None else float(sample.value)
+            values[ids.get(owner), sample.metric, sample.object[:200]] = (
+                None if sample.value is None else float(sample.value)
+            )
     series = _book.ids(tier.pk, values)
     rows = ((series[key], slot, value) for key, value in values.items())
     store.copy("metrics_sample", ("series_id", "at", "value"), ("int8", "timestamptz", "float8"), rows)

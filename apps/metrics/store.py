@@ -16,7 +16,7 @@ from django.db.models import F, Max
 
 from apps.metrics.board import NodeRows
 from apps.metrics.kernel import State, Verdict
-from apps.metrics.models import Alert, LatestAnswer, Series, Slot, Standing, Tier
+from apps.metrics.models import Alert, LatestAnswer, NodeStatus, Series, Standing, Tier
 from apps.metrics.registry import checks
 
 SQL = Path(__file__).parent / "sql"
@@ -64,8 +64,21 @@ def answers(tier: Tier, probe_ids: Iterable[str]) -> dict[str, list[NodeRows]]:
 
 def version(tier: Tier) -> str:
     """Changes with every poll: pages send it and get 204 while it is the same."""
-    last = Slot.objects.filter(tier=tier).aggregate(last=Max("at"))["last"]
+    last = last_slot(tier)
     return f"{last:%Y%m%dT%H%M%S}" if last else "never"
+
+
+def last_slot(tier: Tier) -> datetime | None:
+    """The latest slot of which anything was kept; a slot that was only claimed does not count."""
+    found: datetime | None = NodeStatus.objects.filter(node__tier=tier).aggregate(last=Max("slot"))["last"]
+    return found
+
+
+def kept_slots(tier: Tier, after: datetime, before: datetime) -> int:
+    """How many different slots in (after, before) have rows of any node."""
+    with connection.cursor() as cursor:
+        cursor.execute((SQL / "kept_slots.sql").read_text(encoding="utf-8"), [tier.pk, after, before])
+        return int(cursor.fetchone()[0])
 
 
 def open_alerts(tier: Tier) -> list[Alert]:

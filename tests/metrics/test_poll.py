@@ -14,8 +14,8 @@ from apps.lab.register import register
 from apps.lab.tier import Lab
 from apps.metrics import store
 from apps.metrics.kernel import State
-from apps.metrics.models import Alert, NodeStatus, Slot, Standing, Tier
-from apps.metrics.poll import poll, slot_of
+from apps.metrics.models import Alert, LatestAnswer, NodeStatus, Slot, Standing, Tier
+from apps.metrics.poll import forget, poll, slot_of
 from tests.conftest import Inject
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -130,3 +130,14 @@ def test_missed_slots_are_counted(tier: Tier, slots: Callable[[], datetime]) -> 
     poll(tier, last)
     (line,) = store.lines(tier, ["portal.polling.missed_slots"], last, last + timedelta(seconds=1))
     assert line.values == [3.0]
+
+
+def test_an_answer_of_unknown_shape_is_a_failure_of_its_probe_alone(tier: Tier, slots: Callable[[], datetime]) -> None:
+    poll(tier, slots())
+    LatestAnswer.objects.filter(probe="cache.hits").update(rows=[{"left by": "another version"}])
+    forget(tier)
+    assert poll(tier, second := slots()) is not None
+    assert {failure for _name, failure in rows(second)} == {""}
+    assert LatestAnswer.objects.get(probe="cache.hits").failure == "error"
+    poll(tier, slots())
+    assert LatestAnswer.objects.get(probe="cache.hits").failure == ""

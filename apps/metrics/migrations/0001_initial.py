@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,158 +14,246 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Node',
+            name="Node",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.SlugField(max_length=60)),
-                ('kind', models.CharField(choices=[('postgres', 'postgres'), ('pgbouncer', 'pgbouncer'), ('redis', 'redis'), ('application', 'application')], max_length=16)),
-                ('role', models.CharField(blank=True, choices=[('primary', 'primary'), ('replica', 'replica'), ('', 'none')], max_length=16)),
-                ('address', models.CharField(help_text='The address without its password.', max_length=300)),
-                ('secret', models.TextField(blank=True, editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('removed_at', models.DateTimeField(editable=False, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.SlugField(max_length=60)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("postgres", "postgres"),
+                            ("pgbouncer", "pgbouncer"),
+                            ("redis", "redis"),
+                            ("application", "application"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        blank=True,
+                        choices=[("primary", "primary"), ("replica", "replica"), ("", "none")],
+                        max_length=16,
+                    ),
+                ),
+                ("address", models.CharField(help_text="The address without its password.", max_length=300)),
+                ("secret", models.TextField(blank=True, editable=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("removed_at", models.DateTimeField(editable=False, null=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='ProcessRun',
+            name="ProcessRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=40)),
-                ('host', models.CharField(max_length=120)),
-                ('pid', models.IntegerField()),
-                ('started_at', models.DateTimeField()),
-                ('seen_at', models.DateTimeField()),
-                ('stopped_at', models.DateTimeField(help_text='Set by an orderly stop only.', null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=40)),
+                ("host", models.CharField(max_length=120)),
+                ("pid", models.IntegerField()),
+                ("started_at", models.DateTimeField()),
+                ("seen_at", models.DateTimeField()),
+                ("stopped_at", models.DateTimeField(help_text="Set by an orderly stop only.", null=True)),
             ],
             options={
-                'ordering': ['-started_at'],
+                "ordering": ["-started_at"],
             },
         ),
         migrations.CreateModel(
-            name='Tier',
+            name="Tier",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(unique=True)),
-                ('name', models.CharField(max_length=80)),
-                ('time_zone', models.CharField(default='UTC', max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("slug", models.SlugField(unique=True)),
+                ("name", models.CharField(max_length=80)),
+                ("time_zone", models.CharField(default="UTC", max_length=64)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='NodeStatus',
+            name="NodeStatus",
             fields=[
-                ('node', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='status', serialize=False, to='metrics.node')),
-                ('slot', models.DateTimeField()),
-                ('up', models.BooleanField()),
-                ('since', models.DateTimeField(help_text='Since when it has been up, or not.')),
-                ('failure', models.CharField(blank=True, choices=[('unreachable', 'unreachable'), ('timeout', 'timeout'), ('refused', 'refused'), ('wrong_kind', 'wrong_kind'), ('denied', 'denied'), ('blocked', 'blocked'), ('error', 'error'), ('missed', 'missed')], max_length=16)),
-                ('message', models.TextField(blank=True)),
-                ('role', models.CharField(blank=True, max_length=16)),
-                ('version', models.CharField(blank=True, max_length=40)),
-                ('identity', models.CharField(blank=True, help_text='System identifier, run id or the like.', max_length=80)),
-                ('clock_offset_seconds', models.FloatField(null=True)),
-                ('duration_seconds', models.FloatField()),
+                (
+                    "node",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="status",
+                        serialize=False,
+                        to="metrics.node",
+                    ),
+                ),
+                ("slot", models.DateTimeField()),
+                ("up", models.BooleanField()),
+                ("since", models.DateTimeField(help_text="Since when it has been up, or not.")),
+                (
+                    "failure",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("unreachable", "unreachable"),
+                            ("timeout", "timeout"),
+                            ("refused", "refused"),
+                            ("wrong_kind", "wrong_kind"),
+                            ("denied", "denied"),
+                            ("blocked", "blocked"),
+                            ("error", "error"),
+                            ("missed", "missed"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("message", models.TextField(blank=True)),
+                ("role", models.CharField(blank=True, max_length=16)),
+                ("version", models.CharField(blank=True, max_length=40)),
+                (
+                    "identity",
+                    models.CharField(blank=True, help_text="System identifier, run id or the like.", max_length=80),
+                ),
+                ("clock_offset_seconds", models.FloatField(null=True)),
+                ("duration_seconds", models.FloatField()),
             ],
         ),
         migrations.AddField(
-            model_name='node',
-            name='tier',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='nodes', to='metrics.tier'),
+            model_name="node",
+            name="tier",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="nodes", to="metrics.tier"
+            ),
         ),
         migrations.CreateModel(
-            name='LatestAnswer',
+            name="LatestAnswer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('probe', models.CharField(max_length=80)),
-                ('at', models.DateTimeField()),
-                ('question', models.TextField()),
-                ('rows', models.JSONField()),
-                ('failure', models.CharField(blank=True, max_length=16)),
-                ('message', models.TextField(blank=True)),
-                ('node', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='metrics.node')),
-                ('tier', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='metrics.tier')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("probe", models.CharField(max_length=80)),
+                ("at", models.DateTimeField()),
+                ("question", models.TextField()),
+                ("rows", models.JSONField()),
+                ("failure", models.CharField(blank=True, max_length=16)),
+                ("message", models.TextField(blank=True)),
+                ("node", models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to="metrics.node")),
+                ("tier", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="metrics.tier")),
             ],
         ),
         migrations.CreateModel(
-            name='Alert',
+            name="Alert",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('check_id', models.CharField(max_length=80)),
-                ('object', models.CharField(blank=True, max_length=200)),
-                ('state', models.CharField(help_text='warn or fail; rises with the worst seen.', max_length=16)),
-                ('value', models.FloatField(help_text='The latest value.', null=True)),
-                ('threshold', models.FloatField(null=True)),
-                ('opened_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('acknowledged_at', models.DateTimeField(null=True)),
-                ('note', models.TextField(blank=True)),
-                ('acknowledged_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
-                ('node', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='metrics.node')),
-                ('tier', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to='metrics.tier')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("check_id", models.CharField(max_length=80)),
+                ("object", models.CharField(blank=True, max_length=200)),
+                ("state", models.CharField(help_text="warn or fail; rises with the worst seen.", max_length=16)),
+                ("value", models.FloatField(help_text="The latest value.", null=True)),
+                ("threshold", models.FloatField(null=True)),
+                ("opened_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("acknowledged_at", models.DateTimeField(null=True)),
+                ("note", models.TextField(blank=True)),
+                (
+                    "acknowledged_by",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                ("node", models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to="metrics.node")),
+                (
+                    "tier",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="alerts", to="metrics.tier"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-opened_at'],
+                "ordering": ["-opened_at"],
             },
         ),
         migrations.CreateModel(
-            name='Standing',
+            name="Standing",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('check_id', models.CharField(max_length=80)),
-                ('object', models.CharField(blank=True, max_length=200)),
-                ('state', models.CharField(choices=[('pass', 'pass'), ('warn', 'warn'), ('fail', 'fail'), ('inconclusive', 'inconclusive'), ('no_data', 'no_data'), ('error', 'error')], max_length=16)),
-                ('value', models.FloatField(null=True)),
-                ('at', models.DateTimeField(help_text='When the value was measured; empty: never.', null=True)),
-                ('since', models.DateTimeField(help_text='Since when it has been good, bad or unknown.')),
-                ('node', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='metrics.node')),
-                ('tier', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='metrics.tier')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("check_id", models.CharField(max_length=80)),
+                ("object", models.CharField(blank=True, max_length=200)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pass", "pass"),
+                            ("warn", "warn"),
+                            ("fail", "fail"),
+                            ("inconclusive", "inconclusive"),
+                            ("no_data", "no_data"),
+                            ("error", "error"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("value", models.FloatField(null=True)),
+                ("at", models.DateTimeField(help_text="When the value was measured; empty: never.", null=True)),
+                ("since", models.DateTimeField(help_text="Since when it has been good, bad or unknown.")),
+                ("node", models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to="metrics.node")),
+                ("tier", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="metrics.tier")),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('tier', 'check_id', 'node', 'object'), name='standing_once', nulls_distinct=False)],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tier", "check_id", "node", "object"), name="standing_once", nulls_distinct=False
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Slot',
+            name="Slot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('claimed_at', models.DateTimeField(auto_now_add=True)),
-                ('tier', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='metrics.tier')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField()),
+                ("claimed_at", models.DateTimeField(auto_now_add=True)),
+                ("tier", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="metrics.tier")),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('tier', 'at'), name='slot_once')],
+                "constraints": [models.UniqueConstraint(fields=("tier", "at"), name="slot_once")],
             },
         ),
         migrations.CreateModel(
-            name='Series',
+            name="Series",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('metric', models.CharField(max_length=120)),
-                ('object', models.CharField(blank=True, max_length=200)),
-                ('node', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='metrics.node')),
-                ('tier', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='metrics.tier')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("metric", models.CharField(max_length=120)),
+                ("object", models.CharField(blank=True, max_length=200)),
+                ("node", models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to="metrics.node")),
+                ("tier", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="metrics.tier")),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('tier', 'metric', 'node', 'object'), name='series_once', nulls_distinct=False)],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tier", "metric", "node", "object"), name="series_once", nulls_distinct=False
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='node',
-            constraint=models.UniqueConstraint(condition=models.Q(('removed_at', None)), fields=('tier', 'name'), name='node_name_in_tier'),
+            model_name="node",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("removed_at", None)), fields=("tier", "name"), name="node_name_in_tier"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='latestanswer',
-            constraint=models.UniqueConstraint(fields=('tier', 'probe', 'node'), name='answer_once', nulls_distinct=False),
+            model_name="latestanswer",
+            constraint=models.UniqueConstraint(
+                fields=("tier", "probe", "node"), name="answer_once", nulls_distinct=False
+            ),
         ),
         migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.UniqueConstraint(condition=models.Q(('closed_at', None)), fields=('tier', 'check_id', 'node', 'object'), name='alert_open_once', nulls_distinct=False),
+            model_name="alert",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("closed_at", None)),
+                fields=("tier", "check_id", "node", "object"),
+                name="alert_open_once",
+                nulls_distinct=False,
+            ),
         ),
     ]

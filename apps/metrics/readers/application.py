@@ -24,7 +24,8 @@ MOST_BYTES = 1_000_000
 
 class ApplicationReader(Reader):
     """Gets each path at once over kept connections; follows no redirect. A row is the document, with `http_status` and
-    `http_seconds` added."""
+    `http_seconds` added.
+    """
 
     client: httpx.AsyncClient | None = None
 

@@ -1,0 +1,113 @@
+"""Alerts on their pages: who sees them, who may take one, what is recorded; and the catalogue of what is judged."""
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts.models import Person
+from apps.accounts.roles import Role
+from apps.ledger.models import Entry
+from apps.metrics.models import Alert, Tier
+from apps.metrics.registry import checks
+from tests.people import Browser, MakePerson
+
+
+@pytest.fixture
+def tier(db: None) -> Tier:
+    """A tier without nodes."""
+    return Tier.objects.create(slug="lab", name="Lab")
+
+
+@pytest.fixture
+def alert(tier: Tier) -> Alert:
+    """An open alert of the tier as a whole."""
+    now = timezone.now()
+    check = checks()["portal.missed_slots"]
+    return Alert.objects.create(
+        tier=tier, check_id=check.id, state="fail", value=12, threshold=check.fail, opened_at=now, updated_at=now
+    )
+
+
+def take(client: Client, alert: Alert, note: str = "looking into it") -> int:
+    return client.post(f"/alerts/{alert.pk}/acknowledge/", {"note": note}).status_code
+
+
+def test_an_open_alert_stands_first_and_is_counted_in_the_rail(alert: Alert, browser: Browser, viewer: Person) -> None:
+    page = browser(viewer).get("/alerts/").content.decode()
+    assert "One alert is open" in page
+    assert checks()[alert.check_id].title in page
+    assert '<span class="count">1<span class="unseen"> open</span></span>' in page
+
+
+def test_on_call_takes_an_alert_and_the_ledger_says_so(alert: Alert, browser: Browser, on_call: Person) -> None:
+    assert take(browser(on_call), alert) == 302
+    alert.refresh_from_db()
+    assert (alert.acknowledged_by, alert.note, alert.closed_at) == (on_call, "looking into it", None)
+    entry = Entry.objects.get(kind="alert.acknowledge")
+    assert (entry.actor, entry.tier, entry.body["note"]) == ("on-call", "lab", "looking into it")
+    assert "Taken by On Call" in browser(on_call).get(f"/alerts/{alert.pk}/").content.decode()
+
+
+def test_an_empty_note_is_refused_and_changes_nothing(alert: Alert, browser: Browser, on_call: Person) -> None:
+    assert take(browser(on_call), alert, note="  ") == 400
+    alert.refresh_from_db()
+    assert alert.acknowledged_at is None
+    assert not Entry.objects.exists()
+
+
+def test_a_taken_alert_cannot_be_taken_again(alert: Alert, browser: Browser, on_call: Person, dba: Person) -> None:
+    take(browser(on_call), alert)
+    take(browser(dba), alert, note="me too")
+    alert.refresh_from_db()
+    assert (alert.acknowledged_by, alert.note) == (on_call, "looking into it")
+    assert Entry.objects.count() == 1
+
+
+def test_a_viewer_is_refused_and_sees_no_button(alert: Alert, browser: Browser, viewer: Person) -> None:
+    assert take(browser(viewer), alert) == 403
+    assert "<textarea" not in browser(viewer).get(f"/alerts/{alert.pk}/").content.decode()
+    alert.refresh_from_db()
+    assert alert.acknowledged_at is None
+
+
+def test_an_alert_of_another_tier_does_not_exist(alert: Alert, browser: Browser, person: MakePerson) -> None:
+    elsewhere = browser(person("eve", [Role.ON_CALL], tier_slug="staging"))
+    assert take(elsewhere, alert) == 404
+    assert elsewhere.get(f"/alerts/{alert.pk}/").status_code == 404
+    assert elsewhere.get("/alerts/999999/").status_code == 404
+
+
+def test_a_note_is_text_wherever_it_is_shown(alert: Alert, browser: Browser, on_call: Person) -> None:
+    take(browser(on_call), alert, note="<script>alert(1)</script>")
+    assert "<script>alert(1)" not in browser(on_call).get(f"/alerts/{alert.pk}/").content.decode()
+
+
+def test_the_catalogue_has_an_anchor_a_meaning_and_a_remedy_for_every_check(
+    tier: Tier, browser: Browser, viewer: Person
+) -> None:
+    page = browser(viewer).get("/catalogue/checks/").content.decode()
+    assert page.count('<article class="card"') == len(checks())
+    for check in checks().values():
+        assert f'id="{check.id}"' in page
+
+
+@pytest.mark.parametrize("url", ["/alerts/", "/catalogue/checks/"])
+def test_a_person_without_a_role_on_any_tier_gets_no_page(url: str, browser: Browser, stranger: Person) -> None:
+    assert browser(stranger).get(url).status_code == 403
+
+
+def test_an_unknown_address_is_answered_in_the_portals_words_to_everybody(
+    db: None, browser: Browser, viewer: Person
+) -> None:
+    for client in (Client(), browser(viewer)):
+        answer = client.get("/nowhere/")
+        assert answer.status_code == 404
+        assert "There is nothing at this address" in answer.content.decode()
+
+
+def test_a_form_without_its_token_is_refused_in_words(alert: Alert, on_call: Person) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(on_call, backend="django.contrib.auth.backends.ModelBackend")
+    answer = client.post(f"/alerts/{alert.pk}/acknowledge/", {"note": "x"})
+    assert answer.status_code == 403
+    assert "This form was not accepted" in answer.content.decode()
