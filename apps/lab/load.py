@@ -106,8 +106,8 @@ def write_status(path: Path, report: LoadStatus) -> None:
 
 
 def switches_file(layout: Layout) -> Path:
-    """Where the application looks for its switches."""
-    return layout.directory / switches.FILE
+    """Where the application looks for its switches: in its own folder, for the lab directory may be in a closed home."""
+    return layout.folder(Node.APP) / switches.FILE
 
 
 def current_switches(layout: Layout) -> Switches:
