@@ -4,7 +4,7 @@ Pure functions of a poll; what must be remembered until the next poll is in the 
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from apps.metrics.kernel import NodeKind, NodeRole, NodeView, Row, Rows, Sample, TierView
@@ -13,6 +13,7 @@ from apps.metrics.probe import share
 Found: TypeAlias = tuple[Iterable[Row], Iterable[Sample]]
 
 COUNTED = ("hits", "misses", "loads", "stale", "load_us")
+SHORTEST = timedelta(seconds=5)  # over less the window reaches back to the poll before the last
 
 
 def _redis(view: TierView) -> tuple[NodeView, ...]:
@@ -68,19 +69,17 @@ def _numbers(row: Row) -> dict[str, Any]:
 
 
 def _window(at: datetime, row: dict[str, Any], before: Mapping[str, Row]) -> dict[str, Any]:
-    """A namespace's totals with what grew since the poll before; None after a reset and at the very first poll.
-
-    A namespace that was not there at the poll before began since then.
-    """
-    known = before.get(row["object"], {"hits": 0, "misses": 0} if before and row["object"] else None)
+    """A namespace's totals with what grew since the poll before; None after a reset and at the very first poll."""
+    base = _base(at, row, before)
     hits = misses = None
-    if known is not None and not _restarted(row, known):
-        hits, misses = (row.get(name, 0) - known.get(name, 0) for name in ("hits", "misses"))
+    if base is not None:
+        hits, misses = row.get("hits", 0) - base["base_hits"], row.get("misses", 0) - base["base_misses"]
     load_us = share(row.get("load_us"), row.get("loads"))
-    earlier = next(iter(before.values()))["at"] if before else None
-    return row | {
+    return {
+        **row,
+        **(base or {"base_hits": None, "base_misses": None, "base_at": None}),
         "at": at.isoformat(),
-        "seconds": (at - datetime.fromisoformat(earlier)).total_seconds() if earlier else None,
+        "seconds": None if base is None else (at - datetime.fromisoformat(base["base_at"])).total_seconds(),
         "new_hits": hits,
         "new_misses": misses,
         "ratio": None if hits is None or misses is None else share(hits, hits + misses),
@@ -88,6 +87,22 @@ def _window(at: datetime, row: dict[str, Any], before: Mapping[str, Row]) -> dic
         "load_mean": None if load_us is None else load_us / 1e6,
         "saved": None if load_us is None else load_us / 1e6 * row.get("hits", 0),
     }
+
+
+def _base(at: datetime, row: Row, before: Mapping[str, Row]) -> dict[str, Any] | None:
+    """The totals that the window begins with: of the poll before, or, when that was a moment ago, of the one before it.
+
+    A namespace that was not there at the poll before began since then.
+    """
+    known = before.get(row["object"])
+    if known is None:
+        began = next((other["at"] for other in before.values()), None)
+        return {"base_hits": 0, "base_misses": 0, "base_at": began} if began and row["object"] else None
+    if _restarted(row, known):
+        return None
+    if at - datetime.fromisoformat(known["at"]) < SHORTEST and known["base_at"]:
+        return {name: known[name] for name in ("base_hits", "base_misses", "base_at")}
+    return {"base_hits": known.get("hits", 0), "base_misses": known.get("misses", 0), "base_at": known["at"]}
 
 
 def _restarted(row: Row, before: Row) -> bool:

@@ -75,8 +75,9 @@ def _traffic(rows: Rows, before: Rows, seconds: float) -> Iterable[Sample]:
         yield Sample("app.traffic.error_rate", share(_growth(row, known, seconds, "requests", "errors"), requests))
         reads, writes = (_by_node(row, known, seconds, what) for what in ("reads", "writes"))
         if reads is not None and writes is not None:
-            replicas = _found(row, "routing", "replicas") or {}
-            at_replicas = sum(count for node, count in reads.items() if node in replicas)
+            replicas = _found(row, "routing", "replicas")
+            names = {str(name) for name in replicas} if isinstance(replicas, Mapping) else set()
+            at_replicas = sum(count for node, count in reads.items() if node in names)
             read, written = sum(reads.values()), sum(writes.values())
             yield Sample("app.traffic.replica_reads", share(at_replicas, read))
             yield Sample("app.traffic.read_share", share(read, read + written))
@@ -87,9 +88,14 @@ def _by_node(row: Row, known: Row, seconds: float, what: str) -> dict[str, float
     counts = _found(row, "routing", what)
     if not isinstance(counts, Mapping):
         return None
-    earlier = _found(known, "routing", what) or {}
-    rates = {str(node): rate(float(count), float(earlier.get(node, 0)), seconds) for node, count in counts.items()}
-    return {node: found for node, found in rates.items() if found is not None} if None not in rates.values() else None
+    found: dict[str, float] = {}
+    for node in counts:
+        before = number(known, "routing", what, node)
+        grown = rate(number(counts, node), 0.0 if before is None else before, seconds)
+        if grown is None:
+            return None
+        found[str(node)] = grown
+    return found
 
 
 def _growth(row: Row, known: Row, seconds: float, *path: str) -> float | None:

@@ -91,14 +91,14 @@ def check_now(tier: Tier, check_id: str) -> Checked:
 
 
 def _concerned(tier: Tier, check: Check) -> tuple[list[Target], dict[int, list[Probe]]]:
-    """The nodes to ask and what: a probe's own check needs that probe alone, a tier probe's all fast ones."""
+    """The nodes to ask and what: a probe's own check needs that probe alone, a tier probe's all fast ones and its room's."""
     targets = targets_of(tier)
     source = probes().get(check.source)
     if source is not None:
         wanted = [source]
         targets = [t for t in targets if t.kind is source.kind]
     else:
-        wanted = [probe for probe in probes().values() if probe.every == FAST]
+        wanted = [p for p in probes().values() if p.every == FAST or p.id.startswith(f"{check.room}.")]
     return targets, {t.id: [p for p in wanted if p.kind is t.kind] for t in targets}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from apps.metrics.application import number
 from apps.metrics.hashes import Hashes
 from apps.metrics.kernel import NodeKind, Row, Rows, Sample
 from apps.metrics.probe import Probe, rate, share
@@ -42,7 +43,7 @@ async def ask_keys(client: Redis) -> Sequence[Row]:
 
 def _key(row: Row, tier: str | None, state: list[str | None]) -> dict[str, Any]:
     quota = TIERS.get(tier or "")
-    used = sum(int(part or 0) for part in state)
+    used = sum(int(part) for part in state if part and part.isdecimal())
     return {
         "key": row["name"],
         "tier": tier or "",
@@ -50,7 +51,7 @@ def _key(row: Row, tier: str | None, state: list[str | None]) -> dict[str, Any]:
         "burst_limit": quota.burst if quota else None,
         "used": used,
         "share": share(used, quota.limit) if quota else None,
-        **{name: row.get(name, 0) for name in COUNTED},
+        **{name: number(row, name) or 0 for name in COUNTED},
     }
 
 
@@ -75,7 +76,7 @@ def in_window(state: Mapping[str, str], now_ms: float) -> int:
     """
     oldest = int(now_ms / (WINDOW_MS / SLICES)) - SLICES
     slices = ((name.removeprefix("b"), count) for name, count in state.items())
-    return sum(int(count) for name, count in slices if name.isdigit() and int(name) >= oldest)
+    return sum(int(count) for name, count in slices if name.isdecimal() and count.isdecimal() and int(name) >= oldest)
 
 
 def _now(rows: Rows) -> Iterable[Sample]:
@@ -126,10 +127,9 @@ def _limiter(rows: Rows) -> Iterable[Sample]:
 
 
 def _degraded(rows: Rows, before: Rows, seconds: float) -> Iterable[Sample]:
-    now, earlier = limiter_of(rows).get("degraded"), limiter_of(before).get("degraded")
-    if now is not None and earlier is not None and now >= earlier:
-        per_second = rate(now, earlier, seconds)
-        yield Sample("ratelimits.limiter.degraded", None if per_second is None else per_second * 60)
+    per_second = rate(number(limiter_of(rows), "degraded"), number(limiter_of(before), "degraded"), seconds)
+    if per_second is not None:
+        yield Sample("ratelimits.limiter.degraded", per_second * 60)
 
 
 PROBES = (

@@ -1,0 +1,95 @@
+"""Each check of the pools is fired by a fault of the lab, and seen to recover."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from apps.lab.layout import Layout, Node
+from apps.metrics.kernel import State
+from tests.conftest import Inject, Until
+from tests.watch import Watch
+
+
+def test_a_pooler_that_is_gone_is_noticed_at_the_next_poll(watch: Watch, fault: Inject, heal: Inject) -> None:
+    assert watch.state("pools.up") is State.PASS
+    fault("stop-pgbouncer")
+    watch.poll()
+    assert watch.state("pools.up") is State.FAIL
+    assert watch.state("pools.utilisation") is State.NO_DATA  # grey is never green
+    heal("stop-pgbouncer")
+    watch.turns("pools.up", State.PASS, polls=2)
+
+
+def test_an_exhausted_pool_fails_and_clients_wait(watch: Watch, fault: Inject, heal: Inject, until: Until) -> None:
+    fault("exhaust-pool")
+    watch.poll(4)
+    assert watch.state("pools.utilisation") is State.FAIL
+    assert watch.value("pools.utilisation") == 1.0
+    assert watch.state("pools.waiting") is State.FAIL
+    assert watch.value("pools.waiting") == 15
+    (alert,) = watch.alerts("pools.utilisation")
+    assert (alert.state, alert.object) == ("fail", "messaging/app")
+    assert not watch.alerts("pools.waiting"), "it classifies health and wakes nobody"
+
+    def first_has_waited() -> bool:
+        watch.poll()
+        return watch.state("pools.maxwait") in {State.WARN, State.FAIL}
+
+    until(first_has_waited, 5)
+    heal("exhaust-pool")
+    watch.turns("pools.utilisation", State.PASS, State.INCONCLUSIVE)
+    watch.turns("pools.waiting", State.PASS)
+    watch.poll(2)
+    assert not watch.alerts("pools.utilisation")
+
+
+def test_leaked_servers_are_counted_once_they_were_silent_for_two_minutes(
+    watch: Watch, fault: Inject, heal: Inject
+) -> None:
+    fault("leak-connection")
+    watch.poll(4)
+    assert watch.state("pools.held_servers") is State.PASS
+    assert watch.state("pools.leak") is State.PASS
+    watch.turns("pools.held_servers", State.WARN)
+    watch.turns("pools.leak", State.WARN)
+    assert watch.value("pools.leak") == 3
+    heal("leak-connection")
+    watch.turns("pools.leak", State.PASS, polls=2)
+    assert watch.state("pools.held_servers") is State.PASS
+
+
+def test_a_disabled_database_is_named(watch: Watch, fault: Inject, heal: Inject) -> None:
+    fault("disable-pool")
+    watch.poll()
+    assert watch.state("pools.paused", of="messaging") is State.FAIL
+    heal("disable-pool")
+    watch.turns("pools.paused", State.PASS, polls=2)
+
+
+@pytest.fixture
+def console(layout: Layout, lab: object) -> Iterator[psycopg.Connection]:
+    """PgBouncer's console with the login that may act."""
+    with psycopg.connect(
+        layout.dsn(Node.PGBOUNCER, "opsportal_admin"), autocommit=True, cursor_factory=psycopg.ClientCursor
+    ) as connection:
+        yield connection
+
+
+def test_a_changed_setting_is_noticed_within_a_minute(watch: Watch, console: psycopg.Connection) -> None:
+    assert watch.state("pools.config_changed") is State.PASS
+    console.execute("SET server_idle_timeout = 123")
+    watch.turns("pools.config_changed", State.WARN, polls=8)
+    rows = watch.poll().tier_answers["pools.settings"].rows
+    console.execute("SET server_idle_timeout = 600")
+    (row,) = (row for row in rows if row["key"] == "server_idle_timeout")
+    assert (row["before"], row["value"]) == ("600", "123")
+
+
+def test_session_mode_is_told_apart_from_transaction_mode(watch: Watch, console: psycopg.Connection) -> None:
+    console.execute("SET pool_mode = session")
+    try:
+        watch.turns("pools.mode_transaction", State.WARN, State.INCONCLUSIVE, polls=2)
+    finally:
+        console.execute("SET pool_mode = transaction")
+    watch.turns("pools.mode_transaction", State.PASS, State.INCONCLUSIVE, polls=2)
