@@ -22,6 +22,7 @@ listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = '{folder}'
 max_connections = 100
+max_locks_per_transaction = 64
 shared_buffers = {buffers}
 password_encryption = scram-sha-256
 shared_preload_libraries = 'pg_stat_statements'

@@ -125,10 +125,12 @@ def end_strays(folder: Path) -> list[int]:
 
 def _lives(pid: int, born: str = "") -> str:
     """State letter of a process that is not dead, and was born when we think; empty otherwise. Reaps a child of ours."""
-    if child := CHILDREN.get(pid):
-        child.poll()
     status = _status(pid)
-    return status[0] if status and status[0] not in "ZX" and born in {"", status[1]} else ""
+    if status is None or status[0] in "ZX":
+        if child := CHILDREN.get(pid):
+            child.poll()
+        return ""
+    return status[0] if born in {"", status[1]} else ""
 
 
 @dataclass(frozen=True, slots=True)

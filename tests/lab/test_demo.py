@@ -74,8 +74,9 @@ def test_the_nodes_it_names_are_really_there_and_polled_without_write_access(dem
         "lab-redis": "redis",
         "lab-app": "application",
     }
-    with psycopg.connect(nodes["lab-primary"]["dsn"]) as primary:
+    with psycopg.connect(nodes["lab-primary"]["dsn"], autocommit=True) as primary:
         assert primary.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
+        primary.execute("SET default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             primary.execute("CREATE TABLE ours (id int)")
 

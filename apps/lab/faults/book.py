@@ -5,10 +5,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
-from apps.lab import links
+from apps.lab import links, postgres
 from apps.lab.faults import memory, network, sessions, states, stopping
 from apps.lab.faults.culprits import PREFIX
 from apps.lab.faults.kinds import Fault
+from apps.lab.layout import REPLICAS, Node
 from apps.lab.proxy import Mode
 from apps.lab.servers import Servers
 
@@ -59,23 +60,29 @@ def inject(servers: Servers, name: str) -> bool:
 
 
 def heal(servers: Servers, name: str) -> bool:
-    """Undo a fault; False when it was not in. What it left is removed all the same."""
+    """Undo a fault; False when it was not in. What it left is removed all the same.
+
+    When no fault is in any more, it waits until both replicas stream; raises NotStarted when they do not.
+    """
     fault = named(name)
     path = servers.layout.faults / f"{name}.json"
     there = path.exists()
     record = json.loads(path.read_text(encoding="utf-8"))["record"] if there else {}
     fault.heal(servers, record)
     path.unlink(missing_ok=True)
+    if not active(servers) and all(servers.find(node) for node in (Node.PRIMARY, *REPLICAS)):
+        postgres.await_streaming(servers.layout)
     return there
 
 
 def heal_all(servers: Servers) -> list[str]:
-    """Undo every fault that is in, the latest first. Returns their names."""
+    """Undo every fault that is in, the latest first; one that cannot be healed does not keep the others in. Returns their names."""
     since = active(servers)
-    names = sorted((name for name in since if name in FAULTS), key=since.__getitem__, reverse=True)
-    for name in names:
-        heal(servers, name)
-    return names
+    names = sorted((name for name in since if name in FAULTS), key=since.__getitem__)
+    with ExitStack() as healing:
+        for name in names:
+            healing.callback(heal, servers, name)
+    return names[::-1]
 
 
 def calm(servers: Servers) -> None:

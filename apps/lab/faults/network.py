@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from functools import partial
 
-from apps.lab import links, postgres
+from apps.lab import links
 from apps.lab.faults.kinds import Fault, Record
-from apps.lab.layout import REPLICAS, REPLICATION, Node
+from apps.lab.layout import REPLICATION, Node
 from apps.lab.proxy import Mode
 from apps.lab.servers import Servers
 
@@ -21,8 +21,6 @@ def _treat(treatment: Treatment, servers: Servers) -> Record:
 def _mend(treatment: Treatment, servers: Servers, _: Record) -> None:
     for link in treatment:
         links.put(servers.layout, link, Mode.PASS)
-    if all(servers.find(name) for name in (Node.PRIMARY, *REPLICAS)):
-        postgres.await_streaming(servers.layout)
 
 
 def _cut(node: str) -> Treatment:

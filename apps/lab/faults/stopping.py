@@ -2,11 +2,11 @@
 
 from functools import partial
 
-from apps.lab import links, postgres
+from apps.lab import links
 from apps.lab.faults.kinds import Fault, Record
-from apps.lab.layout import REPLICAS, Node
+from apps.lab.layout import Node
 from apps.lab.proxy import Mode
-from apps.lab.servers import KIND, Servers
+from apps.lab.servers import Servers
 
 
 def _stop(node: str, servers: Servers) -> Record:
@@ -18,7 +18,6 @@ def _stop(node: str, servers: Servers) -> Record:
 def _start(node: str, servers: Servers, _: Record) -> None:
     servers.start(node)
     links.put(servers.layout, node, Mode.PASS)
-    _whole(node, servers)
 
 
 def _freeze(node: str, servers: Servers) -> Record:
@@ -30,12 +29,6 @@ def _freeze(node: str, servers: Servers) -> Record:
 def _thaw(node: str, servers: Servers, _: Record) -> None:
     if process := servers.find(node):
         process.thaw()
-    _whole(node, servers)
-
-
-def _whole(node: str, servers: Servers) -> None:
-    if KIND[node] == "postgres" and all(servers.find(name) for name in (Node.PRIMARY, *REPLICAS)):
-        postgres.await_streaming(servers.layout)
 
 
 def _stopped(name: str, node: str, says: str) -> Fault:
