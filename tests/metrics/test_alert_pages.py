@@ -1,5 +1,7 @@
 """Alerts on their pages: who sees them, who may take one, what is recorded; and the catalogue of what is judged."""
 
+import json
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -44,7 +46,7 @@ def test_on_call_takes_an_alert_and_the_ledger_says_so(alert: Alert, browser: Br
     alert.refresh_from_db()
     assert (alert.acknowledged_by, alert.note, alert.closed_at) == (on_call, "looking into it", None)
     entry = Entry.objects.get(kind="alert.acknowledge")
-    assert (entry.actor, entry.tier, entry.body["note"]) == ("on-call", "lab", "looking into it")
+    assert (entry.actor, entry.tier, json.loads(bytes(entry.body))["note"]) == ("on-call", "lab", "looking into it")
     assert "Taken by On Call" in browser(on_call).get(f"/alerts/{alert.pk}/").content.decode()
 
 
