@@ -229,7 +229,7 @@ CHECKS = (
         stale_after=timedelta(seconds=75),
         kind=KIND,
         runbook="RB-12",
-        alerting=False,
+        shadow=True,
         meaning=(
             "Entries of the application's cache, counted over at most 20,000 keys. After warming there are more than "
             "100."

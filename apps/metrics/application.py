@@ -223,7 +223,7 @@ CHECKS = (
         warn=0.5,
         kind=KIND,
         runbook="RB-1",
-        alerting=False,
+        shadow=True,
         meaning="Reads that the application sent to a replica, of all its reads since the poll before.",
         remedy="If it falls, the router has taken replicas out: look at their lag and whether they answer.",
     ),

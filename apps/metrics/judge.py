@@ -93,12 +93,15 @@ def _of_owner(
     node = next((n for n in measured.view.nodes if n.name == owner), None)
     state = _silence(check, node)
     if state is None:  # not due now: what was measured last, as old as it is
-        aged = [v for v in earlier if v.at is not None]
-        return [replace(v, state=check.judge(v.value, at - v.at)) for v in aged if v.at] or [
-            Verdict(check.id, owner, "", None, State.NO_DATA, None)
-        ]
+        return [_aged(check, v, at) for v in earlier] or [Verdict(check.id, owner, "", None, State.NO_DATA, None)]
     lost = [replace(v, value=None, state=state) for v in earlier]
     return lost or [Verdict(check.id, owner, "", None, state, None)]
+
+
+def _aged(check: Check, verdict: Verdict, now: datetime) -> Verdict:
+    if verdict.at is None:  # asked, but it had no number to give yet
+        return verdict
+    return replace(verdict, state=check.judge(verdict.value, now - verdict.at))
 
 
 def _verdict(check: Check, owner: str, sample: Sample, at: datetime) -> Verdict:

@@ -14,6 +14,7 @@ from apps.metrics import secrets, store
 from apps.metrics.collect import Before, Collector, NodePoll
 from apps.metrics.judge import Measured, measure
 from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, TierView
+from apps.metrics.lives import serving_since
 from apps.metrics.models import LatestAnswer, Node, Slot, Tier
 from apps.metrics.probe import Probe
 from apps.metrics.readers import Target
@@ -138,12 +139,16 @@ def recall(tier: Tier, memory: Memory) -> None:
 
 
 def _portal(tier: Tier, at: datetime) -> Row:
-    """What the portal knows of its own polling: slots of the last ten minutes of which nothing was kept."""
+    """What the portal knows of its own polling: slots of the last ten minutes of which nothing was kept.
+
+    The time after an orderly stop does not count: nobody was to poll then.
+    """
     window = timedelta(minutes=10)
     first = Slot.objects.filter(tier=tier).order_by("at").values_list("at", flat=True).first() or at
-    expected = int(min(window, at - first).total_seconds()) // settings.POLL_SECONDS
-    kept = store.kept_slots(tier, at - window, at)
-    return {"missed_slots": max(0, expected - kept), "window_seconds": window.total_seconds()}
+    start = max(at - window, first, serving_since() or first)
+    expected = int((at - start).total_seconds()) // settings.POLL_SECONDS
+    kept = store.kept_slots(tier, start, at)
+    return {"missed_slots": max(0, expected - kept - 1), "window_seconds": (at - start).total_seconds()}
 
 
 def forget(tier: Tier) -> None:

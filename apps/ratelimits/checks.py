@@ -97,7 +97,7 @@ CHECKS = (
         hold=timedelta(minutes=5),
         kind=NodeKind.APPLICATION,
         runbook="RB-15",
-        alerting=False,
+        shadow=True,
         meaning="The application's limiter refuses what is over a limit, rather than only counting it.",
         remedy="Enforce when the counts of monitor mode are as expected.",
     ),
