@@ -156,14 +156,20 @@ class Aside(Generic[T]):
 
     def _look(self, key: str, token: str) -> bytes | None:
         """The entry as kept; None when the caller is to load it, for which `token` holds the right where it could."""
-        limit = self.policy.load_limit.total_seconds()
-        give_up, pause = time.monotonic() + limit, 0.002
+        give_up, pause = time.monotonic() + self.policy.load_limit.total_seconds(), 0.002
         kept = self._kept(key)
         if kept is not None and _fresh(kept):
             self._count(hits=1)
             return kept
         self._count(misses=1)
-        while not self._client.set(self._right(key), token, nx=True, px=int(limit * 1000)):
+        while True:
+            mine, kept = self._take_right(key, token)
+            if kept is not None and _fresh(kept):  # another filled it between our two questions
+                if mine:
+                    self._give_back(key, token)
+                return kept
+            if mine:
+                return None
             if kept is not None:
                 self._count(stale=1)
                 return kept
@@ -171,10 +177,14 @@ class Aside(Generic[T]):
                 return None
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
-            kept = self._kept(key)
-            if kept is not None and _fresh(kept):
-                return kept
-        return None
+
+    def _take_right(self, key: str, token: str) -> tuple[bool, bytes | None]:
+        """Try to become the one who loads, and look again, in one round trip."""
+        with self._client.pipeline(transaction=True) as pipeline:
+            pipeline.set(self._right(key), token, nx=True, px=int(self.policy.load_limit.total_seconds() * 1000))
+            pipeline.get(self._entry(key))
+            mine, kept = pipeline.execute()
+        return bool(mine), kept
 
     def _kept(self, key: str) -> bytes | None:
         return cast("bytes | None", self._client.get(self._entry(key)))
