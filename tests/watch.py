@@ -33,11 +33,10 @@ class Watch:
 
     def poll(self, times: int = 1) -> Measured:
         """Poll the next slots; what the last one measured."""
-        for _ in range(times):
-            self.slot += STEP
-            measured = poll(self.tier, self.slot)
-            assert measured is not None, "nobody else polls this tier"
-        return measured
+        self.slot += STEP
+        measured = poll(self.tier, self.slot)
+        assert measured is not None, "nobody else polls this tier"
+        return measured if times == 1 else self.poll(times - 1)
 
     def state(self, check_id: str, node: str = "", of: str | None = None) -> State:
         """The worst standing of a check (on one node, of one object)."""
@@ -94,7 +93,9 @@ class Asking:
             self._before[1, answer.probe_id] = Before(answer.rows, polled.at)
         return polled.view
 
-    def derive(self, probe: TierProbe, view: NodeView) -> tuple[list[Mapping[str, object]], dict[tuple[str, str], float | None]]:
+    def derive(
+        self, probe: TierProbe, view: NodeView
+    ) -> tuple[list[Mapping[str, object]], dict[tuple[str, str], float | None]]:
         """Rows and samples of a tier probe, ten seconds after the one before."""
         self.at += STEP
         at, rows = self._told.get(probe.id, (None, ()))

@@ -56,8 +56,10 @@ def _missing(data: BoardData) -> str:
 
 def _full(data: BoardData) -> str:
     evictions, part = data.value("cache.evictions"), data.value("cache.memory")
-    if evictions and data.state("cache.evictions") in BAD:
-        return _("Memory is full: %(count)s entries a minute are evicted.") % {"count": number(evictions)}
+    if evictions is not None and data.state("cache.evictions") in BAD:
+        return _("Memory is full: %(count)s entries a minute are evicted.") % {
+            "count": number(max(1, round(evictions)))
+        }
     if part is not None and data.state("cache.memory") in BAD:
         return _("Memory is %(share)s full; nothing is evicted yet.") % {"share": show(part, "ratio")}
     return ""

@@ -44,7 +44,7 @@ class Hashes:
             pipeline.hgetall(self.prefix + name)
         found: list[dict[str, str]] = await pipeline.execute() if known.names else []
         return [
-            {"name": name, **{key: number(value) for key, value in fields.items()}}
+            {**{key: number(value) for key, value in fields.items()}, "name": name}
             for name, fields in zip(known.names, found, strict=True)
             if fields
         ]
