@@ -29,7 +29,9 @@ def test_env_example_names_every_setting_and_no_other() -> None:
 def test_env_example_shows_the_defaults_that_the_settings_have() -> None:
     settings = (ROOT / "opsportal" / "settings.py").read_text(encoding="utf-8")
     for name, shown in re.findall(
-        r"^#(OPSPORTAL_(?:POLL_SECONDS|RAW_DAYS|ORIGIN|HOSTS|TIME_ZONE|REDIS_URL|LOG_LEVEL))=(.*)$", EXAMPLE, re.MULTILINE
+        r"^#(OPSPORTAL_(?:POLL_SECONDS|RAW_DAYS|ORIGIN|HOSTS|TIME_ZONE|REDIS_URL|LOG_LEVEL))=(.*)$",
+        EXAMPLE,
+        re.MULTILINE,
     ):
         assert re.search(rf'"{name}", (default=)?"?{re.escape(shown)}\b|"{name}", "{re.escape(shown)}"', settings), name
 

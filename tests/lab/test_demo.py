@@ -135,27 +135,28 @@ def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
     assert f"PORT is '{port}': write a number from 1 to 65535" in refused.stderr
 
 
-def test_nothing_is_left_however_it_ends_and_the_data_stays(tmp_path_factory: pytest.TempPathFactory) -> None:
-    directory = tmp_path_factory.mktemp("stopped")
-    try:
-        first = RunningDemo(directory).start()
-        logins, members = first.facts["people"], first.everything()
-        first.press_ctrl_c()
-        assert first.ended() == 0, first.printed
-        assert alive(members) == []
+def test_nothing_is_left_however_it_ends_and_the_data_stays(demo: RunningDemo) -> None:
+    """The last one in this file: it ends the demo that the others look at."""
+    logins, members = demo.facts["people"], demo.everything()
+    demo.press_ctrl_c()
+    assert demo.ended() == 0, demo.printed
+    assert alive(members) == []
 
-        killed = RunningDemo(directory).start()
-        assert killed.facts["people"] == logins
-        left = killed.everything()
-        killed.kill()
-        assert alive(left)
+    killed = RunningDemo(demo.directory).start()
+    assert killed.facts["people"] == logins
+    left = killed.everything()
+    killed.kill()
+    assert alive(left)
 
-        after = RunningDemo(directory, port=killed.port).start()
-        assert "An earlier demo did not end properly; its web, worker, beat was stopped." in after.printed
-        members = after.everything() | left
-        after.hang_up()
-        assert after.ended() == 0
-        assert alive(members) == []
-    finally:
-        Lab(directory).reset()
-    assert not (directory / "demo.json").exists()
+    after = RunningDemo(demo.directory, port=killed.port).start()
+    assert "An earlier demo did not end properly; its web, worker, beat was stopped." in after.printed
+    members = after.everything() | left
+    after.hang_up()
+    assert after.ended() == 0
+    assert alive(members) == []
+
+
+def test_reset_forgets_everything(home: Path) -> None:
+    argv, environment = command(home, 8000, "--reset")
+    subprocess.run(argv, cwd=PROJECT, env=environment, capture_output=True, timeout=60, check=True)
+    assert [path.name for path in home.iterdir() if path.is_file() and path.name != "lock"] == []
