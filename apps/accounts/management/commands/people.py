@@ -4,16 +4,15 @@ import getpass
 import os
 import sys
 from argparse import ArgumentParser
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.accounts import grants
 from apps.accounts.models import Person
 from apps.accounts.roles import EVERY_TIER, Role
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Command(BaseCommand):
@@ -87,6 +86,33 @@ class Command(BaseCommand):
         self.stdout.write(f"{options['username']} may log in again.")
 
     def _password(self, options: dict[str, Any]) -> None:
+        grants.set_password(_person(options), _password())
+        self.stdout.write(f"{options['username']} has a new password; their sessions ended.")
+
+
+def _person(options: dict[str, Any]) -> Person:
+    name = options["username"]
+    person = Person.objects.filter(username=name).first()
+    if person is None:
+        near = _nearest(name, Person.objects.values_list("username", flat=True))
+        raise CommandError(f"There is no person named {name}.{near or ' `manage.py people list` shows everybody.'}")
+    return person
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role(name)
+    except ValueError:
+        near = _nearest(name, Role.values)
+        raise CommandError(f"There is no role {name!r}.{near} The roles are {', '.join(Role.values)}.") from None
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, 3, 0.5)
+    return f" Do you mean {' or '.join(near)}?" if near else ""
+
+
+def _password(self, options: dict[str, Any]) -> None:
         grants.set_password(_person(options), _password())
         self.stdout.write(f"{options['username']} has a new password; their sessions ended.")
 
