@@ -76,7 +76,6 @@ class Demo:
         """Forget the data; raises DemoRefused while a demo runs."""
         with self._claimed():
             self.lab.reset()
-            (self.directory / "beat-schedule").unlink(missing_ok=True)
         (self.directory / "demo.lock").unlink(missing_ok=True)
 
     def _start(self, listen: list[str], stop: StopSignal) -> None:
@@ -90,7 +89,7 @@ class Demo:
         self._manage("migrate", ["migrate", "--noinput"], variables, stop)
         self._manage("populate", ["populate", *(["--new-passwords"] if fresh else [])], variables, stop)
         supervisor = Supervisor(self.lab.servers.roster, layout.logs, self.say)
-        for program in programs(listen, self.directory, variables):
+        for program in programs(listen, layout.run, variables):
             supervisor.start(program)
         load.start(layout)
         self._await_web(supervisor, stop)
@@ -184,11 +183,11 @@ def addresses(layout: Layout) -> dict[str, dict[str, str]]:
     return found
 
 
-def programs(listen: list[str], directory: Path, variables: Mapping[str, str]) -> list[Program]:
-    """The portal's own programs: web, worker and beat."""
+def programs(listen: list[str], run: Path, variables: Mapping[str, str]) -> list[Program]:
+    """The portal's own programs: web, worker and beat, which notes in the folder `run` what it sent last."""
     binds = [word for place in listen for word in ("--bind", place)]
     celery = (sys.executable, "-m", "celery", "-A", "opsportal")
-    schedule = directory / "beat-schedule"
+    schedule = run / "beat-schedule"
     lines = {
         "web": (sys.executable, "-m", "gunicorn", "opsportal.wsgi:application", *binds),
         "worker": (
