@@ -11,10 +11,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import LiteralString, TypeAlias
 
+import httpx
 import psycopg
 from psycopg import AsyncConnection, errors
 from redis.asyncio import Redis
 
+from apps.lab import keys
 from apps.lab import layout as layouts
 from apps.lab import redis as lab_redis
 from apps.lab.layout import Layout, Node
@@ -209,6 +211,23 @@ async def evict(layout: Layout) -> None:
                 await asyncio.sleep(0.5)
 
 
+async def block_traffic(layout: Layout) -> None:
+    """Ask twenty times a second with a key that may ask ten times a minute."""
+    key = next(key for key in keys.api_keys(keys.secret(layout.directory)) if key.tier == "Free")
+    said = False
+    async with httpx.AsyncClient(base_url=layout.url(), headers={"X-API-Key": key.plain}, timeout=5) as client:
+        while True:
+            try:
+                answer = await client.get("/api/dashboard")
+            except httpx.HTTPError:
+                await asyncio.sleep(1)  # the application is gone for now
+                continue
+            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS and not said:
+                said = True
+                ready()
+            await asyncio.sleep(0.05)
+
+
 DEEDS: dict[str, Deed] = {
     "exhaust-pool": exhaust_pool,
     "leak-connection": lambda layout: hold(layout, Node.PGBOUNCER, 3),
@@ -218,6 +237,7 @@ DEEDS: dict[str, Deed] = {
     "fill-connections": fill_connections,
     "deadlock": deadlock,
     "roll-back": roll_back,
+    "block-traffic": block_traffic,
     "cold-cache": cold_cache,
     "evict-redis": evict,
 }

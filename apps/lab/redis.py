@@ -74,7 +74,7 @@ def start(layout: Layout, binaries: Binaries, roster: Roster, node: str) -> Proc
         cwd=folder,
         user=layout.user,
     )
-    roster.await_ready(process, lambda: answers(layout, node))
+    roster.await_ready(process, lambda: answers(layout, node), 60)
     return process
 
 

@@ -10,12 +10,13 @@ import pytest
 import redis
 from psycopg.rows import scalar_row
 
-from apps.lab import faults, links, postgres
+from apps.lab import faults, keys, links, load, postgres
 from apps.lab import redis as lab_redis
 from apps.lab.faults import FAULTS, UnknownFault
 from apps.lab.layout import HOST, Layout, Node
 from apps.lab.pgbouncer import POOL_SIZE
 from apps.lab.tier import Lab
+from apps.metrics.registry import checks
 from tests.conftest import Inject, Until
 
 FIXED = """stop-primary stop-replica-1 stop-replica-2 freeze-replica-2 pause-replay stop-pgbouncer exhaust-pool leak-connection stop-redis
@@ -81,6 +82,26 @@ def test_every_promised_fault_is_there_and_says_what_it_does() -> None:
     for fault in FAULTS.values():
         assert fault.says.endswith("."), fault.name
         assert fault.node in set(Node)
+        assert set(fault.fires) <= set(checks()), fault.name
+
+
+def test_every_check_of_the_alert_and_health_tables_has_a_fault_that_fires_it() -> None:
+    fired = {check for fault in FAULTS.values() for check in fault.fires}
+    assert {
+        "app.error_rate",
+        "cache.evictions_health",
+        "cache.hit_rate",
+        "cache.memory_health",
+        "pools.utilisation",
+        "pools.waiting",
+        "queries.p95",
+        "queries.p95_health",
+        "queries.primary_up",
+        "queries.slow_share",
+        "ratelimits.blocked",
+        "replicas.lag_health",
+        "replicas.replay_lag",
+    } <= fired
 
 
 STOPPED = [name for name in FAULTS if name.startswith("stop-")]
@@ -270,6 +291,19 @@ def test_cached_entries_do_not_last(lab: Lab, fault: Inject, until: Until) -> No
         until(lambda: not application.exists("cache:test:1"))
         assert application.hget("cache:stats:test", "hits") == b"1"
         application.delete("cache:stats:test")
+
+
+def test_a_greedy_key_is_refused_and_the_limits_go_back_to_what_they_were(
+    lab: Lab, fault: Inject, until: Until
+) -> None:
+    before = load.current_switches(lab.layout)
+    stats = f"ratelimit:stats:{keys.api_keys(keys.secret(lab.directory))[0].key_id}"
+    with lab_redis.session(lab.layout) as client:
+        client.delete(stats)
+        fault("block-traffic")
+        until(lambda: int(client.hget(stats, "blocked") or 0) > 20)
+    heal(lab, "block-traffic")
+    assert load.current_switches(lab.layout) == before
 
 
 def test_injecting_twice_is_once_and_healing_twice_is_harmless(lab: Lab, client: Client, fault: Inject) -> None:

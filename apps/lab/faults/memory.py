@@ -38,6 +38,9 @@ def _release(servers: Servers, _: Record) -> None:
         for keys in _batches(list(client.scan_iter(f"{redis.FAULT_KEYS}*", 1000))):
             client.unlink(*keys)
         client.config_resetstat()
+        until(lambda: not client.info("persistence")["rdb_bgsave_in_progress"], 20)
+        client.bgrewriteaof()  # or each later start would write and evict all of it once more
+        until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], 20)
 
 
 def _batches(keys: list[str], size: int = 1000) -> list[list[str]]:
@@ -68,6 +71,10 @@ FAULTS = (
         Node.REDIS,
         partial(_fill, redis.MEGABYTES, 0.95),
         _release,
+        (
+            "cache.memory",
+            "cache.memory_health",
+        ),
     ),
     Fault(
         "flood-redis",
@@ -75,6 +82,7 @@ FAULTS = (
         Node.REDIS,
         partial(_fill, 640, 0.85),
         _release,
+        ("cache.memory_health",),
     ),
     Fault(
         "evict-redis",
@@ -82,6 +90,10 @@ FAULTS = (
         Node.REDIS,
         _squeeze,
         _release,
+        (
+            "cache.evictions",
+            "cache.evictions_health",
+        ),
     ),
     Fault(
         "fail-save",
@@ -89,5 +101,6 @@ FAULTS = (
         Node.REDIS,
         _forbid_saving,
         _allow_saving,
+        ("cache.save_failed",),
     ),
 )

@@ -17,24 +17,63 @@ def _end(deed: str, servers: Servers, _: Record) -> None:
     culprits.stop(servers, deed)
 
 
-def _fault(name: str, node: str, says: str) -> Fault:
-    return Fault(name, says, node, partial(_begin, name), partial(_end, name))
+def _fault(name: str, node: str, says: str, *fires: str) -> Fault:
+    return Fault(name, says, node, partial(_begin, name), partial(_end, name), fires)
 
 
 FAULTS = (
-    _fault("exhaust-pool", Node.PGBOUNCER, "Clients occupy the whole pool inside transactions; fifteen more wait."),
+    _fault(
+        "exhaust-pool",
+        Node.PGBOUNCER,
+        "Clients occupy the whole pool inside transactions; fifteen more wait.",
+        "pools.utilisation",
+        "pools.waiting",
+        "pools.maxwait",
+    ),
     _fault(
         "leak-connection",
         Node.PGBOUNCER,
         "Three clients sit idle inside a transaction and keep a server connection each.",
+        "pools.held_servers",
     ),
-    _fault("idle-in-transaction", Node.PRIMARY, "Three sessions of the primary stay idle inside a transaction."),
     _fault(
-        "hold-lock", Node.PRIMARY, "One session locks conversation_message against everybody; three more wait for it."
+        "idle-in-transaction",
+        Node.PRIMARY,
+        "Three sessions of the primary stay idle inside a transaction.",
+        "queries.idle_in_transaction",
     ),
-    _fault("slow-queries", Node.PRIMARY, "Two dozen sessions run statements of 0.7 s without a pause."),
-    _fault("fill-connections", Node.PRIMARY, "Idle sessions take all but a few of the primary's connections."),
-    _fault("deadlock", Node.PRIMARY, "Two sessions run into a deadlock about once a second."),
-    _fault("roll-back", Node.PRIMARY, "A client rolls back up to a hundred transactions a second."),
-    _fault("cold-cache", Node.REDIS, "Every cached entry is removed ten times a second, so that reads miss."),
+    _fault(
+        "hold-lock",
+        Node.PRIMARY,
+        "One session locks conversation_message against everybody; three more wait for it.",
+        "queries.blocked",
+        "queries.lock_wait",
+    ),
+    _fault(
+        "slow-queries",
+        Node.PRIMARY,
+        "Two dozen sessions run statements of 0.7 s without a pause.",
+        "queries.p95",
+        "queries.p95_health",
+        "queries.slow_share",
+    ),
+    _fault(
+        "fill-connections",
+        Node.PRIMARY,
+        "Idle sessions take all but a few of the primary's connections.",
+        "queries.connections",
+    ),
+    _fault("deadlock", Node.PRIMARY, "Two sessions run into a deadlock about once a second.", "queries.deadlocks"),
+    _fault(
+        "roll-back",
+        Node.PRIMARY,
+        "A client rolls back up to a hundred transactions a second.",
+        "queries.rollback_ratio",
+    ),
+    _fault(
+        "cold-cache",
+        Node.REDIS,
+        "Every cached entry is removed ten times a second, so that reads miss.",
+        "cache.hit_rate",
+    ),
 )

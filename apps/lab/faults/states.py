@@ -5,10 +5,12 @@ from typing import LiteralString
 
 import psycopg
 
-from apps.lab import postgres
+from apps.lab import load, postgres
+from apps.lab.faults import culprits
 from apps.lab.faults.kinds import Fault, FaultImpossible, Record
 from apps.lab.layout import DATABASE, Node
 from apps.lab.servers import Servers
+from apps.lab.switches import Limits
 
 
 def _run(servers: Servers, node: str, *statements: LiteralString, database: str = DATABASE) -> None:
@@ -64,13 +66,38 @@ def _enable_pool(servers: Servers, _: Record) -> None:
     _pool("ENABLE messaging", servers)
 
 
+def _block_traffic(servers: Servers) -> Record:
+    before = load.current_switches(servers.layout).limits
+    load.set_switch(servers.layout, "limits", Limits.ENFORCE)
+    culprits.start(servers, "block-traffic")
+    return {"limits": before}
+
+
+def _unblock_traffic(servers: Servers, record: Record) -> None:
+    culprits.stop(servers, "block-traffic")
+    if "limits" in record:
+        load.set_switch(servers.layout, "limits", record["limits"])
+
+
 FAULTS = (
+    Fault(
+        "block-traffic",
+        "Limits are enforced and one Free key asks twenty times a second: nearly all of it is refused.",
+        Node.APP,
+        _block_traffic,
+        _unblock_traffic,
+        ("ratelimits.blocked", "ratelimits.blocked_tier"),
+    ),
     Fault(
         "pause-replay",
         "The first replica receives WAL and does not apply it.",
         Node.REPLICA_1,
         _pause_replay,
         _undo(Node.REPLICA_1, "SELECT pg_wal_replay_resume()"),
+        (
+            "replicas.replay_lag",
+            "replicas.lag_health",
+        ),
     ),
     Fault(
         "inactive-slot",
@@ -81,6 +108,7 @@ FAULTS = (
             Node.PRIMARY,
             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'forgotten'",
         ),
+        ("replicas.slot_active",),
     ),
     Fault(
         "fill-default-partition",
@@ -92,6 +120,7 @@ FAULTS = (
                SELECT n, now(), now() + interval '10 years' FROM generate_series(1, 500) AS n""",
         ),
         _undo(Node.PRIMARY, "DELETE FROM message_queue_default WHERE created_at > now() + interval '5 years'"),
+        ("partitions.default_rows",),
     ),
     Fault(
         "drop-future-partitions",
@@ -106,6 +135,10 @@ FAULTS = (
                  LOOP EXECUTE format('DROP TABLE %s', week); END LOOP; END $$""",
         ),
         _undo(Node.PRIMARY, "SELECT message_queue_ahead()"),
+        (
+            "partitions.ahead",
+            "partitions.hours_left",
+        ),
     ),
     Fault(
         "error-rate",
@@ -113,6 +146,7 @@ FAULTS = (
         Node.PRIMARY,
         _statements(Node.PRIMARY, "REVOKE SELECT ON conversation_message FROM app"),
         _undo(Node.PRIMARY, "GRANT SELECT ON conversation_message TO app"),
+        ("app.error_rate",),
     ),
     Fault(
         "settings-drift",
@@ -120,6 +154,7 @@ FAULTS = (
         Node.REPLICA_2,
         _statements(Node.REPLICA_2, "ALTER SYSTEM SET work_mem = '1MB'", "SELECT pg_reload_conf()"),
         _undo(Node.REPLICA_2, "ALTER SYSTEM RESET work_mem", "SELECT pg_reload_conf()"),
+        ("replicas.settings_drift",),
     ),
     Fault(
         "pending-restart",
@@ -127,6 +162,7 @@ FAULTS = (
         Node.PRIMARY,
         _statements(Node.PRIMARY, "ALTER SYSTEM SET max_locks_per_transaction = 128", "SELECT pg_reload_conf()"),
         _undo(Node.PRIMARY, "ALTER SYSTEM RESET max_locks_per_transaction", "SELECT pg_reload_conf()"),
+        ("queries.pending_restart",),
     ),
     Fault(
         "disable-pool",
@@ -134,5 +170,6 @@ FAULTS = (
         Node.PGBOUNCER,
         _disable_pool,
         _enable_pool,
+        ("pools.paused",),
     ),
 )

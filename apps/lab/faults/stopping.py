@@ -31,32 +31,67 @@ def _thaw(node: str, servers: Servers, _: Record) -> None:
         process.thaw()
 
 
-def _stopped(name: str, node: str, says: str) -> Fault:
-    return Fault(name, says, node, partial(_stop, node), partial(_start, node))
+def _stopped(name: str, node: str, says: str, *fires: str) -> Fault:
+    return Fault(name, says, node, partial(_stop, node), partial(_start, node), ("node.up", *fires))
 
 
-def _frozen(name: str, node: str, says: str) -> Fault:
-    return Fault(name, says, node, partial(_freeze, node), partial(_thaw, node))
+def _frozen(name: str, node: str, says: str, *fires: str) -> Fault:
+    return Fault(name, says, node, partial(_freeze, node), partial(_thaw, node), ("node.up", *fires))
 
 
 FAULTS = (
-    _stopped("stop-primary", Node.PRIMARY, "The primary is shut down; connections to it are refused."),
-    _stopped("stop-replica-1", Node.REPLICA_1, "The first replica is shut down; its slot keeps the WAL it will need."),
-    _stopped("stop-replica-2", Node.REPLICA_2, "The second replica is shut down; its slot keeps the WAL it will need."),
-    _stopped("stop-pgbouncer", Node.PGBOUNCER, "PgBouncer is shut down; the application's pooled connections break."),
-    _stopped("stop-redis", Node.REDIS, "Redis is shut down: no cache, no limiter state."),
-    _stopped("stop-app", Node.APP, "The application is stopped; its address refuses connections."),
+    _stopped(
+        "stop-primary",
+        Node.PRIMARY,
+        "The primary is shut down; connections to it are refused.",
+        "queries.primary_up",
+        "replicas.one_primary",
+        "replicas.receiver",
+    ),
+    _stopped(
+        "stop-replica-1",
+        Node.REPLICA_1,
+        "The first replica is shut down; its slot keeps the WAL it will need.",
+        "replicas.count",
+        "replicas.slot_active",
+    ),
+    _stopped(
+        "stop-replica-2",
+        Node.REPLICA_2,
+        "The second replica is shut down; its slot keeps the WAL it will need.",
+        "replicas.count",
+        "replicas.slot_active",
+    ),
+    _stopped(
+        "stop-pgbouncer",
+        Node.PGBOUNCER,
+        "PgBouncer is shut down; the application's pooled connections break.",
+        "pools.up",
+    ),
+    _stopped("stop-redis", Node.REDIS, "Redis is shut down: no cache, no limiter state.", "cache.up"),
+    _stopped("stop-app", Node.APP, "The application is stopped; its address refuses connections.", "app.up"),
     _frozen(
         "freeze-primary",
         Node.PRIMARY,
         "Every process of the primary is stopped in its tracks: sessions hang instead of failing.",
+        "queries.primary_up",
+        "replicas.one_primary",
     ),
     _frozen(
         "freeze-replica-2",
         Node.REPLICA_2,
         "Every process of the second replica is stopped in its tracks: sessions hang.",
+        "replicas.count",
+        "replicas.slot_active",
     ),
-    _frozen("freeze-pgbouncer", Node.PGBOUNCER, "PgBouncer is stopped in its tracks: clients hang without an error."),
-    _frozen("freeze-redis", Node.REDIS, "Redis is stopped in its tracks: commands hang without an error."),
-    _frozen("freeze-app", Node.APP, "The application is stopped in its tracks: requests hang without an answer."),
+    _frozen(
+        "freeze-pgbouncer",
+        Node.PGBOUNCER,
+        "PgBouncer is stopped in its tracks: clients hang without an error.",
+        "pools.up",
+    ),
+    _frozen("freeze-redis", Node.REDIS, "Redis is stopped in its tracks: commands hang without an error.", "cache.up"),
+    _frozen(
+        "freeze-app", Node.APP, "The application is stopped in its tracks: requests hang without an answer.", "app.up"
+    ),
 )
