@@ -49,6 +49,8 @@ def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> 
     if item.slug in at.done.ticks:
         raise _taken(at.done.ticks[item.slug])
     if wish.not_applicable:
+        if item.critical:
+            raise Refused(_("This item is critical: one person alone cannot declare that it does not apply."))
         if len(wish.note.strip()) < 10:
             raise Refused(_("Say in at least ten characters why this item does not apply."))
         return _keep(rollout, at, item, by, wish, Outcome.NOT_APPLICABLE, _Proof())
