@@ -10,6 +10,8 @@ from pathlib import Path
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = 8
+# Imported once and shared; nothing connects to anything at import.
+preload_app = True
 timeout = 60
 graceful_timeout = 5
 keepalive = 15

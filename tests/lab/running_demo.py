@@ -90,7 +90,9 @@ class RunningDemo:
         os.close(there)
         threading.Thread(target=self._read, daemon=True).start()
         until(lambda: "Logs are in" in self.printed or self.child.poll() is not None, READY_WITHIN)
-        assert "Logs are in" in self.printed, self.printed
+        if "Logs are in" not in self.printed:
+            self.stop()
+            raise AssertionError(f"The demo did not get ready within {READY_WITHIN} s:\n{self.printed}")
         return self
 
     def _read(self) -> None:
