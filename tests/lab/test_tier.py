@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from apps.lab import binaries, postgres, redis
 from apps.lab import layout as layouts
@@ -243,7 +243,7 @@ def test_the_command_works_without_any_database(tmp_path: Path) -> None:
     assert {node["state"] for node in json.loads(status.stdout)["nodes"]} == {"down"}
 
 
-def test_down_where_nothing_runs_says_so(tmp_path: Path, settings: SettingsWrapper) -> None:
+def test_down_where_nothing_runs_says_so(tmp_path: Path, settings: Settings) -> None:
     settings.LAB_DIR = tmp_path / "lab"
     said = StringIO()
     call_command("lab", "down", stdout=said)
@@ -259,9 +259,7 @@ def test_down_where_nothing_runs_says_so(tmp_path: Path, settings: SettingsWrapp
         (["heal"], "required"),
     ],
 )
-def test_the_command_says_what_is_wrong(
-    tmp_path: Path, settings: SettingsWrapper, words: list[str], answer: str
-) -> None:
+def test_the_command_says_what_is_wrong(tmp_path: Path, settings: Settings, words: list[str], answer: str) -> None:
     settings.LAB_DIR = tmp_path / "lab"
     with pytest.raises(CommandError, match=answer):
         call_command("lab", *words)
