@@ -53,12 +53,13 @@ def test_the_first_call_loads_and_the_next_is_served(redis: Redis, namespace: st
     assert redis.exists(f"cache:{namespace}:7")
 
 
-def test_the_statistics_tell_hits_misses_loads_and_bytes(redis: Redis, namespace: str) -> None:
+def test_the_statistics_tell_hits_misses_loads_and_bytes(lab: Lab, redis: Redis, namespace: str) -> None:
     cache, load = Aside[dict[str, int]](redis, namespace, MINUTE), Loader()
     for key in ("7", "7", "7", "8"):
         cache.get(key, load)
     cache.flush()
-    counted = {bytes(name).decode(): int(number) for name, number in redis.hgetall(f"cache:stats:{namespace}").items()}
+    with Redis.from_url(lab.layout.redis_url(Node.REDIS, "app"), decode_responses=True) as reader:
+        counted = {name: int(number) for name, number in reader.hgetall(f"cache:stats:{namespace}").items()}
     assert counted.pop("bytes") > 2 * len('{"calls":1}')
     assert counted.pop("load_us") >= 0
     assert counted == {"hits": 2, "misses": 2, "loads": 2}

@@ -8,7 +8,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from apps.lab import faults
 from apps.lab.layout import HOST, REPLICAS, Layout, free_ports
 from apps.lab.layout import Node as LabNode
 from apps.lab.tier import Lab
@@ -153,7 +152,7 @@ def test_a_write_that_fails_leaves_nothing_behind(make: Callable[..., Router], t
 
 
 def test_a_replica_is_out_after_three_failures_in_a_row_and_back_after_recovery(
-    make: Callable[..., Router], lab: Lab, fault: Inject, until: Until
+    make: Callable[..., Router], fault: Inject, heal: Inject, until: Until
 ) -> None:
     router = make()
     fault("stop-replica-1")
@@ -162,7 +161,7 @@ def test_a_replica_is_out_after_three_failures_in_a_row_and_back_after_recovery(
     before = router.routing().retried
     assert all(router.read(is_replica) for _ in range(4))
     assert router.routing().retried == before  # nobody tries it any more
-    faults.heal(lab.servers, "stop-replica-1")
+    heal("stop-replica-1")
     until(lambda: health(router)[ONE] is Health.HEALTHY, 30)
 
 
