@@ -7,18 +7,25 @@
 `tests/conftest.py` loads this module as a plugin. Everybody's password is `PASSWORD`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from django.test import Client
+from django.test import Client, override_settings
 
 from apps.accounts.models import Person, RoleGrant
 from apps.accounts.roles import EVERY_TIER, Role
 
 PASSWORD = "correct horse battery staple"
-# One round: tests log in often and have nothing to protect.
-_HASHED = PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1)
+
+
+class OneRound(PBKDF2PasswordHasher):
+    """Tests log in often and have nothing to protect."""
+
+    iterations = 1
+
+
+_HASHED = OneRound().encode(PASSWORD, "salt-salt-salt-salt-salt")
 
 MakePerson = Callable[..., Person]
 Browser = Callable[[Person], Client]
@@ -37,6 +44,13 @@ def log_in(person: Person) -> Client:
     client = Client()
     client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
     return client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Passwords are hashed once, not a million times."""
+    with override_settings(PASSWORD_HASHERS=["tests.people.OneRound"]):
+        yield
 
 
 @pytest.fixture

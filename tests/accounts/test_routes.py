@@ -54,23 +54,27 @@ def browsers(cast: dict[Role, Person], stranger: Person) -> list[tuple[list[Role
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
-def test_every_route_follows_its_policy_for_every_role(
-    browsers: list[tuple[list[Role], Client]], htmx: bool
-) -> None:
+def test_every_route_follows_its_policy_for_every_role(browsers: list[tuple[list[Role], Client]], htmx: bool) -> None:
+    """Asked with PUT, which no view serves: policies are judged before methods, and no view does its work 13 times."""
     headers = HTMX if htmx else {}
     for route in routes():
         assert route.policy is not None
         url = address(route)
         for roles, browser in browsers:
-            response = browser.get(url, headers=headers)
+            response = browser.put(url, headers=headers)
             case = f"{roles or 'stranger'} at {url}: {response.status_code}"
             wanted = expected(route.policy, roles, arguments(route))
-            assert response.status_code < 500 or route.name == "readyz", case
             if wanted is not None:
                 assert response.status_code == wanted, case
             else:
                 assert response.status_code != 403, case
                 assert not asks_to_log_in(response), case
+
+
+def test_no_page_breaks_over_arguments_of_nothing(lead: Person) -> None:
+    browser = log_in(lead)
+    for route in routes():
+        assert browser.get(address(route)).status_code < 500, route.pattern
 
 
 def test_a_stranger_to_the_portal_is_asked_to_log_in_everywhere_else(db: None) -> None:

@@ -25,7 +25,8 @@ def stumble() -> None:
 
 
 @pytest.fixture
-def worker(lines: Lines) -> Iterator[None]:
+def worker() -> Iterator[None]:
+    """A worker; ask for it before `lines`: when it starts, Django sets up logging once more."""
     with start_worker(celery_app, pool="solo", perform_ping_check=False, shutdown_timeout=20):
         yield
 

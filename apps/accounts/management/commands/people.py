@@ -112,27 +112,6 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" Do you mean {' or '.join(near)}?" if near else ""
 
 
-def _password(self, options: dict[str, Any]) -> None:
-        grants.set_password(_person(options), _password())
-        self.stdout.write(f"{options['username']} has a new password; their sessions ended.")
-
-
-def _person(options: dict[str, Any]) -> Person:
-    person = Person.objects.filter(username=options["username"]).first()
-    if person is None:
-        near = Person.objects.filter(username__istartswith=options["username"][:2]).values_list("username", flat=True)[:5]
-        hint = f" Do you mean {', '.join(near)}?" if near else " `manage.py people list` shows everybody."
-        raise CommandError(f"There is no person named {options['username']}.{hint}")
-    return person
-
-
-def _role(name: str) -> Role:
-    try:
-        return Role(name)
-    except ValueError:
-        raise CommandError(f"There is no role {name!r}. The roles are {', '.join(Role.values)}.") from None
-
-
 def _password() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
