@@ -3,6 +3,7 @@
 const CONFIG = { displayModeBar: false, showSendToCloud: false, plotlyServerURL: "", displaylogo: false, responsive: true, doubleClick: false,
   showAxisDragHandles: false };
 const POINTS_IN_TABLE = 120;
+const FONT = "Inter, system-ui, sans-serif";
 
 const island = (id) => document.querySelector(`script[data-figure="${CSS.escape(id)}"]`);
 const charts = () => [...document.querySelectorAll(".chart")];
@@ -32,7 +33,7 @@ const unshift = (text) => {
 
 function coloured(trace, colours) {
   const colour = colours[`series-${trace.meta.colour}`];
-  return { ...trace, x: trace.x.map(shift), line: { ...trace.line, color: colour }, hoverlabel: { font: { color: colour } } };
+  return { ...trace, x: trace.x.map(shift), line: { ...trace.line, color: colour }, hoverlabel: { font: { color: colour, family: FONT } } };
 }
 
 const NARROW = 480;
@@ -49,9 +50,9 @@ function laidOut(layout, colours, room, width) {
     ...layout,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: "Inter, system-ui, sans-serif", size: 11, color: colours.quiet },
+    font: { family: FONT, size: 11, color: colours.quiet },
     margin: { l: 56, t: 18, b: 34, r: Math.min(room, width < NARROW ? width * 0.3 : room) },
-    hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { size: 12 } },
+    hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { size: 12, family: FONT } },
     xaxis: { ...layout.xaxis, range: layout.xaxis.range.map(shift), showgrid: false, zeroline: false, linecolor: colours.line,
       nticks: width < NARROW ? 3 : 6, tickangle: 0,
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: colours.quiet, spikesnap: "cursor",
@@ -105,9 +106,8 @@ function wire(chart) {
 // ---- one crosshair for all charts ----
 function cross(chart, event) {
   if (!event.event || !event.xvals) return; // made by another chart
-  for (const other of charts()) {
-    if (other !== chart && other._fullLayout) Plotly.Fx.hover(other, { xval: event.xvals[0], yval: 0 });
-  }
+  const at = Date.parse(`${String(event.xvals[0]).replace(" ", "T")}Z`); // Plotly names moments as if they were UTC
+  for (const other of charts()) if (other !== chart && other._fullLayout) Plotly.Fx.hover(other, { xval: at, yval: 0 });
 }
 
 // ---- the figures as a table, made when somebody opens it ----

@@ -33,7 +33,8 @@ function filter(input) {
   if (!table?.tBodies.length) return;
   const words = input.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   for (const row of own(table)) {
-    const text = row.textContent.toLocaleLowerCase();
+    const shown = [...row.cells].filter((cell) => !cell.querySelector("details"));
+    const text = shown.map((cell) => cell.textContent).join(" ").toLocaleLowerCase();
     row.hidden = !words.every((word) => text.includes(word));
     if (row.nextElementSibling?.classList.contains("inner")) row.nextElementSibling.hidden = row.hidden;
   }

@@ -45,6 +45,14 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Several:
+    """Whether the lines of a chart come from several nodes, and are of several objects."""
+
+    nodes: bool
+    objects: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Axis:
     """How values are written on an axis: divided by `factor`, `suffix` behind; the axis goes from `low` to `high` (divided)."""
 
@@ -75,8 +83,8 @@ def curves(chart: Chart, lines: Sequence[Line], nodes: Sequence[str]) -> list[Cu
     """The lines of a chart, labelled and coloured, in the order of their labels. `nodes`: the tier's nodes by name."""
     names = dict(zip(chart.metrics, chart.names, strict=False))
     found = [line for line in lines if line.metric in chart.metrics]
-    several_nodes = len({line.node for line in found}) > 1
-    labelled = sorted(((_label(chart, line, names, several_nodes), line) for line in found), key=lambda pair: pair[0])
+    several = Several(len({line.node for line in found}) > 1, len({line.object for line in found}) > 1)
+    labelled = sorted(((_label(chart, line, names, several), line) for line in found), key=lambda pair: pair[0])
     if chart.lines == "metric":
         labelled.sort(key=lambda pair: chart.metrics.index(pair[1].metric))
     made = []
@@ -91,15 +99,15 @@ def curves(chart: Chart, lines: Sequence[Line], nodes: Sequence[str]) -> list[Cu
     return made
 
 
-def _label(chart: Chart, line: Line, names: Mapping[str, str], several_nodes: bool) -> str:
-    """What names a line; the node is added where several nodes have the same object or metric."""
+def _label(chart: Chart, line: Line, names: Mapping[str, str], several: Several) -> str:
+    """What names a line; node and object are added where there are several of them."""
     if chart.lines == "node":
-        return " ".join(filter(None, [line.node or _("tier"), line.object]))
+        return " ".join(filter(None, [line.node or _("tier"), line.object if several.objects else ""]))
     own = line.object if chart.lines == "object" else names.get(line.metric, line.metric.rpartition(".")[2])
     own = own or line.node or line.metric.rpartition(".")[2]
-    if chart.lines == "metric" and line.object:
+    if chart.lines == "metric" and line.object and several.objects:
         own = f"{own} {line.object}"
-    return f"{own} {line.node}" if several_nodes and line.node and line.node != own else own
+    return f"{own} {line.node}" if several.nodes and line.node and line.node != own else own
 
 
 def axis_of(unit: Unit, values: Sequence[float], thresholds: Sequence[float]) -> Axis:
@@ -302,7 +310,7 @@ def _trend(curve: Curve) -> str:
     if part < 3:
         return ""
     late, before = sum(values[-part:]) / part, sum(values[-2 * part : -part]) / part
-    if abs(late - before) <= max(abs(before), abs(late)) * 0.25 or max(values) == min(values):
+    if abs(late - before) <= max(0.25 * max(abs(before), abs(late)), 0.1 * max(map(abs, values))):
         return ""
     return " " + (_("and rising") if late > before else _("and falling"))
 

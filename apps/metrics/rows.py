@@ -137,10 +137,14 @@ def _flat(value: Any) -> str:
 
 
 def check_rows(data: Readings) -> list[CheckRow]:
-    """Every verdict of the room, worst first, then in the order of the declarations."""
+    """Every verdict of the room, worst first, then in the order of the declarations; those that are not judged last."""
     place = {check_id: index for index, check_id in enumerate(checks())}
-    ordered = sorted(data.verdicts, key=lambda v: (_ORDER.index(v.state), place.get(v.check_id, 0), v.node, v.object))
     known = checks()
+    muted = {check.id for check in known.values() if check.shadow}
+    ordered = sorted(
+        data.verdicts,
+        key=lambda v: (v.check_id in muted, _ORDER.index(v.state), place.get(v.check_id, 0), v.node, v.object),
+    )
     seen: set[str] = set()
     made = []
     for verdict in ordered:

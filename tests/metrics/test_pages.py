@@ -56,7 +56,7 @@ def test_the_page_says_the_verdict_first_and_shows_every_check_with_its_evidence
     assert heading[1].endswith(".")
     assert (
         page.index("<h1>")
-        < page.index('class="facts"')
+        < page.index('class="facts ')
         < page.index('class="charts"')
         < page.index('id="table-checks"')
     )
