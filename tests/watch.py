@@ -31,12 +31,12 @@ class Watch:
         self.tier = tier
         self.slot = slot_of(datetime.now(UTC))
 
-    def poll(self, times: int = 1) -> Measured:
-        """Poll the next slots; what the last one measured."""
-        self.slot += STEP
+    def poll(self, times: int = 1, *, after: timedelta = STEP) -> Measured:
+        """Poll the next slots; what the last one measured. `after`: a whole number of slots, those between being missed."""
+        self.slot += after
         measured = poll(self.tier, self.slot)
         assert measured is not None, "nobody else polls this tier"
-        return measured if times == 1 else self.poll(times - 1)
+        return measured if times == 1 else self.poll(times - 1, after=after)
 
     def state(self, check_id: str, node: str = "", of: str | None = None) -> State:
         """The worst standing of a check (on one node, of one object)."""

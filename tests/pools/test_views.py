@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 
 from django.utils.html import strip_tags
 
@@ -40,7 +41,8 @@ def test_a_full_pool_is_told_in_words_and_in_the_table(
 
 def test_a_held_server_is_told_with_its_time(watch: Watch, viewer: Person, browser: Browser, fault: Inject) -> None:
     fault("leak-connection")
-    watch.poll(8)
+    watch.poll()
+    watch.poll(after=timedelta(seconds=70))
     assert "A client of messaging/app has kept a server for 1 min 10 s without using it." in seen(browser, viewer)
 
 
