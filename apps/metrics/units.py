@@ -1,6 +1,7 @@
 """Numbers with their unit as a person reads them."""
 
 import math
+import re
 
 from apps.metrics.kernel import Unit
 
@@ -15,10 +16,10 @@ def number(value: float) -> str:
     ['0', '0.12', '7.4', '84', '1,240', '1,048,576']
     """
     if value == 0 or abs(value) >= 100 or float(value).is_integer():
-        return f"{value:,.0f}"
-    if abs(value) >= 1:
-        return f"{value:.1f}"
-    return f"{value:.2g}"
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+    return text.replace("-", "\N{MINUS SIGN}", 1) if value < 0 else text
 
 
 def duration(seconds: float) -> str:
@@ -76,3 +77,47 @@ def show(value: float | None, unit: Unit | str) -> str:
             return number(value)
         case Unit.PER_SECOND | Unit.PER_MINUTE:
             return f"{number(value)}{NARROW}{Unit(unit).value}"
+
+
+_SIZES: dict[Unit, dict[str, float]] = {
+    Unit.SECONDS: {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400},
+    Unit.MILLISECONDS: {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000},
+    Unit.HOURS: {"min": 1 / 60, "h": 1, "d": 24},
+    Unit.DAYS: {"h": 1 / 24, "d": 1},
+    Unit.BYTES: {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "MiB": 2**20, "GiB": 2**30},
+    Unit.RATIO: {"%": 0.01, "": 1},
+}
+_TYPED = re.compile(r"^\s*([+\-\N{MINUS SIGN}]?[\d\s,]*\.?\d+)\s*(\D*?)\s*$")
+
+
+def example(unit: Unit | str) -> str:
+    """How a person may write a value of this unit."""
+    return {
+        Unit.BYTES: "3.2 GB",
+        Unit.SECONDS: "12 min",
+        Unit.MILLISECONDS: "250 ms",
+        Unit.HOURS: "3 h",
+        Unit.DAYS: "2 d",
+        Unit.RATIO: "85 %",
+        Unit.YES_NO: "yes",
+    }.get(Unit(unit), "12")
+
+
+def read(text: str, unit: Unit | str) -> float:
+    """A value as a person writes it, in the given unit; a bare number is in that unit.
+
+    Raises ValueError, with an example, for anything else.
+
+    >>> read("3.2 GB", Unit.BYTES), read("85 %", Unit.RATIO), read("12", Unit.COUNT), read("2 min", Unit.SECONDS)
+    (3200000000.0, 0.85, 12.0, 120.0)
+    """
+    unit = Unit(unit)
+    if unit is Unit.YES_NO and text.strip().lower() in {"yes", "no"}:
+        return float(text.strip().lower() == "yes")
+    match = _TYPED.match(text)
+    sizes = {name.lower(): factor for name, factor in _SIZES.get(unit, {}).items()}
+    suffix = match[2].lower() if match else "?"
+    if match is None or (suffix and suffix not in {*sizes, unit.value.lower()}):
+        raise ValueError(f"{text.strip()[:40]!r} is not understood; write it like {example(unit)}.")
+    bare = match[1].replace(",", "").replace("\N{MINUS SIGN}", "-").replace(" ", "")
+    return float(bare) * (sizes.get(suffix, 1.0) if suffix else 1.0)

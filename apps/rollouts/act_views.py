@@ -18,6 +18,7 @@ from apps.rollouts.forms import DeployForm, IssueForm, ResolveForm, TickForm, Wh
 from apps.rollouts.models import Issue
 from apps.rollouts.reach import the_item, the_rollout, the_week, tier_of
 from apps.rollouts.refusals import Refused
+from apps.metrics.units import read
 from apps.rollouts.views import item_fragment, week_page
 
 
@@ -99,9 +100,9 @@ def capture_baseline(request: PersonRequest, rollout: int, week: str) -> HttpRes
         for metric in at.week.baseline:
             if typed := request.POST.get(f"entered-{metric.slug}", "").strip():
                 try:
-                    entered[metric.slug] = float(typed)
+                    entered[metric.slug] = read(typed, metric.unit)
                 except ValueError as error:
-                    raise Refused(_("%(title)s: enter a number, such as 12.5.") % {"title": metric.title}) from error
+                    raise Refused(f"{metric.title}: {error}") from error
         taken, lacking = capture(found, at, request.POST.get("window", ""), entered, request.user)
         told = _("%(count)d metrics were captured.") % {"count": len(taken)}
         if lacking:

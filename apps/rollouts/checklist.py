@@ -1,7 +1,6 @@
 """Settling items: an auto item runs its check now and freezes the evidence, or is refused; a person's word is kept with a note."""
 
 import hashlib
-import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +11,9 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Person
 from apps.ledger.chain import append
 from apps.ledger.leaf import canonical
-from apps.metrics.kernel import State
+from apps.metrics.kernel import State, Unit
 from apps.metrics.now import Checked, check_now
-from apps.metrics.units import show
+from apps.metrics.units import example, read, show
 from apps.playbook.plan import Item, ItemKind, Measure
 from apps.rollouts.models import Outcome, Reading, Rollout, Tick
 from apps.rollouts.progress import Progress
@@ -23,9 +22,9 @@ from apps.rollouts.refusals import Refused
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person sent for an item: an entered value, a note, or why it does not apply."""
+    """What a person sent for an item: a value as typed, a note, or why it does not apply."""
 
-    value: float | None = None
+    value: str = ""
     note: str = ""
     not_applicable: bool = False
 
@@ -135,15 +134,18 @@ def _worst_value(checked: Checked) -> float | None:
 
 def _by_value(at: Progress, item: Item, wish: Wish) -> _Proof:
     """An entered value, judged against the expectation."""
-    if wish.value is None or not math.isfinite(wish.value):
-        raise Refused(_("Enter the value you observed as a number, such as 12.5."))
+    unit = item.expect.unit if item.expect else Unit.COUNT
+    try:
+        value = read(wish.value, unit)
+    except ValueError as error:
+        raise Refused(_("Enter the value you observed, such as %(example)s.") % {"example": example(unit)}) from error
     if item.expect is None:
-        return _Proof(wish.value)
+        return _Proof(value)
     baseline = at.done.baselines.get(item.expect.against)
-    state = item.expect.judge(wish.value, baseline.value if baseline else None)
+    state = item.expect.judge(value, baseline.value if baseline else None)
     if state is not State.PASS:
-        raise Refused(_outside(item, wish.value, state, ""))
-    return _Proof(wish.value)
+        raise Refused(_outside(item, value, state, ""))
+    return _Proof(value)
 
 
 def _outside(item: Item, value: float | None, state: State, node: str) -> str:

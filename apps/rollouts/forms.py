@@ -15,7 +15,7 @@ class StartForm(forms.Form):
 class TickForm(forms.Form):
     """What a person says of an item."""
 
-    value = forms.FloatField(label=_("Observed value"), required=False)
+    value = forms.CharField(label=_("Observed value"), max_length=60, required=False)
     note = forms.CharField(label=_("Note"), max_length=2000, required=False)
     not_applicable = forms.BooleanField(label=_("Does not apply"), required=False)
 

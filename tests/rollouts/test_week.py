@@ -253,7 +253,7 @@ def test_a_baseline_is_captured_from_samples_and_superseded_not_overwritten(
     assert browser(devops).post(where, {"window": "15m", "entered-query-mean": "4.5"}).status_code == 302
     first = Baseline.objects.get(metric="query-mean")
     assert (first.value, first.samples) == (4.5, [])
-    measured = Baseline.objects.get(metric="query-p95")
+    measured = Baseline.objects.get(metric="response-time")
     assert measured.samples[0]["points"]
     assert browser(devops).post(where, {"window": "15m", "entered-query-mean": "5"}).status_code == 302
     assert Baseline.objects.filter(metric="query-mean").count() == 2

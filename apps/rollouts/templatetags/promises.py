@@ -1,9 +1,11 @@
 """How a playbook's expectations are written in the pages of a rollout."""
 
+import json
+
 from django import template
-from django.utils.translation import gettext as _
 
 from apps.metrics.kernel import Unit
+from apps.metrics.units import example
 from apps.playbook.plan import Expectation
 from apps.rollouts.sheet import in_words
 
@@ -17,14 +19,12 @@ def promised(expectation: Expectation) -> str:
 
 
 @register.filter
-def unit_word(unit: Unit | str | None) -> str:
-    """The unit a value is entered in."""
-    if not unit:
-        return ""
-    words = {
-        Unit.RATIO: _("a share, 0 to 1"),
-        Unit.COUNT: _("a number"),
-        Unit.BYTES: _("bytes"),
-        Unit.YES_NO: _("1 or 0"),
-    }
-    return words.get(Unit(unit), str(Unit(unit).value))
+def example_of(unit: Unit | str | None) -> str:
+    """How a value of this unit may be typed."""
+    return example(unit) if unit else ""
+
+
+@register.filter
+def as_json(row: object) -> str:
+    """A raw row as one line of JSON, as it was frozen."""
+    return json.dumps(row, ensure_ascii=False)
