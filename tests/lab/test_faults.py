@@ -1,7 +1,9 @@
 """Each fault does to the real servers what it says, seen by their clients; healing undoes all of it."""
 
 import json
+import select
 import socket
+from contextlib import closing
 from dataclasses import dataclass
 from time import monotonic
 
@@ -130,6 +132,16 @@ def test_a_frozen_or_partitioned_server_hangs_until_it_is_healed(
     heal(lab, name)
     assert not client.hangs(node)
     assert postgres.streaming(lab.layout)
+
+
+def test_sessions_that_were_there_hang_too_and_are_answered_after_the_thaw(lab: Lab, fault: Inject) -> None:
+    with closing(psycopg.connect(lab.layout.dsn(Node.PRIMARY, "app"), autocommit=True)) as connection:
+        fault("freeze-primary")
+        connection.pgconn.send_query(b"SELECT 1")
+        connection.pgconn.flush()
+        assert select.select([connection.fileno()], [], [], 0.5)[0] == []
+        heal(lab, "freeze-primary")
+        assert select.select([connection.fileno()], [], [], 5)[0]
 
 
 def test_a_partitioned_replica_drops_out_of_the_stream_and_comes_back(

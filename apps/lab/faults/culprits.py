@@ -26,7 +26,8 @@ def start(servers: Servers, deed: str, seconds: float = 30) -> None:
     until(lambda: not process.alive or process.tail(1) == READY, seconds, 0.05)
     if not process.alive or process.tail(1) != READY:
         servers.stop(name)
-        raise NotStarted(f"The client of {deed} did not get its way. Its log, {log}, ends with:\n{process.tail()}")
+        words = process.tail() or "nothing; does another fault keep it from its server?"
+        raise NotStarted(f"The client of {deed} did not get its way. Its log, {log}, ends with:\n{words}")
 
 
 def stop(servers: Servers, deed: str) -> None:
