@@ -107,7 +107,11 @@ function wire(chart) {
 function cross(chart, event) {
   if (!event.event || !event.xvals) return; // made by another chart
   const at = Date.parse(`${String(event.xvals[0]).replace(" ", "T")}Z`); // Plotly names moments as if they were UTC
-  for (const other of charts()) if (other !== chart && other._fullLayout) Plotly.Fx.hover(other, { xval: at, yval: 0 });
+  for (const other of charts()) {
+    if (other === chart || !other._fullLayout) continue;
+    const [from, to] = other.layout.xaxis.range;
+    Plotly.Fx.hover(other, { xval: at, yval: 0, xpx: ((at - from) / (to - from)) * other._fullLayout._size.w });
+  }
 }
 
 // ---- the figures as a table, made when somebody opens it ----
