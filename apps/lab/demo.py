@@ -165,7 +165,7 @@ class Demo:
         ]
         facts = {"url": self.options.url, "people": people, "nodes": addresses(layout)}
         write_private(self.directory / "demo.json", json.dumps(facts, indent=2))
-        self.say(f"\nThe portal is at {self.options.url} (ready after {seconds:.0f} s).\n")
+        self.say(f"\nThe portal is at {self.options.url} (ready after {seconds:.0f} s).\n\n")
         self.say(f"  {'log in as':12}{'password':22}{'role':10}name")
         for person in PEOPLE:
             self.say(

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -88,7 +89,9 @@ class RunningDemo:
             start_new_session=True,
         )
         os.close(there)
-        threading.Thread(target=self._read, daemon=True).start()
+        self.hung_up = threading.Event()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
         until(lambda: "Logs are in" in self.printed or self.child.poll() is not None, READY_WITHIN)
         if "Logs are in" not in self.printed:
             self.stop()
@@ -97,8 +100,9 @@ class RunningDemo:
 
     def _read(self) -> None:
         with suppress(OSError):
-            while text := os.read(self.terminal, 4096):
-                self.printed += text.decode(errors="replace")
+            while not self.hung_up.is_set():
+                if select.select([self.terminal], [], [], 0.1)[0]:
+                    self.printed += os.read(self.terminal, 4096).decode(errors="replace")
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -118,7 +122,9 @@ class RunningDemo:
         os.write(self.terminal, b"\x03")
 
     def hang_up(self) -> None:
-        """Close the terminal's window."""
+        """Close the terminal's window. Nobody may be reading from it, or it would stay open."""
+        self.hung_up.set()
+        self.reader.join()
         os.close(self.terminal)
 
     def ended(self) -> int:
