@@ -8,7 +8,7 @@ class AccountsConfig(AppConfig):
     name = "apps.accounts"
 
     def ready(self) -> None:
-        from apps.accounts import checks  # noqa: F401, PLC0415  registers the system checks
+        from apps.accounts import checks  # noqa: F401  registers the system checks
 
         declare("people.add", _("Person added"), _("{actor} added {name} ({username})."))
         declare("people.grant", _("Role granted"), _("{actor} granted {username} the role {role} on {where}."))

@@ -145,5 +145,9 @@ def _where(tier_slug: str) -> str:
 def _record(kind: str, person: Person, by: Person | None, body: dict[str, str], tier: str = EVERY_TIER) -> None:
     actor = by.username if by else SYSTEM
     append(
-        kind=kind, subject=f"people/{person.username}", actor=actor, body={"username": person.username, **body}, tier=tier
+        kind=kind,
+        subject=f"people/{person.username}",
+        actor=actor,
+        body={"username": person.username, **body},
+        tier=tier,
     )

@@ -49,7 +49,7 @@ def require_password(request: HttpRequest, password: str) -> None:
         WrongPassword: it is wrong or empty; says how many attempts are left.
         TooManyAttempts: says until when.
     """
-    person = Person.objects.get(pk=request.user.pk)
+    person = Person.objects.get(username=request.user.get_username())
     now = timezone.now()
     _refuse_while_locked(person, now)
     # Counted before it is compared, in one statement: attempts made at the same moment all count.

@@ -53,5 +53,5 @@ def tiers_seen(person: Person | AnonymousUser) -> frozenset[str] | None:
     """The slugs of the tiers a person may see; None when every tier is seen."""
     if not roles_of(person):
         return frozenset()
-    slugs = frozenset(grant.tier_slug for grant in person.grants.all())
+    slugs = frozenset(grant.tier_slug for grant in person.grants.all())  # type: ignore[union-attr]  # the anonymous hold none
     return None if EVERY_TIER in slugs else slugs

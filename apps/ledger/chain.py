@@ -49,7 +49,9 @@ def append(
     kinds.known(kind)
     connection = connections[using]
     if not connection.in_atomic_block:
-        raise Unwritable(f"{kind} was to be recorded outside a transaction; the action and its entry must stand together.")
+        raise Unwritable(
+            f"{kind} was to be recorded outside a transaction; the action and its entry must stand together."
+        )
     for name, text in {"kind": kind, "subject": subject, "actor": actor, "tier": tier}.items():
         _storable(name, text)
     if not actor or not subject:

@@ -33,23 +33,23 @@ class Kind:
 _kinds: dict[str, Kind] = {}
 
 
-def declare(id: str, label: Words, sentence: Words) -> None:
-    """Make a kind known. Declaring the same id again replaces its words (start-up may run twice in one process)."""
-    _kinds[id] = Kind(id, label, sentence)
+def declare(name: str, label: Words, sentence: Words) -> None:
+    """Make a kind known. Declaring the same one again replaces its words (start-up may run twice in one process)."""
+    _kinds[name] = Kind(name, label, sentence)
 
 
 def every() -> list[Kind]:
     """All declared kinds, in the order of their ids."""
-    return [_kinds[id] for id in sorted(_kinds)]
+    return [_kinds[name] for name in sorted(_kinds)]
 
 
-def known(id: str) -> Kind:
+def known(name: str) -> Kind:
     """The declared kind; raises UnknownKind and names the remedy."""
     try:
-        return _kinds[id]
+        return _kinds[name]
     except KeyError:
         raise UnknownKind(
-            f"No room declared the ledger kind {id!r}. Call apps.ledger.kinds.declare({id!r}, label, sentence) "
+            f"No room declared the ledger kind {name!r}. Call apps.ledger.kinds.declare({name!r}, label, sentence) "
             "in the ready() of the room that appends it."
         ) from None
 
@@ -59,11 +59,11 @@ class _Values(dict[str, Any]):
         return "–"
 
 
-def sentence(id: str, values: Mapping[str, Any]) -> str:
+def sentence(name: str, values: Mapping[str, Any]) -> str:
     """The entry in words. A kind whose room is gone is shown by its id, a value that is absent by a dash."""
-    kind = _kinds.get(id)
-    template = str(kind.sentence) if kind else "{actor}: " + id.replace("{", "").replace("}", "") + " {subject}."
-    return template.format_map(_Values({name: _plain(value) for name, value in values.items()}))
+    kind = _kinds.get(name)
+    template = str(kind.sentence) if kind else "{actor}: " + name.replace("{", "").replace("}", "") + " {subject}."
+    return template.format_map(_Values({key: _plain(value) for key, value in values.items()}))
 
 
 def _plain(value: Any) -> str:

@@ -85,15 +85,31 @@ def _portable(value: Any) -> Any:
     match value:
         case Enum():
             return _portable(value.value)
-        case float() if value.is_integer():
-            return _portable(int(value))
-        case None | bool() | str() | float():
+        case bool() | None | str():
             return value
-        case int():
-            return value if -SAFE_INTEGER <= value <= SAFE_INTEGER else str(value)
+        case int() | float():
+            return _number(value)
+        case Mapping():
+            return {_key(key): _portable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_portable(item) for item in value]
+        case set() | frozenset():
+            return sorted((_portable(item) for item in value), key=str)
+    return _as_text(value)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float) and not value.is_integer():
+        return value
+    whole = int(value)
+    return whole if -SAFE_INTEGER <= whole <= SAFE_INTEGER else str(whole)
+
+
+def _as_text(value: Any) -> str:
+    match value:
+        case datetime() if value.tzinfo is None:
+            raise Unwritable(f"The ledger records no time without a zone: {value!r}. Nothing was done.")
         case datetime():
-            if value.tzinfo is None:
-                raise Unwritable(f"The ledger records no time without a zone: {value!r}. Nothing was done.")
             return instant(value)
         case date():
             return value.isoformat()
@@ -103,12 +119,6 @@ def _portable(value: Any) -> Any:
             return str(value)
         case bytes():
             return value.hex()
-        case Mapping():
-            return {_key(key): _portable(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_portable(item) for item in value]
-        case set() | frozenset():
-            return sorted((_portable(item) for item in value), key=str)
     raise Unwritable(f"The ledger records JSON; {type(value).__name__} is not: {value!r:.80}. Nothing was done.")
 
 

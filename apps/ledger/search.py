@@ -19,10 +19,14 @@ class Filter(forms.Form):
     tier = forms.CharField(label=_("Tier"), required=False, max_length=50)
     text = forms.CharField(label=_("Text"), required=False, max_length=200)
     since = forms.DateTimeField(
-        label=_("From"), required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+        label=_("From"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     until = forms.DateTimeField(
-        label=_("Until"), required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+        label=_("Until"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
 
@@ -42,7 +46,14 @@ class Filter(forms.Form):
         if tiers is not None:
             found = found.filter(tier__in={"", *tiers})
         wanted = {name: value for name, value in self.cleaned_data.items() if value}
-        exact = {"kind": "kind", "actor": "actor", "tier": "tier", "since": "at__gte", "until": "at__lt", "before": "seq__lt"}
+        exact = {
+            "kind": "kind",
+            "actor": "actor",
+            "tier": "tier",
+            "since": "at__gte",
+            "until": "at__lt",
+            "before": "seq__lt",
+        }
         found = found.filter(**{lookup: wanted[name] for name, lookup in exact.items() if name in wanted})
         if text := wanted.get("text"):
             content = Func(F("body"), Value("UTF8"), function="convert_from", output_field=TextField())

@@ -56,7 +56,9 @@ class Checkpoint:
         """Raises ValueError, with the remedy, for anything else than the form above."""
         found = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text)
         if not found:
-            raise ValueError(f"{text!r} is no checkpoint. Write it as `ledger verify` prints it: <number>:<64 hex digits>.")
+            raise ValueError(
+                f"{text!r} is no checkpoint. Write it as `ledger verify` prints it: <number>:<64 hex digits>."
+            )
         return cls(int(found[1]), bytes.fromhex(found[2]))
 
 
@@ -86,7 +88,8 @@ def verify(checkpoint: Checkpoint | None = None, *, using: str = DEFAULT_DB_ALIA
         The report; reading stops at the first broken entry.
     """
     last, last_hash, head = 0, GENESIS, None
-    for head, leaf, stored in _read(using):
+    for recorded, leaf, stored in _read(using):
+        head = recorded
         if leaf is None:
             break
         broken = _step(last, last_hash, leaf, stored, checkpoint)
@@ -112,12 +115,16 @@ def _step(last: int, last_hash: bytes, leaf: Leaf, stored: bytes, checkpoint: Ch
         missing = f"entry {last + 1} is" if leaf.seq == last + 2 else f"entries {last + 1} to {leaf.seq - 1} are"
         return Broken(last + 1, Fault.GAP, f"{missing} missing: entry {leaf.seq} follows entry {last}.")
     if leaf.hash != stored:
-        return Broken(leaf.seq, Fault.ALTERED, f"the content of entry {leaf.seq} is not what was hashed when it was written.")
+        return Broken(
+            leaf.seq, Fault.ALTERED, f"the content of entry {leaf.seq} is not what was hashed when it was written."
+        )
     if leaf.prev_hash != last_hash:
         reason = f"entry {leaf.seq} links to another entry {last} than the one that stands there; one of the two was rewritten."
         return Broken(leaf.seq, Fault.RELINKED, reason)
     if checkpoint and checkpoint.seq == leaf.seq and checkpoint.hash != stored:
-        reason = f"entry {leaf.seq} is not the one of the checkpoint: an entry up to here was rewritten, and all after it."
+        reason = (
+            f"entry {leaf.seq} is not the one of the checkpoint: an entry up to here was rewritten, and all after it."
+        )
         return Broken(leaf.seq, Fault.CHECKPOINT, reason)
     return None
 
@@ -128,9 +135,13 @@ def _end(last: int, last_hash: bytes, head: Checkpoint | None, checkpoint: Check
     if head.seq > last:
         return Broken(last + 1, Fault.CUT_SHORT, f"entries {last + 1} to {head.seq} were written and are gone.")
     if head != Checkpoint(last, last_hash):
-        return Broken(last, Fault.HEAD, f"the record of the last entry says {head.seq}, with another hash than entry {last}.")
+        return Broken(
+            last, Fault.HEAD, f"the record of the last entry says {head.seq}, with another hash than entry {last}."
+        )
     if checkpoint and checkpoint.seq > last:
-        return Broken(last + 1, Fault.CHECKPOINT, f"the checkpoint knows {checkpoint.seq} entries, the ledger only {last}.")
+        return Broken(
+            last + 1, Fault.CHECKPOINT, f"the checkpoint knows {checkpoint.seq} entries, the ledger only {last}."
+        )
     return None
 
 

@@ -5,4 +5,4 @@ class TelemetryConfig(AppConfig):
     name = "apps.telemetry"
 
     def ready(self) -> None:
-        from apps.telemetry import carrying  # noqa: F401, PLC0415  connects to Celery's signals
+        from apps.telemetry import carrying  # noqa: F401  connects to Celery's signals

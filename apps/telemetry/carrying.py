@@ -31,7 +31,7 @@ def send(headers: dict[str, Any] | None = None, **_: Any) -> None:
 
 
 @task_prerun.connect
-def take(task_id: str, task: Task, **_: Any) -> None:
+def take(task_id: str, task: Task[Any, Any], **_: Any) -> None:
     """Bind the id that came with the message for all lines of the task."""
     clear_contextvars()
     carried = task.request.get(CARRIER)

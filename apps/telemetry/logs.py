@@ -88,7 +88,11 @@ def _common() -> list[Processor]:
 
 def _finishing(pretty: bool) -> list[Processor]:
     # The time is added after masking: it is never the same twice and needs none.
-    clean: list[Processor] = [structlog.processors.format_exc_info, masked, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    clean: list[Processor] = [
+        structlog.processors.format_exc_info,
+        masked,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     if pretty:
         return [*clean, escaped, structlog.dev.ConsoleRenderer(colors=True)]
     return [*clean, as_json]
@@ -105,7 +109,9 @@ class Formatter(structlog.stdlib.ProcessorFormatter):
         )
 
 
-def configure(config: Mapping[str, Any] | None = None, *, stream: TextIO | None = None, pretty: bool | None = None) -> None:
+def configure(
+    config: Mapping[str, Any] | None = None, *, stream: TextIO | None = None, pretty: bool | None = None
+) -> None:
     """
     Set up all logging of this process.
 
@@ -134,4 +140,3 @@ def configure(config: Mapping[str, Any] | None = None, *, stream: TextIO | None 
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
-

@@ -39,11 +39,16 @@ _HEADER = re.compile(r"\b((?:set-)?cookie2?|(?:proxy-)?authorization)\b(['\"]?\s
 _SCHEME = re.compile(r"\b(bearer|basic|digest|token|apikey)\s+([\w+/=.~:-]{6,}+)", re.IGNORECASE)
 _USERINFO = re.compile(r"://[^\s'\"<>]{0,1000}@")
 _NAME = re.compile(r"(?<![\w.-])([\w.-]{1,80}+(?: [\w.-]{1,40}+)?)(?:(?:\\?[\"'])?\s{0,4}(?:=>|[:=])|[\"'],)\s{0,4}")
-_VALUE = re.compile(r"""[a-zA-Z]{0,2}\\?"(?:[^"\\]|\\[^"])*+(?:\\?"|\Z)|[a-zA-Z]{0,2}'(?:[^'\\]|\\.|'')*+(?:'|\Z)|[^\s,;&'"}\])]++""", re.DOTALL)
+_VALUE = re.compile(
+    r"""[a-zA-Z]{0,2}\\?"(?:[^"\\]|\\[^"])*+(?:\\?"|\Z)|[a-zA-Z]{0,2}'(?:[^'\\]|\\.|'')*+(?:'|\Z)|[^\s,;&'"}\])]++""",
+    re.DOTALL,
+)
 _OPENING = ("{", "[", "(")
 _BRACKET = re.compile(r"[{}\[\]()]")
 _KEY_DETAIL = re.compile(r"(Key \([^)]*\)=)\(.*?\)(?= (?:already|is|conflicts)|$)", re.DOTALL)
-_TOKEN = re.compile(r"eyJ[\w-]{8,}+(?:\.[\w-]*+)*|\b(?:[spr]k_(?:live|test)_\w++|gh[a-z]_\w{20,}|xox[a-z]-[\w-]++|AKIA\w{12,}|AIza[\w-]{30,})")
+_TOKEN = re.compile(
+    r"eyJ[\w-]{8,}+(?:\.[\w-]*+)*|\b(?:[spr]k_(?:live|test)_\w++|gh[a-z]_\w{20,}|xox[a-z]-[\w-]++|AKIA\w{12,}|AIza[\w-]{30,})"
+)
 _TOKEN_STARTS = ("eyJ", "k_live_", "k_test_", "gh", "xox", "AKIA", "AIza")
 _LOCAL = r"[\w.!#$%&*+/=?^`{|}~-]"
 _EMAIL = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++@[\w.-]+\.\w{{2,}}")
@@ -171,7 +176,9 @@ def _mask_numbers(run: str) -> str:
 
 def _mask_schemes(text: str) -> str:
     """`Bearer …`: not where an English word follows, as in "token expired"."""
-    return _SCHEME.sub(lambda found: found[0] if found[2].isalpha() and found[2].islower() else f"{found[1]} {MASK}", text)
+    return _SCHEME.sub(
+        lambda found: found[0] if found[2].isalpha() and found[2].islower() else f"{found[1]} {MASK}", text
+    )
 
 
 def _replace(pattern: re.Pattern[str], replacement: str) -> Callable[[str], str]:
@@ -181,6 +188,7 @@ def _replace(pattern: re.Pattern[str], replacement: str) -> Callable[[str], str]
 # What must be in a text for a shape to be there at all, and what then takes it out; a header goes whole before its parts could.
 _SHAPES: tuple[tuple[Callable[[str], object], Callable[[str], str]], ...] = (
     (lambda text: "PRIVATE KEY" in text, _replace(_PRIVATE_KEY, MASK)),
+    (lambda text: ("'" in text or "$" in text) and _SQL.search(text), _replace(_LITERAL, "?")),
     (lambda text: ":" in text or "=" in text, _replace(_HEADER, rf"\1\2{MASK}")),
     (lambda text: " " in text, _mask_schemes),
     (lambda text: "://" in text and "@" in text, _replace(_USERINFO, rf"://{MASK}@")),
@@ -189,7 +197,6 @@ _SHAPES: tuple[tuple[Callable[[str], object], Callable[[str], str]], ...] = (
     (lambda text: any(start in text for start in _TOKEN_STARTS), _replace(_TOKEN, MASK)),
     (lambda text: "@" in text, _replace(_EMAIL, MASK)),
     (_DIGITS.search, _mask_digits),
-    (lambda text: ("'" in text or "$" in text) and _SQL.search(text), _replace(_LITERAL, "?")),
 )
 
 # Methods, routes, levels come again and again. Only what was found clean is kept: a secret never stays in memory.

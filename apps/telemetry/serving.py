@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gunicorn import glogging
+from gunicorn import glogging  # type: ignore[import-untyped]
 
 from apps.telemetry.logs import configure
 

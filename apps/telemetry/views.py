@@ -13,7 +13,7 @@ from apps.telemetry import readiness
 @public
 @never_cache
 @require_GET
-def healthz(request: HttpRequest) -> HttpResponse:
+def healthz(_request: HttpRequest) -> HttpResponse:
     """200 while this process answers at all; touches neither database nor Redis."""
     return JsonResponse({"status": "alive"})
 
@@ -21,7 +21,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @public
 @never_cache
 @require_GET
-def readyz(request: HttpRequest) -> HttpResponse:
+def readyz(_request: HttpRequest) -> HttpResponse:
     """200 when this process can serve, else 503; JSON says for each part whether it is ready and what to do."""
     parts = readiness.parts()
     ready = all(part.ready for part in parts)

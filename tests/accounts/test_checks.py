@@ -52,7 +52,9 @@ def found() -> dict[str, str]:
 
 
 def test_the_portals_own_routes_are_without_fault() -> None:
-    assert not [message for message in run_checks(tags=["security"]) if (message.id or "").startswith("opsportal.accounts.E")]
+    assert not [
+        message for message in run_checks(tags=["security"]) if (message.id or "").startswith("opsportal.accounts.E")
+    ]
 
 
 def test_a_route_without_a_policy_is_an_error_and_the_portal_does_not_start(urls: Any) -> None:

@@ -56,12 +56,15 @@ def test_disabling_and_enabling_are_on_the_record(qa: Person) -> None:
     [
         (lambda qa: grants.grant(qa, Role.QA), "holds the role qa on every tier already"),
         (lambda qa: grants.grant(qa, Role.DBA, "no slug"), "is no tier"),
-        (lambda qa: grants.revoke(qa, Role.QA, "staging"), "does not hold the role qa on staging. Roles held: qa on every tier"),
-        (lambda qa: grants.enable(qa), "is not disabled"),
-        (lambda qa: grants.add(grants.Newcomer("QA", PASSWORD)), "a person named QA already"),
-        (lambda qa: grants.add(grants.Newcomer("system", PASSWORD)), "stands for the portal itself"),
-        (lambda qa: grants.add(grants.Newcomer("a b", PASSWORD)), "valid username"),
-        (lambda qa: grants.add(grants.Newcomer("eve", "short")), "too short"),
+        (
+            lambda qa: grants.revoke(qa, Role.QA, "staging"),
+            "does not hold the role qa on staging. Roles held: qa on every tier",
+        ),
+        (grants.enable, "is not disabled"),
+        (lambda _: grants.add(grants.Newcomer("QA", PASSWORD)), "a person named QA already"),
+        (lambda _: grants.add(grants.Newcomer("system", PASSWORD)), "stands for the portal itself"),
+        (lambda _: grants.add(grants.Newcomer("a b", PASSWORD)), "valid username"),
+        (lambda _: grants.add(grants.Newcomer("eve", "short")), "too short"),
         (lambda qa: grants.set_password(qa, "password1234"), "too common"),
     ],
 )

@@ -41,7 +41,9 @@ def test_nobody_is_sent_to_another_site_after_signing_in(viewer: Person) -> None
     assert response.headers["Location"] == "/"
 
 
-@pytest.mark.parametrize(("username", "password"), [("viewer", "wrong"), ("nobody", PASSWORD), ("viewer", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("username", "password"), [("viewer", "wrong"), ("nobody", PASSWORD), ("viewer", ""), ("", "")]
+)
 def test_a_wrong_name_or_password_is_refused_alike(viewer: Person, username: str, password: str) -> None:
     client = Client()
     assert log_in(client, password, username) == 200
@@ -126,12 +128,15 @@ def test_a_stranger_has_a_page_of_their_own_and_learns_what_to_do(stranger: Pers
 def test_every_page_of_the_account_stands_in_the_portals_frame(viewer: Person, url: str) -> None:
     client = Client()
     log_in(client)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     page = client.get(url).content.decode()
     assert 'class="brand"' in page
     assert "<h1>" in page
 
 
-def test_the_list_of_people_shows_roles_and_how_to_reach_them(viewer: Person, person: MakePerson, browser: Browser) -> None:
+def test_the_list_of_people_shows_roles_and_how_to_reach_them(
+    viewer: Person, person: MakePerson, browser: Browser
+) -> None:
     person("ann", ["dba"], tier_slug="staging", display_name="<b>Ann</b>", phone="+49 30 1", chat="@ann")
     page = browser(viewer).get("/people/").content.decode()
     assert "&lt;b&gt;Ann&lt;/b&gt;" in page

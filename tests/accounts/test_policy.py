@@ -39,7 +39,7 @@ def test_a_role_on_one_tier_says_nothing_of_another(person: MakePerson) -> None:
     assert may_see(ann, "staging")
     assert not may_see(ann, "production")
     assert not permitted(ann, Permission.DEPLOY, "production")
-    assert tiers_seen(ann) == {"staging"}
+    assert tiers_seen(ann) == frozenset({"staging"})
 
 
 def test_a_role_on_every_tier_is_a_role_on_each(dba: Person) -> None:
@@ -47,9 +47,7 @@ def test_a_role_on_every_tier_is_a_role_on_each(dba: Person) -> None:
     assert tiers_seen(dba) is None
 
 
-def test_asking_again_and_again_costs_one_query(
-    dba: Person, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_asking_again_and_again_costs_one_query(dba: Person, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     fresh = Person.objects.get(pk=dba.pk)
     with django_assert_num_queries(1):
         for permission in Permission:

@@ -34,7 +34,7 @@ def test_the_right_password_counts_for_five_minutes_in_this_session_only(lead: P
 @pytest.mark.parametrize("password", ["", "wrong", PASSWORD + " ", "x" * 5000, "\x00"])
 def test_a_wrong_one_is_refused_in_words_that_can_be_shown(lead: Person, password: str) -> None:
     request = request_of(lead)
-    with pytest.raises(WrongPassword, match="not your password. Nothing was changed. 4 attempts are left"):
+    with pytest.raises(WrongPassword, match=r"not your password\. Nothing was changed\. 4 attempts are left"):
         require_password(request, password)
     assert not recently_confirmed(request)
 

@@ -3,7 +3,8 @@
 from urllib.parse import urlsplit
 
 import pytest
-from django.http import Http404, HttpResponse
+from django.http import Http404
+from django.http.response import HttpResponseBase
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
@@ -44,7 +45,7 @@ def expected(policy: Policy, roles: list[Role], kwargs: dict[str, str]) -> int |
     return None if any(policy.permission in TABLE[role] for role in roles) else 403
 
 
-def asks_to_log_in(response: HttpResponse) -> bool:
+def asks_to_log_in(response: HttpResponseBase) -> bool:
     return response.status_code == 302 and urlsplit(response.headers["Location"]).path == LOGIN
 
 
@@ -53,6 +54,7 @@ def browsers(cast: dict[Role, Person], stranger: Person) -> list[tuple[list[Role
     return [([role], log_in(person)) for role, person in cast.items()] + [([], log_in(stranger))]
 
 
+@pytest.mark.timeout(300)  # some 1,500 requests
 @pytest.mark.parametrize("htmx", [False, True], ids=["page", "htmx"])
 def test_every_route_follows_its_policy_for_every_role(browsers: list[tuple[list[Role], Client]], htmx: bool) -> None:
     """Asked with PUT, which no view serves: policies are judged before methods, and no view does its work 13 times."""

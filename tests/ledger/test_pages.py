@@ -57,7 +57,9 @@ def test_filters_find_by_who_what_and_words(page: Client) -> None:
     assert "early-word" in text(page, "/ledger/?since=2020-01-01T00:00")
 
 
-@pytest.mark.parametrize("query", ["kind=nonsense", "since=yesterday", "before=minus", "before=99999999999999999999", "text=%00"])
+@pytest.mark.parametrize(
+    "query", ["kind=nonsense", "since=yesterday", "before=minus", "before=99999999999999999999", "text=%00"]
+)
 def test_a_filter_that_makes_no_sense_is_explained(page: Client, query: str) -> None:
     assert page.get(f"/ledger/?{query}").status_code == 400
     assert page.get(f"/ledger/export.csv?{query}").status_code == 400
@@ -92,7 +94,9 @@ def test_exports_hold_what_the_filter_finds(page: Client) -> None:
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "＝1", "\r=1"])
 def test_no_spreadsheet_takes_a_cell_for_a_formula(page: Client, cell: str) -> None:
     note("x", actor=f"{cell}", subject="formula")
-    rows = list(csv.DictReader(io.StringIO(page.get("/ledger/export.csv?text=formula").getvalue().decode(), newline="")))
+    rows = list(
+        csv.DictReader(io.StringIO(page.get("/ledger/export.csv?text=formula").getvalue().decode(), newline=""))
+    )
     assert rows[0]["actor"] == f"'{cell}"
 
 

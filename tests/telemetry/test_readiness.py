@@ -62,14 +62,22 @@ def test_not_ready_without_redis(db: None, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "192.0.2.1:5432"], ids=["refuses", "is silent"])
-def test_not_ready_without_the_database_and_it_says_so_in_time(portal_environment: dict[str, str], address: str) -> None:
-    environment = os.environ | portal_environment | {
-        "OPSPORTAL_DATABASE_URL": f"postgresql://opsportal_app:s3cr3t@{address}/opsportal",
-        "DJANGO_SETTINGS_MODULE": "opsportal.settings",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
+def test_not_ready_without_the_database_and_it_says_so_in_time(
+    portal_environment: dict[str, str], address: str
+) -> None:
+    environment = (
+        os.environ
+        | portal_environment
+        | {
+            "OPSPORTAL_DATABASE_URL": f"postgresql://opsportal_app:s3cr3t@{address}/opsportal",
+            "DJANGO_SETTINGS_MODULE": "opsportal.settings",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+    )
     started = time.monotonic()
-    said = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", PROBE], env=environment, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
     assert time.monotonic() - started < 30
     status, _, body = said.partition(" ")
     assert status == "503"

@@ -15,7 +15,7 @@ class NoAppLogin(Exception):
     """The login that serves pages does not exist yet, so the ledger cannot be closed to it."""
 
 
-def make(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def make(_apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Make tables, functions, triggers and grants."""
     app = settings.DATABASE_APP_ROLE
     with schema_editor.connection.cursor() as cursor:
@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
     """Has no way back: a ledger is not undone."""
 
     initial = True
-    dependencies: list[tuple[str, str]] = []
+    dependencies = []
     operations = [
         migrations.CreateModel(
             name="Entry",

@@ -22,8 +22,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """One subcommand a verb."""
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="add|list|grant|revoke|disable|enable|password")
-        add = verbs.add_parser("add", help="Add a person. The password is asked for, or read from the first line of stdin.")
+        verbs = parser.add_subparsers(
+            dest="verb", required=True, metavar="add|list|grant|revoke|disable|enable|password"
+        )
+        add = verbs.add_parser(
+            "add", help="Add a person. The password is asked for, or read from the first line of stdin."
+        )
         add.add_argument("username")
         for option in ("name", "phone", "chat", "email"):
             add.add_argument(f"--{option}", default="")
@@ -75,7 +79,9 @@ class Command(BaseCommand):
 
     def _revoke(self, options: dict[str, Any]) -> None:
         grants.revoke(_person(options), _role(options["role"]), options["tier"])
-        self.stdout.write(f"{options['username']} no longer holds {options['role']} on {options['tier'] or 'every tier'}.")
+        self.stdout.write(
+            f"{options['username']} no longer holds {options['role']} on {options['tier'] or 'every tier'}."
+        )
 
     def _disable(self, options: dict[str, Any]) -> None:
         grants.disable(_person(options))

@@ -18,9 +18,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """`verify [--checkpoint N:HASH]`, `show N`."""
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="verify|show")
-        check = verbs.add_parser("verify", help="Exit status 1 and the first broken entry when the ledger is not whole.")
+        check = verbs.add_parser(
+            "verify", help="Exit status 1 and the first broken entry when the ledger is not whole."
+        )
         check.add_argument("--checkpoint", help="What an earlier verify printed: the ledger must still contain it.")
-        verbs.add_parser("show", help="One entry: in words, its exact bytes and its hashes.").add_argument("seq", type=int)
+        verbs.add_parser("show", help="One entry: in words, its exact bytes and its hashes.").add_argument(
+            "seq", type=int
+        )
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         """Raises CommandError when the ledger is broken or there is no such entry."""
