@@ -16,7 +16,7 @@ from apps.metrics.judge import Measured, measure
 from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, TierView
 from apps.metrics.lives import serving_since
 from apps.metrics.models import LatestAnswer, Node, Slot, Tier
-from apps.metrics.probe import Probe
+from apps.metrics.probe import FAST, Probe
 from apps.metrics.readers import Target
 from apps.metrics.record import record
 from apps.metrics.registry import probes, tier_probes
@@ -76,7 +76,7 @@ def due(target: Target, memory: Memory, now: datetime) -> list[Probe]:
         if probe.kind is not target.kind:
             continue
         last = memory.before.get((target.id, probe.id))
-        if last is None or now - last.at >= probe.every - timedelta(seconds=settings.POLL_SECONDS / 2):
+        if probe.every == FAST or last is None or now - last.at >= probe.every - timedelta(seconds=settings.POLL_SECONDS / 2):
             found.append(probe)
     return found
 
