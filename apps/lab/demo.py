@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apps.lab import address, environment, load, register, seed
@@ -22,12 +22,15 @@ from apps.lab.processes import CHILDREN, write_private
 from apps.lab.servers import KIND, Say
 from apps.lab.stop import Stopped, StopSignal, ignore_signals
 from apps.lab.supervisor import Program, Supervisor
+from apps.lab.switches import ROLLED_OUT
 from apps.lab.tier import Lab
 
 PROJECT = Path(__file__).resolve().parents[2]
 OWN_PROGRAMS = ("web", "worker", "beat", "migrate", "populate")
 ANSWERS_WITHIN = 60.0  # seconds, on a machine that does other things besides
 LOOK_EVERY = 0.5  # seconds
+# A new demo shows every room at work. `manage.py lab load set …` turns a switch back, to roll it out with a baseline before it.
+SHOWN = replace(ROLLED_OUT, partitioned_tables=False)
 
 
 class DemoRefused(RuntimeError):
@@ -92,6 +95,8 @@ class Demo:
         for program in programs(listen, layout.run, variables):
             supervisor.start(program)
         load.start(layout)
+        if fresh:
+            load.turn(layout, SHOWN, self.say)
         self._await_web(supervisor, stop)
         self._announce(layout, passwords, time.monotonic() - began)
         while True:

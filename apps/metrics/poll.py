@@ -76,7 +76,8 @@ def due(target: Target, memory: Memory, now: datetime) -> list[Probe]:
         if probe.kind is not target.kind:
             continue
         last = memory.before.get((target.id, probe.id))
-        if probe.every == FAST or last is None or now - last.at >= probe.every - timedelta(seconds=settings.POLL_SECONDS / 2):
+        early = timedelta(seconds=settings.POLL_SECONDS / 2)
+        if probe.every == FAST or last is None or now - last.at >= probe.every - early:
             found.append(probe)
     return found
 

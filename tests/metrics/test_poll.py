@@ -39,7 +39,8 @@ def rows(slot: datetime) -> list[tuple[str, str]]:
     """Node and failure of every row of a slot."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT n.name, p.failure FROM metrics_poll p JOIN metrics_node n ON n.id = p.node_id WHERE p.at = %s", [slot]
+            "SELECT n.name, p.failure FROM metrics_poll p JOIN metrics_node n ON n.id = p.node_id WHERE p.at = %s",
+            [slot],
         )
         return sorted(cursor.fetchall())
 
