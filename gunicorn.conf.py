@@ -22,4 +22,5 @@ memory = Path("/dev/shm")  # noqa: S108  made by gunicorn, unlinked at once
 worker_tmp_dir = str(memory) if memory.is_dir() else None
 # Requests are logged by apps.telemetry, once and as JSON.
 accesslog = None
+logger_class = "apps.telemetry.serving.Logger"
 control_socket_disable = True
