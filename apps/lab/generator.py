@@ -7,6 +7,7 @@ skips what it missed. The process ends by itself when nobody has answered for tw
 import argparse
 import encodings.idna  # noqa: F401  loaded by name at the first connection, when root is given up
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -122,7 +123,7 @@ def run(port: int, traffic: Callable[[], Traffic], rate: float, clients: int, re
     while not stopped.wait(REPORT_SECONDS) and all(thread.is_alive() for thread in threads):
         load.write_status(report_to, tally.report())
         if time.monotonic() - tally.last_contact > LONELY_SECONDS:
-            print(f"Nobody has answered for {LONELY_SECONDS:.0f} s; the load ends.", flush=True)
+            sys.stdout.write(f"Nobody has answered for {LONELY_SECONDS:.0f} s; the load ends.\n")
             break
 
 

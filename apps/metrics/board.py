@@ -16,7 +16,8 @@ class Chart:
     """One chart: lines of one or more metrics on one axis.
 
     `metrics`: metric names; one line for each series found (node, object). `lines`: what names a line: "node", "object" or "metric"
-    (then `names` gives the label of each metric in order). `check`: its thresholds are drawn. `reduce`: "avg", "max" or "min" within a pixel's time.
+    (then `names` gives the label of each metric in order). `check`: its thresholds are drawn.
+    `reduce`: "avg", "max" or "min" within a pixel's time.
     """
 
     id: str

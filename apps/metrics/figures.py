@@ -227,13 +227,20 @@ def _threshold_lines(thresholds: Mapping[str, float | None], axis: Axis) -> list
 
 
 def _threshold_labels(thresholds: Mapping[str, float | None], axis: Axis, unit: Unit) -> list[Figure]:
+    """Above each line at the left; the second stands aside where it would cover the first."""
     words = {"warn": _("warn %s"), "fail": _("fail %s")}
-    return [
-        {"name": name, "xref": "paper", "x": 0, "xanchor": "left", "y": value / axis.factor, "yanchor": "bottom",
-         "text": words[name] % show(value, unit), "showarrow": False}
-        for name, value in thresholds.items()
-        if value is not None and axis.low <= value / axis.factor <= axis.high
-    ]  # fmt: skip
+    height = (axis.high - axis.low) * LABEL_HEIGHT / PLOT_HEIGHT
+    labels: list[Figure] = []
+    for name, value in thresholds.items():
+        if value is None or not axis.low <= value / axis.factor <= axis.high:
+            continue
+        place = value / axis.factor
+        aside = any(abs(label["y"] - place) < height for label in labels)
+        labels.append(
+            {"name": name, "xref": "paper", "x": 0, "xanchor": "left", "xshift": 72 if aside else 0, "y": place,
+             "yanchor": "bottom", "text": words[name] % show(value, unit), "showarrow": False}
+        )  # fmt: skip
+    return labels
 
 
 def common(nodes: Sequence[str]) -> str:

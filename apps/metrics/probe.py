@@ -84,8 +84,8 @@ class Probe:
     `question`: SQL for PostgreSQL; a console command (`SHOW POOLS`) for PgBouncer; a command (`INFO`) or a coroutine function taking the
     read-only client for Redis; a path (`/metrics/queries`) for an application, whose JSON document is the one row.
     `read(rows)`: samples of this answer; by default every numeric column.
-    `derive(rows, rows before, seconds between)`: samples from two answers of a counter; called only when there are two. It must yield nothing
-    where a counter was reset. `role`: asked only of nodes observed in that role. `needs`: the privilege, as a GRANT would name it.
+    `derive(rows, rows before, seconds between)`: samples from two answers of a counter; called only when there are two. It must yield
+    nothing where a counter was reset. `role`: asked only of nodes observed in that role. `needs`: the privilege, as a GRANT would name it.
     """
 
     id: str
@@ -113,8 +113,8 @@ class Probe:
 class TierProbe:
     """A measurement that needs several nodes at once (lag, roles, drift): a pure function of the poll's answers.
 
-    `derive(view)` returns rows to show and keep (the next poll gets them as `view.previous`) and samples; a sample's `node` says whose it is,
-    empty for the tier's own.
+    `derive(view)` returns rows to show and keep (the next poll gets them as `view.previous`) and samples; a sample's `node` says whose it
+    is, empty for the tier's own.
     """
 
     id: str

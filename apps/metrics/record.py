@@ -130,7 +130,7 @@ def _verdicts(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int
     )
     gone = before.keys() - keyed.keys()
     for check, node, of in gone:
-        Standing.objects.filter(tier=tier, check_id=check, node_id=ids.get(node), object=of).delete()
+        Standing.objects.filter(tier=tier, check_id=check, node=ids.get(node), object=of).delete()
     _alerts(tier, slot, before, keyed, ids)
     return verdicts
 

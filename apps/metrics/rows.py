@@ -32,6 +32,11 @@ class Cell:
     moment: datetime | None = None
 
     @property
+    def long(self) -> bool:
+        """Whether it is a text of several lines: a query, a path."""
+        return not self.numeric and len(self.text) > LONG
+
+    @property
     def css(self) -> str:
         """Its classes: numbers to the right, code in mono, short words unbroken, long ones in a column wide enough."""
         if self.numeric:

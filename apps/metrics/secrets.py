@@ -65,7 +65,8 @@ def whole(address: str, sealed: str) -> str:
         password = _fernet().decrypt(sealed.encode()).decode()
     except InvalidToken as error:
         raise ImproperlyConfigured(
-            "OPSPORTAL_FIELD_KEY is not the key that the nodes' passwords were stored with. Restore the old key, or enter the passwords again."
+            "OPSPORTAL_FIELD_KEY is not the key that the nodes' passwords were stored with. "
+            "Restore the old key, or enter the passwords again."
         ) from error
     parts = urlsplit(address)
     user, _at, where = parts.netloc.rpartition("@")

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.db import connection
 from django.db.models import F, Max
+from psycopg import sql
 
 from apps.metrics.board import NodeRows
 from apps.metrics.kernel import State, Verdict
@@ -47,7 +49,7 @@ def verdicts(tier: Tier, room: str | None = None, now: datetime | None = None) -
         check = known.get(row.check_id)
         if check is None:  # a check that no longer exists
             continue
-        verdict = Verdict(row.check_id, row.node_name or "", row.object, row.value, State(row.state), row.at)  # type: ignore[attr-defined]
+        verdict = Verdict(row.check_id, row.node_name or "", row.object, row.value, State(row.state), row.at)
         stale = verdict.state.known and (row.at is None or now - row.at > check.stale_after)
         fresh.append(replace(verdict, state=State.NO_DATA) if stale else verdict)
     return fresh
@@ -58,7 +60,7 @@ def answers(tier: Tier, probe_ids: Iterable[str]) -> dict[str, list[NodeRows]]:
     found: dict[str, list[NodeRows]] = {probe: [] for probe in probe_ids}
     rows = LatestAnswer.objects.filter(tier=tier, probe__in=found).annotate(node_name=F("node__name"))
     for row in rows.order_by("node_id"):
-        found[row.probe].append(NodeRows(row.node_name or "", row.at, tuple(row.rows), row.question))  # type: ignore[attr-defined]
+        found[row.probe].append(NodeRows(row.node_name or "", row.at, tuple(row.rows), row.question))
     return found
 
 
@@ -96,8 +98,6 @@ def lines(
 
     A stretch without samples of over two and a half steps is a gap: one None. Served by the raw day partitions.
     """
-    from django.conf import settings
-
     step = max(settings.POLL_SECONDS, (end - start).total_seconds() / points)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -156,8 +156,6 @@ class SeriesBook:
 
 def copy(table: str, columns: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Rows into one of our own tables by binary COPY, within the caller's transaction."""
-    from psycopg import sql
-
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )

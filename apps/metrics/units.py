@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 
 from apps.metrics.kernel import Unit
 
@@ -51,32 +52,28 @@ def size(count: float) -> str:
 
 
 def show(value: float | None, unit: Unit | str) -> str:
-    """Value and unit as text; a dash where there is no number.
+    r"""Value and unit as text; a dash where there is no number.
 
     >>> show(0.843, Unit.RATIO), show(1, Unit.YES_NO), show(None, Unit.COUNT)
-    ('84.3\\xa0%', 'yes', '–')
+    ('84.3\xa0%', 'yes', '–')
     """
     if value is None or not math.isfinite(value):
         return "–"
-    match Unit(unit):
-        case Unit.SECONDS:
-            return duration(value)
-        case Unit.MILLISECONDS:
-            return duration(value / 1000)
-        case Unit.HOURS:
-            return duration(value * 3600)
-        case Unit.DAYS:
-            return f"{number(value)}{NARROW}d"
-        case Unit.BYTES:
-            return size(value)
-        case Unit.RATIO:
-            return f"{number(round(value * 100, 2))}{NARROW}%"
-        case Unit.YES_NO:
-            return "yes" if value else "no"
-        case Unit.COUNT:
-            return number(value)
-        case Unit.PER_SECOND | Unit.PER_MINUTE:
-            return f"{number(value)}{NARROW}{Unit(unit).value}"
+    return _SHOWN[Unit(unit)](value)
+
+
+_SHOWN: dict[Unit, Callable[[float], str]] = {
+    Unit.SECONDS: duration,
+    Unit.MILLISECONDS: lambda value: duration(value / 1000),
+    Unit.HOURS: lambda value: duration(value * 3600),
+    Unit.DAYS: lambda value: f"{number(value)}{NARROW}d",
+    Unit.BYTES: size,
+    Unit.RATIO: lambda value: f"{number(round(value * 100, 2))}{NARROW}%",
+    Unit.YES_NO: lambda value: "yes" if value else "no",
+    Unit.COUNT: number,
+    Unit.PER_SECOND: lambda value: f"{number(value)}{NARROW}/s",
+    Unit.PER_MINUTE: lambda value: f"{number(value)}{NARROW}/min",
+}
 
 
 _SIZES: dict[Unit, dict[str, float]] = {

@@ -1,6 +1,7 @@
 """The health of the watched tier: healthy, degraded or unhealthy by the mission's table, from what was polled last.
 
-Nothing is asked of the tier here. What is not known is never healthy: a tier whose primary was not heard of within two intervals is `unknown`.
+Nothing is asked of the tier here. What is not known is never healthy: a tier whose primary was not heard of within two
+intervals is `unknown`.
 """
 
 from collections.abc import Mapping, Sequence

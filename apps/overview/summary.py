@@ -87,10 +87,10 @@ def components(tier: Tier, found: Sequence[Verdict]) -> list[Component]:
         url = reverse(f"{board.room}:page", kwargs={"tier": tier.slug})
         at = max((v.at for v in data.verdicts if v.at), default=None)
         told.append(Component(title, url, states[board.room], board.verdict(data), at))
-    return [*told, *_application(tier, found)]
+    return [*told, *_application(found)]
 
 
-def _application(tier: Tier, found: Sequence[Verdict]) -> list[Component]:
+def _application(found: Sequence[Verdict]) -> list[Component]:
     mine = [v for v in found if v.check_id.startswith("app.") and not checks()[v.check_id].shadow]
     if not mine:
         return []

@@ -46,7 +46,8 @@ class Node:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """`failures`: consecutive ones after which a replica is out. `check_every`: how often each is asked, which is also
-    how one that recovered comes back. `max_lag`: a replica further behind gets no reads."""
+    how one that recovered comes back. `max_lag`: a replica further behind gets no reads.
+    """
 
     failures: int = 3
     check_every: timedelta = timedelta(seconds=30)
@@ -95,7 +96,8 @@ class _Replica:
 @dataclass(frozen=True, slots=True)
 class Routing:
     """Where operations went since the router was made: by node. `own_writes`: reads that went to the primary because
-    no replica had replayed the client's writes. `retried`: reads repeated elsewhere after a replica failed."""
+    no replica had replayed the client's writes. `retried`: reads repeated elsewhere after a replica failed.
+    """
 
     reads: dict[str, int]
     writes: dict[str, int]
@@ -223,7 +225,7 @@ class Router:
         with connection.transaction():
             cursor = connection.cursor(row_factory=tuple_row)  # whatever rows the caller's connections make
             row = cursor.execute(BEHIND, {"written": written}).fetchone()
-        in_recovery, lag_seconds, replayed = row if row else (False, None, None)
+        in_recovery, lag_seconds, replayed = row or (False, None, None)
         replica.failures = 0
         replica.replayed = max(replica.replayed, int(replayed or 0))
         replica.lag = None if lag_seconds is None else timedelta(seconds=float(lag_seconds))

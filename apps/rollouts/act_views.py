@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST
 
 from apps.accounts.policy import Permission, allow
 from apps.accounts.request import PersonRequest
+from apps.metrics.units import read
 from apps.rollouts.baseline import capture
 from apps.rollouts.checklist import Wish, tick, undo
 from apps.rollouts.events import deploy, note_issue, resolve_issue
@@ -18,7 +19,6 @@ from apps.rollouts.forms import DeployForm, IssueForm, ResolveForm, TickForm, Wh
 from apps.rollouts.models import Issue
 from apps.rollouts.reach import the_item, the_rollout, the_week, tier_of
 from apps.rollouts.refusals import Refused
-from apps.metrics.units import read
 from apps.rollouts.views import item_fragment, week_page
 
 

@@ -72,7 +72,7 @@ def capture(
     start = end - WINDOWS[window]
     taken, lacking = [], []
     for wanted in at.week.baseline:
-        made = _take(rollout, at, wanted, start, end, entered, by)
+        made = _take(rollout, at, wanted, start=start, end=end, entered=entered, by=by)
         if made is not None:
             taken.append(made)
         elif wanted.slug not in at.done.baselines:
@@ -89,6 +89,7 @@ def _take(
     rollout: Rollout,
     at: Progress,
     wanted: BaselineMetric,
+    *,
     start: datetime,
     end: datetime,
     entered: Mapping[str, float],

@@ -52,18 +52,18 @@ def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> 
             raise Refused(_("This item is critical: one person alone cannot declare that it does not apply."))
         if len(wish.note.strip()) < 10:
             raise Refused(_("Say in at least ten characters why this item does not apply."))
-        return _keep(rollout, at, item, by, wish, Outcome.NOT_APPLICABLE, _Proof())
+        return _keep(rollout, at, item, by, wish, outcome=Outcome.NOT_APPLICABLE, proof=_Proof())
     match item.kind:
         case ItemKind.AUTO:
-            return _keep(rollout, at, item, by, wish, Outcome.DONE, _by_check(rollout, at, item))
+            return _keep(rollout, at, item, by, wish, outcome=Outcome.DONE, proof=_by_check(rollout, at, item))
         case ItemKind.OBSERVE:
-            return _keep(rollout, at, item, by, wish, Outcome.DONE, _by_value(at, item, wish))
+            return _keep(rollout, at, item, by, wish, outcome=Outcome.DONE, proof=_by_value(at, item, wish))
         case ItemKind.CHALLENGE:
             return _challenge(rollout, at, item, wish, by)
         case ItemKind.ATTEST:
             if len(wish.note.strip()) < 3:
                 raise Refused(_("Say in a few words what you saw or did; the note is kept with your name."))
-            return _keep(rollout, at, item, by, wish, Outcome.DONE, _Proof())
+            return _keep(rollout, at, item, by, wish, outcome=Outcome.DONE, proof=_Proof())
 
 
 def undo(rollout: Rollout, at: Progress, item: Item, why: str, by: Person) -> None:
@@ -189,10 +189,12 @@ def _challenge(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Perso
         raise Refused(_("You read this item; another person has to confirm it."), status=409)
     with transaction.atomic():
         Reading.objects.filter(pk=reading.pk).update(used_at=datetime.now(UTC))
-        return _keep(rollout, at, item, by, wish, Outcome.DONE, _Proof(read_by=reading.by))
+        return _keep(rollout, at, item, by, wish, outcome=Outcome.DONE, proof=_Proof(read_by=reading.by))
 
 
-def _keep(rollout: Rollout, at: Progress, item: Item, by: Person, wish: Wish, outcome: Outcome, proof: _Proof) -> Tick:
+def _keep(
+    rollout: Rollout, at: Progress, item: Item, by: Person, wish: Wish, *, outcome: Outcome, proof: _Proof
+) -> Tick:
     frozen = {"item": item.slug, "value": proof.value, "note": wish.note, "evidence": proof.evidence}
     digest = hashlib.sha256(canonical(frozen)).hexdigest()
     try:

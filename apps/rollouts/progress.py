@@ -116,14 +116,14 @@ def progress(rollout: Rollout) -> list[Progress]:
 def _week(rollout: Rollout, week: Week, done: Done, is_open: bool, waits_for: str) -> Progress:
     covers = digest_of(covered(rollout, week, done))
     slots = tuple(_slot(off, done.signatures.get(off.slug), covers) for off in week.sign_offs)
-    return Progress(week, done, is_open, waits_for, tuple(_gates(week, done, slots, is_open, waits_for)), slots, covers)
+    return Progress(week, done, is_open, waits_for, tuple(_gates(week, done, slots, is_open)), slots, covers)
 
 
 def _slot(off: SignOff, signature: Signature | None, covers: str) -> Slot:
     return Slot(off, signature, signature is not None and signature.covers != covers)
 
 
-def _gates(week: Week, done: Done, slots: Sequence[Slot], is_open: bool, waits_for: str) -> list[Gate]:
+def _gates(week: Week, done: Done, slots: Sequence[Slot], is_open: bool) -> list[Gate]:
     """The path: each gate with its own completeness; the first incomplete one is NOW, those behind it LATER."""
     steps: list[tuple[str, str, bool, str]] = []
     before, after = list(week.items(ItemGate.PREREQUISITE)), list(week.items(ItemGate.VALIDATION))

@@ -31,7 +31,15 @@ def sign_slot(request: PersonRequest, rollout: int, week: str, slot: str) -> Htt
             try:
                 require_password(request, form.cleaned_data["password"])
                 data = form.cleaned_data
-                sign(found, at, wanted, request.user, data["decision"], data["reason"], data["seen"])
+                sign(
+                    found,
+                    at,
+                    wanted,
+                    request.user,
+                    decision=data["decision"],
+                    reason=data["reason"],
+                    seen=data["seen"],
+                )
                 messages.success(
                     request, _("You signed %(week)s as %(slot)s.") % {"week": at.week.title, "slot": wanted.off.title}
                 )

@@ -42,7 +42,7 @@ def _first_missing(at: Progress) -> str:
     return f"{gate.title.lower()}, {gate.detail}"
 
 
-def sign(rollout: Rollout, at: Progress, slot: Slot, by: Person, decision: str, reason: str, seen: str) -> Signature:
+def sign(rollout: Rollout, at: Progress, slot: Slot, by: Person, *, decision: str, reason: str, seen: str) -> Signature:
     """
     Sign a slot with an approval or a rejection.
 
@@ -60,7 +60,7 @@ def sign(rollout: Rollout, at: Progress, slot: Slot, by: Person, decision: str, 
         )
     if decision == Decision.REJECT and len(reason.strip()) < 10:
         raise Refused(_("Say in at least ten characters why you reject."))
-    data = exact(statement(rollout, at.week, at.done, slot.off, by, decision, reason))
+    data = exact(statement(rollout, at.week, at.done, slot.off, by=by, decision=decision, reason=reason))
     now = datetime.now(UTC)
     try:
         with transaction.atomic():

@@ -42,7 +42,7 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
 
 
 def statement(
-    rollout: Rollout, week: Week, done: Done, off: SignOff, by: Person, decision: Decision | str, reason: str
+    rollout: Rollout, week: Week, done: Done, off: SignOff, *, by: Person, decision: Decision | str, reason: str
 ) -> dict[str, Any]:
     """Everything one signature says: the covered part, and who says what about it."""
     return {

@@ -267,7 +267,7 @@ class TestSwitches:
         assert clients["pro-1"].plain not in ask("GET", "/metrics/logs", key="").text
 
     def test_replica_reads_spread_reads_and_leave_writes(
-        self, ask: Ask, turn: Callable[..., None], until: Until, conversation: int
+        self, ask: Ask, turn: Callable[..., None], conversation: int
     ) -> None:
         turn(replica_reads="on")
         before = report(ask)["routing"]
@@ -308,9 +308,7 @@ class TestSwitches:
         assert ask("GET", f"{path}?limit=1").json()["messages"][0]["id"] == sent["id"]
         assert first["messages"][0]["id"] != sent["id"]
 
-    def test_limits_are_counted_first_and_enforced_later(
-        self, ask: Ask, turn: Callable[..., None], lab: Lab, until: Until
-    ) -> None:
+    def test_limits_are_counted_first_and_enforced_later(self, ask: Ask, turn: Callable[..., None], lab: Lab) -> None:
         with Redis.from_url(lab.layout.redis_url(Node.REDIS, "app")) as redis:
             redis.delete("ratelimit:free-9")
         turn(limits="monitor")
@@ -388,9 +386,7 @@ class TestFaults:
         heal("stop-primary")
         until(lambda: ask("GET", "/api/dashboard").status_code == 200, 15)
 
-    def test_a_frozen_primary_makes_no_request_hang(
-        self, ask: Ask, turn: Callable[..., None], fault: Inject, heal: Inject, until: Until
-    ) -> None:
+    def test_a_frozen_primary_makes_no_request_hang(self, ask: Ask, fault: Inject, heal: Inject, until: Until) -> None:
         ask("GET", "/api/dashboard")
         fault("freeze-primary")
         started = time.monotonic()
@@ -437,7 +433,7 @@ class TestFaults:
 class TestLoad:
     """The traffic."""
 
-    def test_it_starts_reports_and_stops(self, ask: Ask, turn: Callable[..., None], lab: Lab, until: Until) -> None:
+    def test_it_starts_reports_and_stops(self, ask: Ask, lab: Lab, until: Until) -> None:
         assert not load.status(lab.layout).running
         before = report(ask)["queue"]["delivered"]
         load.start(lab.layout, rate=20)

@@ -1,6 +1,7 @@
 """Alerts open after their hold time, close at the second pass in a row, and silence changes nothing."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +53,7 @@ def test_a_pass_after_silence_is_the_first_pass_not_the_second() -> None:
 @given(st.lists(st.sampled_from(list(State)), max_size=40))
 def test_open_and_close_alternate(states: list[State]) -> None:
     marks = [s for s in run(states) if s in {Step.OPEN, Step.CLOSE}]
-    assert all(a is not b for a, b in zip(marks, marks[1:], strict=False))
+    assert all(a is not b for a, b in pairwise(marks))
     assert not marks or marks[0] is Step.OPEN
 
 

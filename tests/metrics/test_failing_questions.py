@@ -50,17 +50,24 @@ def test_one_failure_is_one_probes_own(
         return  # once is slow enough
     bad = probe("bad", text)
     probes = [*GOOD[:place], bad, *GOOD[place:]]
-    polls = 1 if kind is FailureKind.TIMEOUT else 3
-    for _ in range(polls):
+    for _ in range(2):
         polled = ask(collector, layout, *probes)
-        if kind is FailureKind.TIMEOUT and polled.failure:
-            continue  # it was met twice, together and alone: that is longer than the deadline
         assert polled.failure is None
         failure = polled.answers["test.bad"].failure
         assert failure is not None
         assert failure.kind is kind
         assert words in failure.message
         assert [polled.answers[good.id].rows[0]["number"] for good in GOOD] == list(range(6))
+
+
+def test_several_failures_are_told_apart(lab: object, layout: Layout, collector: Collector) -> None:
+    one, two = probe("one", "SELECT 1 / 0 AS nothing"), probe("two", "SELECT * FROM nowhere")
+    for _ in range(2):
+        polled = ask(collector, layout, GOOD[0], one, GOOD[1], two)
+        told = {name: answer.failure.message for name, answer in polled.answers.items() if answer.failure}
+        assert told.keys() == {"test.one", "test.two"}
+        assert "division" in told["test.one"]
+        assert "nowhere" in told["test.two"]
 
 
 def test_a_question_behind_a_lock_is_blocked_and_answers_when_it_is_gone(

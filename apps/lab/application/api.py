@@ -39,7 +39,7 @@ class Api:
             raise Refused(HTTPStatus.UNAUTHORIZED, "E-mail or password are wrong.")
         return Answer({"token": token})
 
-    def dashboard(self, request: Request, client: Client) -> Answer:
+    def dashboard(self, _request: Request, client: Client) -> Answer:
         """A client's first page."""
         return Answer(self._messaging.dashboard(client))
 
@@ -79,11 +79,11 @@ class Api:
         number = self._messaging.announce(client, request.text("subject", 200), request.text("body", 2000), addresses)
         return Answer({"id": number}, HTTPStatus.CREATED)
 
-    def delivery(self, request: Request, client: Client, number: int) -> Answer:
+    def delivery(self, _request: Request, client: Client, number: int) -> Answer:
         """How far an announcement got."""
         return Answer({"recipients": self._messaging.delivery(client, number)})
 
-    def deliver(self, request: Request, client: Client) -> Answer:
+    def deliver(self, request: Request, _client: Client) -> Answer:
         """`?limit=`: deliver waiting messages, as the platform's own worker does."""
         delivered = self._messaging.deliver(request.whole("limit", 50, 500))
         self._counters.count("delivered", delivered)

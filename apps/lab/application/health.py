@@ -138,7 +138,7 @@ class Health:
 class _Asking(BoundedConnection):
     """A connection for one question of the health page."""
 
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ARG002  always ours
         return super().wait(gen, interval, ASK_SECONDS)
 
 

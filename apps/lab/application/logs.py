@@ -38,7 +38,9 @@ class RequestLog:
     """Writes to a file that rotates; the newest lines stay in memory for /metrics/logs."""
 
     def __init__(self, folder: Path) -> None:
-        self._logger = logging.Logger("messaging.requests")
+        self._logger = logging.getLogger("messaging.requests")
+        self._logger.propagate = False
+        self._logger.setLevel(logging.INFO)
         handler = logging.handlers.RotatingFileHandler(folder / FILE, maxBytes=_BYTES, backupCount=_FILES, delay=True)
         handler.setFormatter(logging.Formatter("%(message)s"))
         self._logger.addHandler(handler)

@@ -1,6 +1,6 @@
 """PostgreSQL: one direct connection, every question of a poll in one pipeline, each in its own transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -15,14 +15,13 @@ from apps.metrics.readers.base import (
     Reader,
     Reply,
     Said,
+    Target,
     Unreadable,
     plain,
 )
 
 IDENTITY = sql(str(__file__).replace("readers/postgres.py", "registry.py"), "identity")
-SETTINGS = (
-    "-c statement_timeout=2000 -c lock_timeout=300 -c default_transaction_read_only=on -c jit=off -c timezone=UTC"
-)
+SETTINGS = "-c statement_timeout=2000 -c lock_timeout=300 -c default_transaction_read_only=on -c jit=off -c timezone=UTC -c datestyle=ISO"
 
 
 class PostgresReader(Reader):
@@ -30,6 +29,10 @@ class PostgresReader(Reader):
 
     connection: psycopg.AsyncConnection[dict[str, Any]] | None = None
     role: NodeRole | None = None
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self.troubled: set[str] = set()  # probes whose question failed last; they are asked apart from the others
 
     async def ask(self, probes: Sequence[Probe]) -> Reply:
         """See Reader. A node that was promoted meanwhile is asked again in its new role."""
@@ -79,30 +82,61 @@ class PostgresReader(Reader):
     async def _pipeline(
         self, connection: psycopg.AsyncConnection[dict[str, Any]], probes: Sequence[Probe]
     ) -> tuple[Identity, dict[str, Said]]:
+        """Ask all at once. An error in a pipeline does not tell whose it is: when several questions have no answer, each is asked alone.
+
+        What failed stays alone until it answers again.
+        """
         major = connection.info.server_version // 10000
-        asked = [(p, _text(p, major)) for p in probes if p.role is None or p.role is self.role]
-        said: dict[str, Said] = {}
-        async with connection.pipeline() as pipeline:
-            first = await connection.execute(IDENTITY.for_version(major), prepare=True)
-            await pipeline.sync()
-            cursors = []
-            for _probe, text in asked:
-                cursors.append(await connection.execute(text, prepare=True))
-                await pipeline.sync()
-            row = await first.fetchone()
-            for (probe, text), cursor in zip(asked, cursors, strict=True):
-                try:
-                    said[probe.id] = Said(text, plain(await cursor.fetchall()))
-                except psycopg.OperationalError as error:
-                    if connection.broken:
-                        raise
-                    said[probe.id] = Said(text, failure=failure(error))
-                except psycopg.Error as error:
-                    said[probe.id] = Said(text, failure=failure(error))
-        assert row is not None
+        asked = {p.id: _text(p, major) for p in probes if p.role is None or p.role is self.role}
+        together = {probe: text for probe, text in asked.items() if probe not in self.troubled}
+        row, said = await self._together(connection, IDENTITY.for_version(major), together)
+        for probe, text in asked.items():
+            if probe not in said:
+                said[probe] = await self._alone(connection, text)
+        self.troubled = {probe for probe, words in said.items() if words.failure}
         identity = Identity(row["now"], NodeRole(row["role"]), row["version"], row["identity"])
         self.role = self.role or identity.role
         return identity, said
+
+    async def _together(
+        self, connection: psycopg.AsyncConnection[dict[str, Any]], identity: str, asked: Mapping[str, str]
+    ) -> tuple[dict[str, Any], dict[str, Said]]:
+        first = connection.cursor()
+        cursors = {probe: connection.cursor() for probe in asked}
+        errors: list[psycopg.Error] = []
+        try:
+            async with connection.pipeline() as pipeline:
+                for cursor, text in ((first, identity), *((cursors[probe], text) for probe, text in asked.items())):
+                    try:
+                        await cursor.execute(text, prepare=True)
+                        await pipeline.sync()
+                    except psycopg.Error as error:  # of this question or of one before it
+                        errors.append(error)
+        except psycopg.Error as error:
+            errors.append(error)
+        if errors and (connection.closed or first.pgresult is None):
+            raise errors[0]
+        row = await first.fetchone()
+        assert row is not None
+        said = {
+            probe: Said(asked[probe], plain(await cursor.fetchall()))
+            for probe, cursor in cursors.items()
+            if cursor.pgresult is not None
+        }
+        own = [error for error in errors if not isinstance(error, psycopg.errors.PipelineAborted)]
+        missing = [probe for probe in asked if probe not in said]
+        if len(missing) == 1 and own:
+            said[missing[0]] = Said(asked[missing[0]], failure=failure(own[0]))
+        return row, said
+
+    async def _alone(self, connection: psycopg.AsyncConnection[dict[str, Any]], text: str) -> Said:
+        try:
+            cursor = await connection.execute(text, prepare=True)
+            return Said(text, plain(await cursor.fetchall()))
+        except psycopg.Error as error:
+            if connection.closed:
+                raise
+            return Said(text, failure=failure(error))
 
 
 def _text(probe: Probe, major: int) -> str:

@@ -72,7 +72,7 @@ class RedisReader(Reader):
         try:
             if callable(probe.question):
                 return Said(text, plain(await probe.question(client)))
-            answer = await client.execute_command(*str(probe.question).split())
+            answer: Any = await client.execute_command(*str(probe.question).split())  # type: ignore[no-untyped-call]
             return Said(text, plain(answer if isinstance(answer, list) else [{"answer": answer}]))
         except NoPermissionError as error:
             return Said(text, failure=Failure(FailureKind.DENIED, str(error)))

@@ -3,7 +3,6 @@
 import os
 import sys
 from argparse import ArgumentParser
-from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -51,6 +50,10 @@ class Command(BaseCommand):
 
     def _say(self, words: str) -> None:
         """Print a line at once; a terminal that was closed must not keep the demo from stopping."""
-        with suppress(OSError, ValueError):
+        try:
             self.stdout.write(words)
             sys.stdout.flush()
+        except OSError:
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # so that leaving does not fail over it either
