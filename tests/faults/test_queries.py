@@ -1,0 +1,185 @@
+"""Each check of queries and servers that a fault of the lab can fire is fired, and seen to recover."""
+
+import re
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from apps.accounts.models import Person
+from apps.lab.layout import Layout, Node
+from apps.metrics.kernel import State
+from tests.conftest import Inject, Until
+from tests.people import Browser
+from tests.watch import Watch
+
+PAGE = "/t/lab/queries/"
+
+
+@pytest.fixture
+def application(layout: Layout, lab: object) -> Iterator[psycopg.Connection]:
+    """A session of the application's login on the primary."""
+    with psycopg.connect(layout.dsn(Node.PRIMARY, "app"), autocommit=True) as connection:
+        yield connection
+
+
+def work(application: psycopg.Connection, times: int = 50) -> None:
+    """Quick statements, so that there is something to count."""
+    for _ in range(times):
+        application.execute("SELECT key_id FROM api_key WHERE id = 1")
+
+
+def heading(browser: Browser, person: Person) -> str:
+    """What the queries page says first."""
+    page = browser(person).get(PAGE).content.decode()
+    return page.partition("<h1>")[2].partition("</h1>")[0].replace("\xa0", " ")
+
+
+def test_slow_queries_show_in_p95_and_slow_share(
+    watch: Watch,
+    fault: Inject,
+    heal: Inject,
+    until: Until,
+    application: psycopg.Connection,
+    browser: Browser,
+    viewer: Person,
+) -> None:
+    work(application)
+    watch.turns("queries.p95", State.PASS, polls=2)
+    assert watch.state("queries.slow_share") is State.PASS
+    fault("slow-queries")
+    watch.turns("queries.p95", State.WARN, polls=3)
+    assert 650 <= (watch.value("queries.p95") or 0) < 1000
+    assert watch.state("queries.p95_health") is State.FAIL
+    assert watch.state("queries.slow_share") is State.FAIL
+    assert re.match(r"Queries are slow: 95 % of the calls take up to [67]\d\d ms", heading(browser, viewer))
+    watch.poll(3)
+    (alert,) = watch.alerts("queries.p95")
+    assert alert.state == "warn"
+    assert not watch.alerts("queries.p95_health"), "it classifies health and wakes nobody"
+    heal("slow-queries")
+
+    def quick_again() -> bool:
+        work(application)
+        watch.poll()
+        return all(watch.state(f"queries.{name}") is State.PASS for name in ("p95", "p95_health", "slow_share"))
+
+    until(quick_again, 5)
+    until(quick_again, 5)
+    assert not watch.alerts("queries.p95")
+
+
+def test_the_statement_that_takes_the_time_is_named(
+    watch: Watch, fault: Inject, browser: Browser, viewer: Person
+) -> None:
+    fault("slow-queries")
+    watch.poll(6)  # its text is read once a minute
+    rows = [
+        row for row in watch.poll().tier_answers["queries.top"].rows if row["node"] == "lab-primary" and row["object"]
+    ]
+    assert "pg_sleep" in rows[0]["query"]
+    assert sum(row["recent_share"] for row in rows if "pg_sleep" in row["query"]) > 0.9
+    assert "pg_sleep" in browser(viewer).get(PAGE + "tables/statements.csv").content.decode()
+
+
+def test_a_primary_that_is_gone_is_noticed_and_its_restart_too(
+    watch: Watch, fault: Inject, heal: Inject, browser: Browser, viewer: Person
+) -> None:
+    assert watch.state("queries.primary_up") is State.PASS
+    fault("stop-primary")
+    watch.poll()
+    assert watch.state("queries.primary_up") is State.FAIL
+    assert watch.state("queries.p95") is State.NO_DATA  # grey is never green
+    assert heading(browser, viewer) == "No primary answers: nothing can be written."
+    heal("stop-primary")
+    watch.turns("queries.primary_up", State.PASS, polls=3)
+    watch.turns("queries.restarted", State.WARN, polls=2, node="lab-primary")
+    assert watch.state("queries.restarted", "lab-replica-1") is State.PASS
+
+
+def test_connections_that_run_out(watch: Watch, fault: Inject, heal: Inject, browser: Browser, viewer: Person) -> None:
+    fault("fill-connections")
+    watch.poll()
+    assert watch.state("queries.connections", "lab-primary") is State.FAIL
+    assert watch.state("queries.connections", "lab-replica-1") is State.PASS
+    assert heading(browser, viewer).startswith("lab-primary has 9")
+    heal("fill-connections")
+    watch.turns("queries.connections", State.PASS, node="lab-primary")
+
+
+def test_a_held_lock_names_who_holds_it(
+    watch: Watch, fault: Inject, heal: Inject, browser: Browser, viewer: Person, until: Until
+) -> None:
+    fault("hold-lock")
+    measured = watch.poll()
+    assert watch.state("queries.blocked", "lab-primary") is State.WARN
+    rows = next(n for n in measured.view.nodes if n.name == "lab-primary").rows("queries.activity") or ()
+    waiting = [row for row in rows if row["blocked_by"]]
+    (holder,) = {row["blocked_by"] for row in waiting}
+    assert len(waiting) == 3
+    assert heading(browser, viewer).endswith(f"behind process {holder}.")
+
+    def has_waited() -> bool:
+        watch.poll()
+        return watch.state("queries.lock_wait", "lab-primary") is State.WARN
+
+    until(has_waited, 8, 0.5)
+    heal("hold-lock")
+    watch.turns("queries.blocked", State.PASS, node="lab-primary")
+    watch.turns("queries.lock_wait", State.PASS, node="lab-primary")
+
+
+def test_a_session_idle_in_a_transaction_is_timed(watch: Watch, fault: Inject, heal: Inject, until: Until) -> None:
+    fault("idle-in-transaction")
+    watch.poll()
+    before = watch.state("queries.idle_in_transaction", "lab-primary"), seconds(watch)
+    assert before[0] is State.PASS, "five minutes are not over"
+
+    def older() -> bool:
+        watch.poll()
+        return seconds(watch) > before[1] + 1
+
+    until(older, 5, 0.3)
+    heal("idle-in-transaction")
+    until(lambda: watch.poll() and seconds(watch) == 0, 5)
+
+
+def seconds(watch: Watch) -> float:
+    """How long the longest session of the primary has been idle in a transaction."""
+    node = next(n for n in watch.poll().view.nodes if n.name == "lab-primary")
+    return float((node.rows("queries.sessions") or ())[0]["idle_in_transaction_seconds"])
+
+
+def test_deadlocks_are_counted_as_they_happen(watch: Watch, fault: Inject, heal: Inject, until: Until) -> None:
+    assert watch.state("queries.deadlocks") in {State.PASS, State.INCONCLUSIVE}
+    fault("deadlock")
+
+    def counted() -> bool:
+        watch.poll()
+        return watch.state("queries.deadlocks") is State.WARN
+
+    until(counted, 10, 0.5)
+    assert watch.alerts("queries.deadlocks"), "one is enough"
+    heal("deadlock")
+    watch.poll()
+    watch.turns("queries.deadlocks", State.PASS)
+
+
+def test_transactions_rolled_back(watch: Watch, fault: Inject, heal: Inject, until: Until) -> None:
+    fault("roll-back")
+
+    def rolled_back() -> bool:
+        watch.poll()
+        return watch.state("queries.rollback_ratio") is State.WARN
+
+    until(rolled_back, 10, 1)
+    heal("roll-back")
+    until(lambda: watch.poll() and watch.state("queries.rollback_ratio") is State.PASS, 10, 0.5)
+
+
+def test_a_setting_that_waits_for_a_restart(watch: Watch, fault: Inject, heal: Inject) -> None:
+    assert watch.state("queries.pending_restart", "lab-primary") is State.PASS
+    fault("pending-restart")
+    watch.turns("queries.pending_restart", State.WARN, polls=32, node="lab-primary")
+    heal("pending-restart")
+    watch.turns("queries.pending_restart", State.PASS, polls=32, node="lab-primary")

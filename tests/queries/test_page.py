@@ -1,0 +1,39 @@
+"""The queries page of a tier under watch: its tables as files, for those who may see them."""
+
+import csv
+import json
+
+from apps.accounts.models import Person
+from tests.people import Browser
+from tests.watch import Watch
+
+PAGE = "/t/lab/queries/"
+
+
+def test_the_page_says_how_queries_are_and_why_we_know(watch: Watch, browser: Browser, viewer: Person) -> None:
+    watch.poll(2)
+    page = browser(viewer).get(PAGE)
+    assert page.status_code == 200
+    text = page.content.decode()
+    heading = text.partition("<h1>")[2].partition("</h1>")[0]
+    assert "lab-primary" in heading
+    assert "pg_stat_statements(false)" in text, "the question behind a figure is on the page"
+    assert "Longest transaction" in text
+
+
+def test_statements_as_files(watch: Watch, browser: Browser, viewer: Person) -> None:
+    watch.poll()
+    rows = list(csv.DictReader(browser(viewer).get(PAGE + "tables/statements.csv").content.decode().splitlines()))
+    assert {"node", "query", "calls (count)", "mean_ms (ms)"} <= rows[0].keys()
+    document = json.loads(browser(viewer).get(PAGE + "tables/statements.json").content)
+    assert any(row["query"] == "(all statements)" for row in document["rows"])
+
+
+def test_strangers_see_nothing(watch: Watch, browser: Browser, stranger: Person) -> None:
+    assert browser(stranger).get(PAGE).status_code == 404
+    assert browser(stranger).get(PAGE + "tables/statements.csv").status_code == 404
+
+
+def test_a_table_that_does_not_exist(watch: Watch, browser: Browser, viewer: Person) -> None:
+    assert browser(viewer).get(PAGE + "tables/nonsense.csv").status_code == 404
+    assert browser(viewer).get(PAGE + "tables/statements.exe").status_code == 404

@@ -1,0 +1,153 @@
+"""What the questions bring from a real server, asked with the login that the portal polls with."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from apps.lab import postgres
+from apps.lab.layout import DATABASE, Layout, Node
+from apps.metrics.kernel import NodeKind
+from apps.queries.probes import PROBES, TIER_PROBES
+from tests.watch import Asking, samples_of
+
+TOP = next(probe for probe in TIER_PROBES if probe.id == "queries.top")
+
+
+@pytest.fixture
+def primary(lab: object, layout: Layout) -> Iterator[Asking]:
+    """The primary, asked by the polling login."""
+    asking = Asking(NodeKind.POSTGRES, layout.dsn(Node.PRIMARY, "opsportal_poll"), PROBES)
+    yield asking
+    asking.close()
+
+
+@pytest.fixture
+def owner(lab: object, layout: Layout) -> Iterator[psycopg.Connection]:
+    """A superuser's session in the application's database."""
+    with postgres.connect(layout, Node.PRIMARY, DATABASE) as connection:
+        yield connection
+
+
+def test_calls_of_others_are_counted_and_our_own_are_not(primary: Asking, owner: psycopg.Connection) -> None:
+    primary.ask()
+    quiet = samples_of(primary.ask().answers["queries.statements"])
+    assert (quiet["queries.statements.calls", ""] or 0) < len(PROBES), "the questions themselves do not count"
+    for _ in range(30):
+        owner.execute("SELECT count(*) FROM api_key WHERE tier = 'Pro'")
+    for _ in range(30):
+        owner.execute("BEGIN")  # reads no data, and would halve every share
+        owner.execute("COMMIT")
+    busy = samples_of(primary.ask().answers["queries.statements"])
+    assert 30 <= (busy["queries.statements.calls", ""] or 0) < 40
+    assert 0 < (busy["queries.statements.p95_ms", ""] or 0) < 100
+    assert busy["queries.statements.slow_share", ""] == 0
+
+
+def test_the_top_names_the_statement_without_its_constants(primary: Asking, owner: psycopg.Connection) -> None:
+    primary.derive(TOP, primary.ask())
+    for _ in range(20):
+        owner.execute("SELECT count(*) FROM generate_series(1, 100000) AS n WHERE n::text <> 'very private'")
+    rows, samples = primary.derive(TOP, primary.ask())
+    assert samples == {}
+    whole, first = rows[0], rows[1]
+    assert whole["object"] == ""
+    assert whole["recent_calls"] >= 20
+    assert first["query"] == "SELECT count(*) FROM generate_series($1, $2) AS n WHERE n::text <> $3"
+    assert first["recent_calls"] == 20
+    assert first["recent_share"] > 0.9
+
+
+def test_passwords_in_statements_are_not_read(primary: Asking, owner: psycopg.Connection) -> None:
+    owner.execute("CREATE ROLE short_lived PASSWORD 'open sesame'")
+    owner.execute("DROP ROLE short_lived")
+    owner.execute("SET application_name = 'culprit'")
+    view = primary.ask()
+    texts = [row["query"] for row in view.rows("queries.texts") or () if row["query"]]
+    assert any(text.startswith("CREATE ROLE short_lived PASSWORD '…'") for text in texts)
+    everything = str([view.rows(probe.id) for probe in PROBES])
+    assert "sesame" not in everything
+
+
+def test_the_longest_transaction_is_timed_and_listed(primary: Asking, owner: psycopg.Connection) -> None:
+    with owner.transaction():
+        owner.execute("SELECT 'a private matter', pg_sleep(1.1)")
+        view = primary.ask()
+    sessions = samples_of(view.answers["queries.sessions"])
+    assert 1.1 <= (sessions["queries.sessions.longest_transaction_seconds", ""] or 0) < 60
+    assert sessions["queries.sessions.idle_in_transaction", ""] == 1
+    row = next(row for row in view.rows("queries.activity") or () if row["application"] == "lab")
+    assert row["state"] == "idle in transaction"
+    assert row["query"] == "SELECT '…', pg_sleep(1.1)"
+
+
+def test_dead_rows_are_the_statistics_own(primary: Asking, owner: psycopg.Connection) -> None:
+    owner.execute("CREATE TABLE dying WITH (autovacuum_enabled = off) AS SELECT n FROM generate_series(1, 30000) AS n")
+    try:
+        owner.execute("DELETE FROM dying WHERE n % 2 = 0")
+        owner.execute("SELECT pg_stat_force_next_flush()")
+        view = primary.ask()
+        row = next(row for row in view.rows("queries.tables") or () if row["object"] == "public.dying")
+        assert (row["live_rows"], row["dead_rows"], row["dead_ratio"]) == (15_000, 15_000, 0.5)
+        assert (samples_of(view.answers["queries.tables"])["queries.tables.worst_dead_ratio", ""] or 0) >= 0.5
+    finally:
+        owner.execute("DROP TABLE dying")
+
+
+def test_a_sequence_that_fills_is_seen(primary: Asking, owner: psycopg.Connection) -> None:
+    owner.execute("CREATE SEQUENCE narrow AS smallint")
+    try:
+        owner.execute("GRANT SELECT ON SEQUENCE narrow TO opsportal_poll")
+        owner.execute("SELECT setval('narrow', 30000)")
+        view = primary.ask()
+        worst = samples_of(view.answers["queries.sequences"])["queries.sequences.worst_used", ""]
+        assert worst == pytest.approx(30000 / 32767)
+        owner.execute("REVOKE SELECT ON SEQUENCE narrow FROM opsportal_poll")
+        row = next(row for row in primary.ask().rows("queries.sequences") or () if row["object"] == "public.narrow")
+        assert row["used"] is None
+        assert row["unreadable"] == 1
+    finally:
+        owner.execute("DROP SEQUENCE narrow")
+
+
+def test_upkeep_and_locks_have_figures(primary: Asking) -> None:
+    view = primary.ask()
+    upkeep = samples_of(view.answers["queries.upkeep"])
+    assert 0 < (upkeep["queries.upkeep.wraparound_used", ""] or 0) < 0.01
+    assert upkeep["queries.upkeep.pending_restart", ""] == 0
+    sessions = samples_of(view.answers["queries.sessions"])
+    assert 0 < (sessions["queries.sessions.lock_table_used", ""] or 0) < 0.2
+    assert samples_of(view.answers["queries.counters"])["queries.counters.archiver_failing", ""] == 0
+
+
+def test_a_failing_archive_command_is_told(primary: Asking, owner: psycopg.Connection) -> None:
+    """The view is read as it would be after a failure: the lab does not archive, so only its reading is shown here."""
+    question = next(probe for probe in PROBES if probe.id == "queries.counters").question.for_version(15)  # type: ignore[union-attr]
+    failing = question.replace(
+        "FROM work, pg_stat_archiver",
+        "FROM work, (VALUES (timestamptz '2026-01-02', timestamptz '2026-01-01')) AS archiver (last_failed_time, last_archived_time)",
+    )
+    row = owner.execute(sql.SQL(failing)).fetchone()  # type: ignore[arg-type]
+    assert row is not None
+    assert row[-1] == 1
+
+
+def test_fast_questions_cost_the_server_under_five_milliseconds(primary: Asking, owner: psycopg.Connection) -> None:
+    primary.probes = [probe for probe in primary.probes if probe.every == timedelta(0)]
+    primary.ask()
+    spent = """SELECT coalesce(sum(total_exec_time), 0) FROM pg_stat_statements
+               WHERE userid = 'opsportal_poll'::regrole AND query NOT LIKE '%pg_stat_statements(true)%'"""
+
+    def cost() -> float:
+        row = owner.execute(spent).fetchone()  # type: ignore[arg-type]
+        assert row is not None
+        return float(row[0])
+
+    costs = []
+    for _ in range(7):
+        before = cost()
+        primary.ask()
+        costs.append(cost() - before)
+    assert sorted(costs)[3] < 5, costs
