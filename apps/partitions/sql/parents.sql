@@ -20,7 +20,7 @@ SELECT
     END AS default_rows,
     child.detach_pending,
     (c.reltuples < 0 AND pg_stat_get_last_analyze_time(c.oid) IS NULL)::int AS never_analysed,
-    (1 + child.partitions) * (1 + parent_index.indexes)::float8 / (
+    (1 + child.partitions * (1 + parent_index.indexes))::float8 / (
         current_setting('max_locks_per_transaction')::int
         * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)) AS lock_share,
     child.last_added_at

@@ -2,7 +2,7 @@
 -- Privilege: pg_read_all_stats (in pg_monitor); the extension pg_stat_statements, 1.9 or newer, in this database.
 -- Columns: object (the statement's queryid; empty for the total of all), calls, total_ms (execution), rows (returned or changed);
 --   in the row of the total also entries (statements counted), dealloc and stats_reset: a change of the last two begins a new epoch.
--- Listed are the 60 statements with the most time and the 20 most called of those whose mean is 100 ms or more; the total holds all.
+-- Listed are the 100 statements with the most time and the 20 most called of those whose mean is 100 ms or more; the total holds all.
 -- Not counted: our own login's statements, and those that never touched a block nor gave a row (BEGIN, COMMIT, SET).
 WITH statement AS MATERIALIZED (
     SELECT
@@ -15,7 +15,7 @@ WITH statement AS MATERIALIZED (
     GROUP BY queryid
     HAVING sum(rows + shared_blks_hit + shared_blks_read + local_blks_hit + local_blks_read + temp_blks_written) > 0
 ), listed AS (
-    (SELECT * FROM statement ORDER BY total_ms DESC LIMIT 60)
+    (SELECT * FROM statement ORDER BY total_ms DESC LIMIT 100)
     UNION
     (SELECT * FROM statement WHERE total_ms >= 100 * calls ORDER BY calls DESC LIMIT 20)
 )

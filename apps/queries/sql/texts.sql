@@ -13,7 +13,7 @@ WITH statement AS MATERIALIZED (
     GROUP BY queryid
     HAVING sum(rows + shared_blks_hit + shared_blks_read + local_blks_hit + local_blks_read + temp_blks_written) > 0
 ), listed AS (
-    (SELECT * FROM statement ORDER BY total_ms DESC LIMIT 60)
+    (SELECT * FROM statement ORDER BY total_ms DESC LIMIT 100)
     UNION
     (SELECT * FROM statement WHERE total_ms >= 100 * calls ORDER BY calls DESC LIMIT 20)
 )
