@@ -9,11 +9,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django_htmx.http import HttpResponseClientRedirect
+from redis import RedisError
 
 from apps.accounts.models import Person
 from apps.accounts.policy import Permission, Verdict, judge, roles_with
 from apps.accounts.roles import EVERY_TIER, tiers_seen
 from apps.accounts.routes import policy_of, routes
+from apps.accounts.third_party import POLICIES
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -56,6 +58,13 @@ class PolicyMiddleware:
             case Verdict.ROLE_MISSING:
                 assert policy.permission is not None
                 return role_missing(request, policy.permission, tier)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """503 where attempts to sign in cannot be counted because Redis is gone: the door stays shut, and says why."""
+        match = request.resolver_match
+        if isinstance(exception, RedisError) and match and match.view_name in POLICIES:
+            return render(request, "accounts/throttle_gone.html", status=503)
+        return None
 
 
 def to_login(request: HttpRequest, login_url: str = "") -> HttpResponse:

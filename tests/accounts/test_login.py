@@ -3,6 +3,7 @@
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from pytest_django import Settings
 
 from apps.accounts import grants
 from apps.accounts.models import Person
@@ -142,3 +143,15 @@ def test_the_list_of_people_shows_roles_and_how_to_reach_them(
     assert "&lt;b&gt;Ann&lt;/b&gt;" in page
     assert "DBA · staging" in page
     assert 'href="tel:+49%2030%201"' in page
+
+
+def test_without_redis_nobody_signs_in_and_who_is_in_goes_on(
+    viewer: Person, browser: Browser, settings: Settings
+) -> None:
+    inside = browser(viewer)
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/1"}}
+    response = Client().post(LOGIN, {"login": "viewer", "password": PASSWORD})
+    assert response.status_code == 503
+    assert "Signing in is closed" in response.content.decode()
+    assert "_auth_user_id" not in response.client.session
+    assert inside.get("/people/").status_code == 200
