@@ -22,7 +22,7 @@ ROOMS = {
     "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes third_party",
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
     "metrics": f"{TIER}"
-    " alert_views alerts application board catalogue_views collect context exports facts figures hashes"
+    " alert_views alerts application board catalogue_views collect context curves exports facts figures hashes"
     " itself judge kernel lives node_views now pages poll probe ranges readers/* readings record registry"
     " rows secrets store templatetags/* units",
     "replicas": f"{TIER} lag router topology",

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.metrics.board import Chart
-from apps.metrics.figures import DRAWN, LABEL_HEIGHT, PLOT_HEIGHT, apart, curves, draw
+from apps.metrics.curves import DRAWN, curves
+from apps.metrics.figures import LABEL_HEIGHT, PLOT_HEIGHT, apart, draw
 from apps.metrics.kernel import Check, Unit
 from apps.metrics.ranges import Range
 from apps.metrics.store import Line
