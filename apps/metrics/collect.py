@@ -6,7 +6,7 @@ A node that does not answer in time is abandoned with its socket; it never delay
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future  # noqa: TC003  annotates a local; importing it costs nothing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import monotonic

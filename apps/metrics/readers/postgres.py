@@ -155,6 +155,9 @@ def refusal(error: psycopg.OperationalError) -> Unreadable:
         return Unreadable(FailureKind.TIMEOUT, f"It did not accept a connection within {CONNECT_SECONDS} s.")
     if "FATAL:" in text:
         said = text.rpartition("FATAL:")[2].strip().partition("\n")[0]
+        if "unsupported startup parameter" in said:
+            message = "This is PgBouncer, not PostgreSQL: the portal reads each server directly, never through a pooler."
+            return Unreadable(FailureKind.WRONG_KIND, message)
         starting = "starting up" in said or "shutting down" in said or "too many" in said
         return Unreadable(FailureKind.UNREACHABLE if starting else FailureKind.REFUSED, f"It refused: {said}.")
     said = _first_line(error).rpartition(" failed: ")[2]
