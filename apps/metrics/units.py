@@ -26,9 +26,11 @@ def number(value: float) -> str:
 def duration(seconds: float) -> str:
     """A length of time in words.
 
-    >>> [duration(v) for v in (0.0004, 0.212, 7.4, 200, 7500, 180000)]
-    ['0.4\\xa0ms', '212\\xa0ms', '7.4\\xa0s', '3\\xa0min 20\\xa0s', '2\\xa0h 5\\xa0min', '2\\xa0d 2\\xa0h']
+    >>> [duration(v) for v in (0.0124, 0.212, 7.4, 200, 7500, 180000)]
+    ['12.4\\xa0ms', '212\\xa0ms', '7.4\\xa0s', '3\\xa0min 20\\xa0s', '2\\xa0h 5\\xa0min', '2\\xa0d 2\\xa0h']
     """
+    if 0 < abs(seconds) < 0.001:
+        return f"{number(round(seconds * 1e6, 1))}{NARROW}\N{GREEK SMALL LETTER MU}s"
     if 0 < abs(seconds) < 1:
         return f"{number(round(seconds * 1000, 1))}{NARROW}ms"
     if abs(seconds) < 60:
