@@ -24,6 +24,12 @@ def owner(layout: Layout, lab: object) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def after_a_poll(watch: Watch, check_id: str, node: str = "", of: str | None = None) -> State:
+    """How a check stands once the tier was polled again."""
+    watch.poll()
+    return watch.state(check_id, node, of)
+
+
 def heading(browser: Browser, person: Person) -> str:
     """What the partitions page says first."""
     page = browser(person).get("/t/lab/partitions/").content.decode()
@@ -36,11 +42,11 @@ def test_rows_in_the_default_partition(
     assert watch.state("partitions.default_rows", of=QUEUE) is State.PASS
     assert heading(browser, viewer).startswith("1 table is partitioned; the next partitions are there for ")
     fault("fill-default-partition")
-    until(lambda: watch.poll() and watch.state("partitions.default_rows", of=QUEUE) is State.WARN, 5, 0.2)
+    until(lambda: after_a_poll(watch, "partitions.default_rows", of=QUEUE) is State.WARN, 5, 0.2)
     assert watch.value("partitions.default_rows") == 500
     assert heading(browser, viewer) == (f"500 rows of {QUEUE} lie in its default partition: no partition takes them.")
     heal("fill-default-partition")
-    until(lambda: watch.poll() and watch.state("partitions.default_rows", of=QUEUE) is State.PASS, 5, 0.2)
+    until(lambda: after_a_poll(watch, "partitions.default_rows", of=QUEUE) is State.PASS, 5, 0.2)
 
 
 def test_coming_partitions_that_are_missing(
@@ -64,7 +70,8 @@ def test_ddl_on_a_partition_hides_nothing_else(
     rows = watch.poll().tier_answers["partitions.parts"].rows
     victim = next(row for row in rows if "ahead" in row["flags"])
     with owner.transaction():
-        owner.execute(f"LOCK TABLE {victim['object']} IN ACCESS EXCLUSIVE MODE")  # type: ignore[arg-type]  # from the catalog
+        owner.execute(f"LOCK TABLE {victim['object']} IN ACCESS EXCLUSIVE MODE")
+        measured = watch.poll()
         for _ in range(A_MINUTE):
             measured = watch.poll()
             primary = next(node for node in measured.view.nodes if node.name == "lab-primary")
@@ -85,11 +92,11 @@ def test_a_gap_in_time_is_found(watch: Watch, owner: psycopg.Connection) -> None
     rows = watch.poll().tier_answers["partitions.parts"].rows
     weeks = sorted((row for row in rows if row["parent"] == QUEUE and row["from"]), key=lambda row: str(row["from"]))
     middle = weeks[-2]
-    owner.execute(f"ALTER TABLE message_queue DETACH PARTITION {middle['object']}")  # type: ignore[arg-type]
+    owner.execute(f"ALTER TABLE message_queue DETACH PARTITION {middle['object']}")
     try:
         watch.turns("partitions.gaps", State.WARN, polls=A_MINUTE)
     finally:
-        owner.execute(f"ALTER TABLE message_queue ATTACH PARTITION {middle['object']} {middle['bound']}")  # type: ignore[arg-type]
+        owner.execute(f"ALTER TABLE message_queue ATTACH PARTITION {middle['object']} {middle['bound']}")
     watch.turns("partitions.gaps", State.PASS, polls=A_MINUTE)
 
 

@@ -35,6 +35,12 @@ def replica(watch: Watch, name: str) -> dict[str, Any]:
     return dict(next(row for row in rows if row["node"] == name))
 
 
+def after_a_poll(watch: Watch, check_id: str, node: str = "", of: str | None = None) -> State:
+    """How a check stands once the tier was polled again."""
+    watch.poll()
+    return watch.state(check_id, node, of)
+
+
 def heading(browser: Browser, person: Person) -> str:
     """What the replicas page says first."""
     page = browser(person).get("/t/lab/replicas/").content.decode()
@@ -94,13 +100,13 @@ def test_one_replica_down_is_degraded_two_are_a_failure(
     assert watch.state("replicas.count") is State.WARN
     assert watch.state("replicas.replay_lag", ONE) is State.NO_DATA  # grey is never green
     assert watch.state("replicas.replay_lag", TWO) is State.PASS
-    until(lambda: watch.poll() and watch.state("replicas.slot_active", of="replica_1") is State.WARN, 10)
+    until(lambda: after_a_poll(watch, "replicas.slot_active", of="replica_1") is State.WARN, 10)
     fault("stop-replica-2")
     watch.poll()
     assert watch.state("replicas.count") is State.FAIL
     heal("stop-replica-2")
     heal("stop-replica-1")
-    until(lambda: watch.poll() and watch.state("replicas.count") is State.PASS, 20, 0.3)
+    until(lambda: after_a_poll(watch, "replicas.count") is State.PASS, 20, 0.3)
     assert watch.state("replicas.slot_active") is State.PASS
 
 
@@ -108,13 +114,13 @@ def test_without_a_primary_nothing_streams_and_lag_is_unknown(
     watch: Watch, fault: Inject, heal: Inject, until: Until, browser: Browser, viewer: Person
 ) -> None:
     fault("stop-primary")
-    until(lambda: watch.poll() and watch.state("replicas.receiver", ONE) is State.FAIL, 10, 0.3)
+    until(lambda: after_a_poll(watch, "replicas.receiver", ONE) is State.FAIL, 10, 0.3)
     assert watch.state("replicas.one_primary") is State.FAIL
     assert watch.state("replicas.streaming", ONE) is State.FAIL
     assert watch.state("replicas.replay_lag", ONE) is State.INCONCLUSIVE, "no figure, rather than a wrong one"
     assert heading(browser, viewer).startswith(f"No primary answers; {ONE} is not connected to the primary")
     heal("stop-primary")
-    until(lambda: watch.poll() and watch.state("replicas.streaming", ONE) is State.PASS, 20, 0.3)
+    until(lambda: after_a_poll(watch, "replicas.streaming", ONE) is State.PASS, 20, 0.3)
     assert watch.state("replicas.one_primary") is State.PASS
 
 

@@ -27,8 +27,8 @@ def scratch(lab: object, layout: Layout) -> Iterator[psycopg.Connection]:
 def printed(connection: psycopg.Connection, columns: str, by: str, bound: str) -> Bound:
     """The bound of a partition that was really made so, as it is printed and read again."""
     with connection.transaction(force_rollback=True):
-        connection.execute(sql.SQL(f"CREATE TABLE whole ({columns}) PARTITION BY {by}"))  # type: ignore[arg-type]
-        connection.execute(sql.SQL(f"CREATE TABLE part PARTITION OF whole {bound}"))  # type: ignore[arg-type]
+        connection.execute(sql.SQL(f"CREATE TABLE whole ({columns}) PARTITION BY {by}"))
+        connection.execute(sql.SQL(f"CREATE TABLE part PARTITION OF whole {bound}"))
         row = connection.execute(PRINT).fetchone()
     assert row is not None
     return parse(row[0])

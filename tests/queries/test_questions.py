@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -52,7 +53,7 @@ def test_the_top_names_the_statement_without_its_constants(primary: Asking, owne
         owner.execute("SELECT count(*) FROM generate_series(1, 100000) AS n WHERE n::text <> 'very private'")
     rows, samples = primary.derive(TOP, primary.ask())
     assert samples == {}
-    whole, first = rows[0], rows[1]
+    whole, first = dict[str, Any](rows[0]), dict[str, Any](rows[1])
     assert whole["object"] == ""
     assert whole["recent_calls"] >= 20
     assert first["query"] == "SELECT count(*) FROM generate_series($1, $2) AS n WHERE n::text <> $3"
@@ -129,7 +130,7 @@ def test_a_failing_archive_command_is_told(primary: Asking, owner: psycopg.Conne
         "FROM work, pg_stat_archiver",
         "FROM work, (VALUES (timestamptz '2026-01-02', timestamptz '2026-01-01')) AS archiver (last_failed_time, last_archived_time)",
     )
-    row = owner.execute(sql.SQL(failing)).fetchone()  # type: ignore[arg-type]
+    row = owner.execute(sql.SQL(failing)).fetchone()
     assert row is not None
     assert row[-1] == 1
 
@@ -141,7 +142,7 @@ def test_fast_questions_cost_the_server_under_five_milliseconds(primary: Asking,
                WHERE userid = 'opsportal_poll'::regrole AND query NOT LIKE '%pg_stat_statements(true)%'"""
 
     def cost() -> float:
-        row = owner.execute(spent).fetchone()  # type: ignore[arg-type]
+        row = owner.execute(spent).fetchone()
         assert row is not None
         return float(row[0])
 

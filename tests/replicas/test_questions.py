@@ -148,7 +148,7 @@ def test_settings_are_compared_and_kept_between_readings(primary: Asking, replic
 
 
 def test_conflicts_are_counted_since_the_poll_before_and_not_across_a_restart(replica: Asking) -> None:
-    row = (replica.ask().rows("replicas.wal") or ())[0]
+    row = dict((replica.ask().rows("replicas.wal") or ())[0])
     conflicts = ("replicas.wal.conflicts", "")
     assert values(derive_wal((row | {"conflicts": 3},), (row | {"conflicts": 1},), 10))[conflicts] == 2
     restarted = row | {"conflicts": 3, "started_at": "2036-01-01T00:00:00+00:00"}
