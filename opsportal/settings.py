@@ -23,7 +23,7 @@ NEEDS_NO_SECRET = {"lab", "demo", "playbook", "collectstatic", "makemigrations",
 if not SECRET_KEY:
     if len(sys.argv) > 1 and sys.argv[1] not in NEEDS_NO_SECRET and Path(sys.argv[0]).name == "manage.py":
         raise ImproperlyConfigured("OPSPORTAL_SECRET_KEY is not set. Set it to 50 random characters; see .env.example.")
-    SECRET_KEY = "no-secret-was-set-and-nothing-is-served" * 2  # noqa: S105  never reached by a server
+    SECRET_KEY = "no-secret-was-set-and-nothing-is-served" * 2
 ALLOWED_HOSTS = env.words("OPSPORTAL_HOSTS", "localhost,127.0.0.1,[::1]")
 ORIGIN = env.text("OPSPORTAL_ORIGIN", "http://localhost:8000")
 CSRF_TRUSTED_ORIGINS = [ORIGIN]
@@ -169,7 +169,8 @@ USE_I18N = USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = Path(env.text("OPSPORTAL_STATIC_ROOT", str(LAB_DIR / "static")))
+# Static files are served from where they are; a folder to collect them into is only for who serves them otherwise.
+STATIC_ROOT = env.text("OPSPORTAL_STATIC_ROOT") or None
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

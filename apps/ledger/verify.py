@@ -78,7 +78,7 @@ class Report:
 
 def verify(checkpoint: Checkpoint | None = None, *, using: str = DEFAULT_DB_ALIAS) -> Report:
     """
-    Read the whole ledger in constant memory, about 200,000 entries a second.
+    Read the whole ledger in constant memory.
 
     Args:
         checkpoint: what the ledger is known to have been at some time; it must still contain exactly that.
