@@ -22,7 +22,7 @@ def start(layout: Layout, roster: Roster) -> Process:
         Node.APP,
         [sys.executable, "-m", "apps.lab.application.serve", layout.directory],
         log=layout.logs / f"{Node.APP}.log",
-        cwd=_PROJECT,
+        cwd=folder,  # not the clone: it may be in a closed home, where the servers' user has no working directory
         env=bare_environment({"PYTHONPATH": str(_PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}),
     )
     roster.await_ready(process, lambda: answers(layout))
