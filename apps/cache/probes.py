@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
@@ -82,7 +82,7 @@ async def ask_slow_log(client: Redis) -> list[Row]:
     return [
         {
             "id": entry["id"],
-            "at": entry["start_time"],
+            "at": datetime.fromtimestamp(entry["start_time"], UTC).isoformat(),
             "seconds": entry["duration"] / 1e6,
             "command": _name(entry["command"]),
         }

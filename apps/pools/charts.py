@@ -108,7 +108,7 @@ TABLES = (
     ),
     Table(
         "settings",
-        "Configuration",
+        "Configuration: changed settings first, then those that are not the default",
         "pools.settings",
         (
             Column("node", "Node"),
@@ -119,5 +119,6 @@ TABLES = (
             Column("changed_at", "Seen to change"),
         ),
         empty="The configuration has not been read yet.",
+        limit=40,
     ),
 )

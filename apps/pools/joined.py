@@ -178,12 +178,19 @@ def settings(view: TierView) -> Found:
             continue
         known = {row["key"]: row for row in before}
         found = [_setting(view.at, row, known.get(row["key"])) for row in config]
+        found.sort(key=_ordinary)
         rows += [{"node": node.name, **row} for row in found]
         recent = sum(
             view.at - datetime.fromisoformat(row["changed_at"]) < CHANGE_SHOWN for row in found if row["changed_at"]
         )
         samples.append(Sample("pools.settings.changed", float(recent), node=node.name))
     return rows, samples
+
+
+def _ordinary(setting: dict[str, Any]) -> tuple[bool, bool, str]:
+    """What changed comes first, then what is not as PgBouncer has it by default."""
+    default = setting["default"] or ""
+    return setting["changed_at"] is None, setting["value"] in {default, None}, setting["key"]
 
 
 def _setting(at: datetime, row: Row, known: Row | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ _statistics = Hashes(STATISTICS)
 
 
 async def ask_keys(client: Redis) -> Sequence[Row]:
-    """One row for each key that ever asked: its counters, tier, limit, and what it has used of the present window.
+    """One row for each key that ever asked, the nearest to its limit first: its counters, tier, limit and present use.
 
     `used` as the limiter keeps it dates from the key's last request. Where it comes near the limit, the window is counted
     anew as of now, slice by slice.
@@ -38,7 +38,7 @@ async def ask_keys(client: Redis) -> Sequence[Row]:
     near = [row for row in rows if row["share"] is not None and row["share"] >= NEAR][:MOST_NEAR]
     if near:
         await _count_again(client, near)
-    return rows
+    return sorted(rows, key=lambda row: (-(row["share"] or 0), row["key"]))
 
 
 def _key(row: Row, tier: str | None, state: list[str | None]) -> dict[str, Any]:
