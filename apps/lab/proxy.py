@@ -141,13 +141,15 @@ class Pair:
     def joined(self, side: Side) -> None:
         """An end is connected: the client's first, then the server's; only then anything is read."""
         assert side.transport is not None
+        # Python before 3.11.4 forgets a pause asked for in connection_made, and what is read then is lost: ask just after it.
+        soon = asyncio.get_running_loop().call_soon
         if side is self.client:
             self.link.pairs.add(self)
-            side.transport.pause_reading()
+            soon(side.transport.pause_reading)
             self.link.dial(self)
             return
         self.client.peer, self.server.peer = self.server, self.client
-        self.apply()
+        soon(self.apply)
 
     def apply(self) -> None:
         """Follow the link's present mode."""
