@@ -115,6 +115,18 @@ function wireHtmx() {
     if (token && event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = token.content;
   });
   body.addEventListener("htmx:beforeSwap", (event) => event.detail.target?.id === "live" && keep());
+  let answered = ""; // the line of a list that was worked on from within: who ticks by keyboard keeps the place
+  body.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+    if (target?.matches("li[id]")) answered = target.contains(document.activeElement) || document.activeElement === body ? target.id : "";
+  });
+  body.addEventListener("htmx:afterSettle", () => {
+    const line = answered && document.getElementById(answered);
+    if (line && !line.contains(document.activeElement)) {
+      line.tabIndex = -1;
+      line.focus({ preventScroll: true });
+    }
+    answered = "";
+  });
   body.addEventListener("htmx:afterSwap", () => {
     restore();
     localise(document);
