@@ -96,3 +96,6 @@ ALTER TABLE ledger_head ENABLE ALWAYS TRIGGER ledger_head_no_truncate;
 REVOKE ALL ON ledger_entry, ledger_head FROM PUBLIC, {app};
 GRANT SELECT, INSERT ON ledger_entry TO {app};
 GRANT SELECT ON ledger_head TO {app};
+-- A trigger function lends its owner's rights to whatever table it is put on: by way of a table and a cast of its own, a login
+-- that may EXECUTE it would run anything as the owner. Firing on ledger_entry needs no such right.
+REVOKE ALL ON FUNCTION ledger_admit(), ledger_refuse() FROM PUBLIC, {app};
