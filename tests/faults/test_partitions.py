@@ -9,12 +9,13 @@ from apps.accounts.models import Person
 from apps.lab import postgres
 from apps.lab.layout import DATABASE, Layout, Node
 from apps.metrics.kernel import State
+from apps.metrics.probe import SLOW
+from apps.partitions.probes import BOUNDS_EVERY
 from tests.conftest import Inject, Until
 from tests.people import Browser
 from tests.watch import Watch
 
 QUEUE = "public.message_queue"
-A_MINUTE = 8  # polls after which bounds were read again
 
 
 @pytest.fixture
@@ -55,12 +56,14 @@ def test_coming_partitions_that_are_missing(
     assert watch.state("partitions.ahead") is State.PASS
     assert watch.state("partitions.hours_left") is State.PASS
     fault("drop-future-partitions")
-    watch.turns("partitions.ahead", State.FAIL, polls=A_MINUTE)
+    watch.slot += BOUNDS_EVERY
+    watch.turns("partitions.ahead", State.FAIL, polls=2)
     assert watch.state("partitions.hours_left") in {State.WARN, State.FAIL}, "at most this week is left"
     assert 0 < (watch.value("partitions.hours_left") or 0) <= 168
     assert heading(browser, viewer).startswith(f"{QUEUE} has partitions for ")
     heal("drop-future-partitions")
-    watch.turns("partitions.ahead", State.PASS, polls=A_MINUTE)
+    watch.slot += BOUNDS_EVERY
+    watch.turns("partitions.ahead", State.PASS, polls=2)
     assert watch.state("partitions.hours_left") is State.PASS
 
 
@@ -71,11 +74,11 @@ def test_ddl_on_a_partition_hides_nothing_else(
     victim = next(row for row in rows if "ahead" in row["flags"])
     with owner.transaction():
         owner.execute(f"LOCK TABLE {victim['object']} IN ACCESS EXCLUSIVE MODE")
+        watch.slot += SLOW
         measured = watch.poll()
-        for _ in range(A_MINUTE):
-            measured = watch.poll()
-            primary = next(node for node in measured.view.nodes if node.name == "lab-primary")
-            assert not [answer for answer in primary.answers.values() if answer.failure], "nothing waits for the lock"
+        primary = next(node for node in measured.view.nodes if node.name == "lab-primary")
+        assert {"partitions.bounds", "partitions.sizes"} <= primary.answers.keys()
+        assert not [answer for answer in primary.answers.values() if answer.failure], "nothing waits for the lock"
         locked = next(
             row for row in measured.tier_answers["partitions.parts"].rows if row["object"] == victim["object"]
         )
@@ -84,7 +87,8 @@ def test_ddl_on_a_partition_hides_nothing_else(
         for check in ("partitions.ahead", "partitions.gaps", "partitions.default_rows"):
             assert watch.state(check) is State.PASS
         assert "locked by DDL at present" in heading(browser, viewer)
-    rows = watch.poll(A_MINUTE).tier_answers["partitions.parts"].rows
+    watch.slot += BOUNDS_EVERY
+    rows = watch.poll().tier_answers["partitions.parts"].rows
     assert not [row for row in rows if row["locked"]]
 
 
@@ -94,10 +98,12 @@ def test_a_gap_in_time_is_found(watch: Watch, owner: psycopg.Connection) -> None
     middle = weeks[-2]
     owner.execute(f"ALTER TABLE message_queue DETACH PARTITION {middle['object']}")
     try:
-        watch.turns("partitions.gaps", State.WARN, polls=A_MINUTE)
+        watch.slot += BOUNDS_EVERY
+        watch.turns("partitions.gaps", State.WARN, polls=2)
     finally:
         owner.execute(f"ALTER TABLE message_queue ATTACH PARTITION {middle['object']} {middle['bound']}")
-    watch.turns("partitions.gaps", State.PASS, polls=A_MINUTE)
+    watch.slot += BOUNDS_EVERY
+    watch.turns("partitions.gaps", State.PASS, polls=2)
 
 
 def test_a_parent_without_statistics(watch: Watch, owner: psycopg.Connection) -> None:

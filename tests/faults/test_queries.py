@@ -9,6 +9,8 @@ import pytest
 from apps.accounts.models import Person
 from apps.lab.layout import Layout, Node
 from apps.metrics.kernel import State
+from apps.metrics.probe import SLOW
+from apps.queries.probes import TEXTS_EVERY
 from tests.conftest import Inject, Until
 from tests.people import Browser
 from tests.watch import Watch
@@ -79,7 +81,8 @@ def test_the_statement_that_takes_the_time_is_named(
     watch: Watch, fault: Inject, browser: Browser, viewer: Person
 ) -> None:
     fault("slow-queries")
-    watch.poll(6)  # its text is read once a minute
+    watch.slot += TEXTS_EVERY
+    watch.poll(2)
     rows = [
         row for row in watch.poll().tier_answers["queries.top"].rows if row["node"] == "lab-primary" and row["object"]
     ]
@@ -186,6 +189,8 @@ def test_transactions_rolled_back(watch: Watch, fault: Inject, heal: Inject, unt
 def test_a_setting_that_waits_for_a_restart(watch: Watch, fault: Inject, heal: Inject) -> None:
     assert watch.state("queries.pending_restart", "lab-primary") is State.PASS
     fault("pending-restart")
-    watch.turns("queries.pending_restart", State.WARN, polls=32, node="lab-primary")
+    watch.slot += SLOW
+    watch.turns("queries.pending_restart", State.WARN, polls=2, node="lab-primary")
     heal("pending-restart")
-    watch.turns("queries.pending_restart", State.PASS, polls=32, node="lab-primary")
+    watch.slot += SLOW
+    watch.turns("queries.pending_restart", State.PASS, polls=2, node="lab-primary")

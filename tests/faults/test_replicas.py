@@ -10,6 +10,8 @@ from apps.accounts.models import Person
 from apps.lab import postgres
 from apps.lab.layout import Layout, Node
 from apps.metrics.kernel import State
+from apps.metrics.probe import SLOW
+from apps.replicas.probes import READS_EVERY
 from tests.conftest import Inject, Until
 from tests.people import Browser
 from tests.watch import Watch
@@ -136,19 +138,23 @@ def test_a_forgotten_slot_is_named(watch: Watch, fault: Inject, heal: Inject) ->
 def test_settings_that_drift_are_named(watch: Watch, fault: Inject, heal: Inject) -> None:
     assert watch.state("replicas.settings_drift") is State.PASS
     fault("settings-drift")
-    watch.turns("replicas.settings_drift", State.WARN, polls=32, node=TWO)
+    watch.slot += SLOW
+    watch.turns("replicas.settings_drift", State.WARN, polls=2, node=TWO)
     rows = watch.poll().tier_answers["replicas.drift"].rows
     assert next(row["differs"] for row in rows if row["node"] == TWO) == "work_mem 1MB (primary: 4MB)"
     heal("settings-drift")
-    watch.turns("replicas.settings_drift", State.PASS, polls=32, node=TWO)
+    watch.slot += SLOW
+    watch.turns("replicas.settings_drift", State.PASS, polls=2, node=TWO)
 
 
 def test_selects_are_counted_where_they_run(watch: Watch, layout: Layout) -> None:
     with psycopg.connect(layout.dsn(Node.REPLICA_1, "app"), autocommit=True) as reader:
         reader.execute("SELECT key_id FROM api_key WHERE id = 1")
-    watch.poll(8)
+    watch.slot += READS_EVERY
+    watch.poll()
     with psycopg.connect(layout.dsn(Node.REPLICA_1, "app"), autocommit=True) as reader:
         for _ in range(40):
             reader.execute("SELECT key_id FROM api_key WHERE id = 1")
-    watch.turns("replicas.reads_share", State.PASS, polls=8)
+    watch.slot += READS_EVERY
+    watch.turns("replicas.reads_share", State.PASS, polls=2)
     assert (watch.value("replicas.reads_share") or 0) > 0.5
