@@ -89,7 +89,7 @@ def is_replica(connection: Connection) -> bool:
 
 def count(table: str) -> Callable[[Connection], int]:
     def work(connection: Connection) -> int:
-        row = connection.execute(f"SELECT count(*) FROM {table}")  # noqa: S608  a constant of this test.fetchone()
+        row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608  a constant of this test
         assert row is not None
         return int(row[0])
 
