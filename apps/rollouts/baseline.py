@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Person
 from apps.ledger.chain import append
 from apps.ledger.leaf import canonical
-from apps.metrics.models import Tier
+from apps.metrics.kernel import Check
+from apps.metrics.models import Node, Tier
 from apps.metrics.registry import checks
 from apps.metrics.store import Line, lines
 from apps.playbook.plan import BaselineMetric
@@ -28,7 +29,7 @@ WINDOWS = {
 }
 LEAST_SAMPLES = 3
 MOST_POINTS = 9000  # a day at ten seconds
-LOAD = "queries.statements.calls_per_second"
+LOAD = "queries.statements_total"  # the check that reads how many statements a second the primary executes
 
 
 def metric_of(wanted: BaselineMetric) -> str:
@@ -36,9 +37,19 @@ def metric_of(wanted: BaselineMetric) -> str:
     return checks()[wanted.check].metric if wanted.check else wanted.metric
 
 
-def samples(tier: Tier, metric: str, start: datetime, end: datetime) -> list[Line]:
-    """The raw samples of a metric in a window, one line for each node and object."""
-    return lines(tier, [metric], start, end, points=MOST_POINTS)
+def samples(tier: Tier, metric: str, start: datetime, end: datetime, check: Check | None = None) -> list[Line]:
+    """The raw samples of a metric in a window, one line for each node and object; of a check, those of the nodes it judges."""
+    found = lines(tier, [metric], start, end, points=MOST_POINTS)
+    if check is None or check.kind is None:
+        return found
+    nodes = Node.objects.filter(tier=tier, kind=check.kind).select_related("status")
+    judged = {node.name for node in nodes if check.role is None or _role(node) == check.role}
+    return [line for line in found if line.node in judged]
+
+
+def _role(node: Node) -> str:
+    """As it was seen last, or else as it is declared."""
+    return (node.status.role if hasattr(node, "status") else "") or node.role
 
 
 def middle(found: list[Line]) -> float | None:
@@ -97,10 +108,10 @@ def _take(
 ) -> Baseline | None:
     metric, raw, load = metric_of(wanted), [], None
     if metric:
-        found = samples(rollout.tier, metric, start, end)
+        found = samples(rollout.tier, metric, start, end, checks().get(wanted.check))
         value = middle(found)
         raw = [_raw(line) for line in found]
-        load = middle(samples(rollout.tier, LOAD, start, end))
+        load = middle(samples(rollout.tier, checks()[LOAD].metric, start, end, checks()[LOAD]))
     else:
         value = entered.get(wanted.slug)
     if value is None:

@@ -15,7 +15,9 @@ from apps.lab.tier import Lab
 from apps.ledger.models import Entry
 from apps.metrics.models import Tier
 from apps.metrics.poll import poll, slot_of
+from apps.metrics.registry import checks
 from apps.playbook.plan import Item, ItemKind
+from apps.rollouts.baseline import samples
 from apps.rollouts.models import Baseline, Issue, Rollout, Signature, Tick
 from apps.rollouts.progress import Progress, progress
 from apps.rollouts.start import start
@@ -255,6 +257,10 @@ def test_a_baseline_is_captured_from_samples_and_superseded_not_overwritten(
     assert (first.value, first.samples) == (4.5, [])
     measured = Baseline.objects.get(metric="response-time")
     assert measured.samples[0]["points"]
+    since, check = last - timedelta(minutes=15), checks()["queries.p95"]
+    everywhere, judged = (samples(tier, check.metric, since, timezone.now(), of) for of in (None, check))
+    assert len({line.node for line in everywhere}) == 3
+    assert {line.node for line in judged} == {"lab-primary"}  # the replicas' statements are none of its own
     assert browser(devops).post(where, {"window": "15m", "entered-query-mean": "5"}).status_code == 302
     assert Baseline.objects.filter(metric="query-mean").count() == 2
     assert Baseline.objects.get(metric="query-mean", superseded_at=None).value == 5
