@@ -75,12 +75,17 @@ class Reader(ABC):
         """Give the connection back; never raises."""
 
 
+_ALREADY = frozenset({type(None), bool, int, float})
+
+
 def plain(rows: Iterable[Mapping[str, Any]]) -> Rows:
     """Rows in JSON's types, the one form in which they are derived from, kept and shown as evidence.
 
     Decimals become int or float, intervals seconds, times ISO 8601 in UTC, anything else its text.
     """
-    return tuple({str(key): _plain(value) for key, value in row.items()} for row in rows)
+    return tuple(
+        {str(key): value if type(value) in _ALREADY else _plain(value) for key, value in row.items()} for row in rows
+    )
 
 
 def _plain(value: Any) -> Any:  # noqa: PLR0911  one line a type
