@@ -14,6 +14,10 @@ from apps.metrics.models import Alert, NodeStatus, Standing, Tier
 from apps.metrics.registry import checks
 
 _book = store.SeriesBook()
+STATUS_FIELDS = (
+    *("slot", "up", "since", "failure", "message", "role", "version", "identity"),
+    *("clock_offset_seconds", "duration_seconds"),
+)
 
 
 def record(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Measured) -> list[Verdict]:
@@ -22,8 +26,7 @@ def record(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Mea
     _samples(tier, slot, measured, ids)
     _polls(slot, polled)
     _answers(tier, slot, polled, measured)
-    for one in polled:
-        _status(slot, one)
+    _statuses(slot, polled)
     return _verdicts(tier, slot, measured, ids)
 
 
@@ -75,26 +78,32 @@ def _answers(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: M
     )
 
 
-def _status(slot: datetime, one: NodePoll) -> None:
-    """How this poll found the node; `since` moves only when it went up or down."""
-    before = NodeStatus.objects.filter(pk=one.target.id).first()
-    up = one.failure is None
+def _statuses(slot: datetime, polled: Sequence[NodePoll]) -> None:
+    """How this poll found each node, in two statements; `since` moves only when a node went up or down."""
+    before = NodeStatus.objects.in_bulk([one.target.id for one in polled])
+    NodeStatus.objects.bulk_create(
+        [_status(slot, one, before.get(one.target.id)) for one in polled],
+        update_conflicts=True,
+        unique_fields=["node"],
+        update_fields=STATUS_FIELDS,
+    )
+
+
+def _status(slot: datetime, one: NodePoll, before: NodeStatus | None) -> NodeStatus:
+    up, identity = one.failure is None, one.identity
     same = before is not None and before.up is up
-    identity = one.identity
-    NodeStatus.objects.update_or_create(
+    return NodeStatus(
         node_id=one.target.id,
-        defaults={
-            "slot": slot,
-            "up": up,
-            "since": before.since if before is not None and same else slot,
-            "failure": one.failure.kind.value if one.failure else "",
-            "message": one.failure.message if one.failure else "",
-            "role": identity.role.value if identity else (before.role if before else ""),
-            "version": identity.version if identity else (before.version if before else ""),
-            "identity": identity.id if identity else (before.identity if before else ""),
-            "clock_offset_seconds": one.clock_offset.total_seconds() if one.clock_offset is not None else None,
-            "duration_seconds": one.duration.total_seconds(),
-        },
+        slot=slot,
+        up=up,
+        since=before.since if before is not None and same else slot,
+        failure=one.failure.kind.value if one.failure else "",
+        message=one.failure.message if one.failure else "",
+        role=identity.role.value if identity else (before.role if before else ""),
+        version=identity.version if identity else (before.version if before else ""),
+        identity=identity.id if identity else (before.identity if before else ""),
+        clock_offset_seconds=one.clock_offset.total_seconds() if one.clock_offset is not None else None,
+        duration_seconds=one.duration.total_seconds(),
     )
 
 
