@@ -1,0 +1,1 @@
+"""Benchmarks: each thing beside a peer and the floor, in one run. `make bench`; docs/benchmarks.md."""
