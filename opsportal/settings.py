@@ -16,14 +16,16 @@ LAB_DIR = Path(env.text("OPSPORTAL_LAB_DIR", str(BASE_DIR / ".lab")))
 
 DEBUG = env.flag("OPSPORTAL_DEBUG", default=False)
 SECRET_KEY = env.text("OPSPORTAL_SECRET_KEY")
+NO_SECRET = "no-secret-was-set-and-nothing-is-served" * 2
 # Passwords of watched nodes are stored encrypted with this Fernet key; it never enters the database.
 FIELD_KEY = env.text("OPSPORTAL_FIELD_KEY")
-# The lab, the checks of the house and the like run before there is a portal to configure; whatever serves or stores does not.
+# The lab, the checks of the house and the like run before there is a portal to configure; whatever serves or stores does not
+# (the web server is refused in `wsgi`).
 NEEDS_NO_SECRET = {"lab", "demo", "playbook", "collectstatic", "makemigrations", "check", "help"}
 if not SECRET_KEY:
     if len(sys.argv) > 1 and sys.argv[1] not in NEEDS_NO_SECRET and Path(sys.argv[0]).name == "manage.py":
         raise ImproperlyConfigured("OPSPORTAL_SECRET_KEY is not set. Set it to 50 random characters; see .env.example.")
-    SECRET_KEY = "no-secret-was-set-and-nothing-is-served" * 2
+    SECRET_KEY = NO_SECRET
 ALLOWED_HOSTS = env.words("OPSPORTAL_HOSTS", "localhost,127.0.0.1,[::1]")
 ORIGIN = env.text("OPSPORTAL_ORIGIN", "http://localhost:8000")
 CSRF_TRUSTED_ORIGINS = [ORIGIN]
