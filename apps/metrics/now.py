@@ -75,8 +75,7 @@ def check_now(tier: Tier, check_id: str) -> Checked:
     A node that cannot be read gives NO_DATA with the reason; nothing is ever taken for a pass that was not measured now.
     """
     check = checks()[check_id]
-    memory = Memory()
-    recall(tier, memory)
+    memory = _recent(tier, check)
     targets, asked = _concerned(tier, check)
     _let_window_grow(check, targets, memory)
     collector = Collector(settings.NODE_DEADLINE)
@@ -88,6 +87,15 @@ def check_now(tier: Tier, check_id: str) -> Checked:
     verdicts = judge(measured, [check], {})
     evidence = tuple(_evidence(check, verdict, measured, polled) for verdict in verdicts)
     return Checked(check, worst([v.state for v in verdicts]), evidence)
+
+
+def _recent(tier: Tier, check: Check) -> Memory:
+    """What was answered last, without the counters of long ago: a rate over the hours of a stopped worker is none of now."""
+    memory = Memory()
+    recall(tier, memory)
+    oldest = datetime.now(UTC) - check.stale_after
+    memory.before = {key: before for key, before in memory.before.items() if before.at >= oldest}
+    return memory
 
 
 def _concerned(tier: Tier, check: Check) -> tuple[list[Target], dict[int, list[Probe]]]:

@@ -1,5 +1,7 @@
 """All probes and checks of all rooms: collected once, ids unique, nothing found by name guessing."""
 
+from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -44,7 +46,9 @@ def tier_probes() -> dict[str, TierProbe]:
 
 @cache
 def checks() -> dict[str, Check]:
-    """Every check by id; raises ImproperlyConfigured when one names a probe that does not exist."""
+    """Every check by id, stale after two and a half intervals at the earliest; raises ImproperlyConfigured when one names a probe that
+    does not exist.
+    """
     table = _by_id([check for module in _modules("checks") for check in module.CHECKS])
     for check in table.values():
         if check.source not in probes() and check.source not in tier_probes():
@@ -53,7 +57,8 @@ def checks() -> dict[str, Check]:
             raise ImproperlyConfigured(
                 f"The check {check.id} reads {check.metric}, which is no metric of {check.source}."
             )
-    return table
+    least = timedelta(seconds=settings.POLL_SECONDS * 2.5)  # else all would be stale before the next poll
+    return {id_: replace(check, stale_after=max(check.stale_after, least)) for id_, check in table.items()}
 
 
 def checks_of(room: str) -> tuple[Check, ...]:
