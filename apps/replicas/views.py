@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from apps.metrics.board import Board, BoardData, Fact
 from apps.metrics.facts import fact
@@ -36,13 +36,17 @@ def verdict(data: BoardData) -> str:
     if not rows:
         return _("This tier has no replicas: all reads go to the primary.")
     if all(row["standing"] == Standing.IDLE.value for row in rows):
-        return _("All replicas have everything, and nothing is being written.")
+        return _("All replicas are up to date, and nothing is being written.")
+    if primaries and all(_current(row) for row in rows):
+        return ngettext("The replica is up to date.", "All %(n)d replicas are up to date.", len(rows)) % {
+            "n": len(rows)
+        }
     words = "; ".join(_replica(row) for row in rows)
-    return (
-        words[0].upper() + words[1:] + "."
-        if primaries
-        else _("No primary answers; %(replicas)s.") % {"replicas": words}
-    )
+    return f"{words}." if primaries else _("No primary answers; %(replicas)s.") % {"replicas": words}
+
+
+def _current(row: Row) -> bool:
+    return Cause(row["cause"]) not in CAUSES and row["standing"] != Standing.CATCHING_UP.value and not row["lag_bytes"]
 
 
 def _rows(data: BoardData, probe: str) -> list[Row]:
@@ -72,7 +76,7 @@ def _replica(row: Row) -> str:
         return _("%(node)s %(behind)s and catching up") % (node | {"behind": _behind(row)})
     if row["lag_bytes"]:
         return _("%(node)s streams %(time)s behind") % (node | {"time": duration(row["lag_seconds"])})
-    return _("%(node)s has everything") % node
+    return _("%(node)s is up to date") % node
 
 
 def _in_service(data: BoardData) -> str:
