@@ -52,12 +52,20 @@ def drop(layout: Layout) -> None:
         _drop(connection, TEMPLATE)
 
 
-def environment(layout: Layout) -> dict[str, str]:
-    """The OPSPORTAL_… variables of a process of the portal that works on the tests' database."""
+def environment(layout: Layout, name: str = NAME) -> dict[str, str]:
+    """The OPSPORTAL_… variables of a process of the portal that works on the tests' database, or on one of another name."""
     return layout.environment() | {
-        "OPSPORTAL_DATABASE_URL": layout.dsn(Node.STORE, "opsportal_app", NAME),
-        "OPSPORTAL_OWNER_DATABASE_URL": layout.dsn(Node.STORE, "opsportal_owner", NAME),
+        "OPSPORTAL_DATABASE_URL": layout.dsn(Node.STORE, "opsportal_app", name),
+        "OPSPORTAL_OWNER_DATABASE_URL": layout.dsn(Node.STORE, "opsportal_owner", name),
     }
+
+
+def make_bare(layout: Layout, name: str) -> None:
+    """A new database without tables, for a portal that runs in processes of its own and migrates it."""
+    with postgres.connect(layout, Node.STORE) as connection:
+        _drop(connection, name)
+        _create(connection, name, "template1")
+    postgres.grant_store(layout, name)
 
 
 def _use(layout: Layout, login: str) -> None:

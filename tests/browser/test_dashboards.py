@@ -1,0 +1,85 @@
+"""The six dashboards as a DBA reads them: verdict, state, charts that are drawn, tables, evidence, range, files."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from apps.accounts.roles import Role
+from tests.browser.conftest import People
+
+ROOMS = ("queries", "replicas", "pools", "cache", "ratelimits", "partitions")
+DRAWN = """() => [...document.querySelectorAll('.chart')].filter((chart) =>
+    [...chart.querySelectorAll('.scatterlayer path.js-line')].some((line) => /L/.test(line.getAttribute('d')))).length"""
+
+
+def charts_are_drawn(page: Page, least: int = 2) -> None:
+    """Lines with points in so many charts; not merely frames."""
+    page.wait_for_function(f"() => ({DRAWN})() >= {least}")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_dba_reads_a_dashboard(person: People, room: str) -> None:
+    page = person(Role.DBA, f"/t/lab/{room}/?range=15m")
+    expect(page.locator("h1")).to_have_text(re.compile(r"^[A-Z0-9].{10,}\.$"))
+    state = page.get_by_role("list", name="State").get_by_role("listitem")
+    assert state.count() >= 3
+    expect(state.first.locator(".fact-age")).to_have_text(re.compile(r"ago$"))
+    charts_are_drawn(page)
+    expect(page.locator("table[id^=table-]:not(#table-checks) tbody tr").first).to_be_visible()
+
+    checks = page.locator("#table-checks tbody tr")
+    assert checks.count() >= 5
+    first = checks.first
+    expect(first.locator("td").nth(4)).not_to_be_empty()
+    first.get_by_text("How do we know?").click()
+    evidence = page.locator("#table-checks tr.inner")
+    expect(evidence).to_contain_text("What to do")
+    expect(evidence.locator("pre").first).not_to_be_empty()
+
+
+def test_the_address_is_a_permalink(person: People) -> None:
+    page = person(Role.DBA, "/t/lab/replicas/")
+    charts_are_drawn(page)
+    page.get_by_label("Time range").select_option("15m")
+    expect(page).to_have_url(re.compile(r"/t/lab/replicas/\?range=15m$"))
+    other = person(Role.LEAD, page.url)
+    assert other.get_by_label("Time range").input_value() == "15m"
+
+    # A range marked in a chart is one with a beginning and an end, for whoever opens its address.
+    box = page.locator(".chart .nsewdrag").first.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 5, box["y"] + 60, steps=5)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("from="))
+    marked = parse_qs(urlsplit(page.url).query)
+    assert set(marked) == {"from", "to"}
+    other.goto(page.url)
+    charts_are_drawn(other, 1)
+    assert other.locator("#range option:checked").inner_text() == page.locator("#range option:checked").inner_text()
+    ranges = [tab.evaluate("() => document.querySelector('.chart').layout.xaxis.range.join()") for tab in (page, other)]
+    assert ranges[0] == ranges[1]
+
+
+def test_every_table_and_chart_comes_as_a_file(person: People, tmp_path: Path) -> None:
+    page = person(Role.DBA)
+    for room in ROOMS:
+        page.goto(f"/t/lab/{room}/?range=15m")
+        for link in page.locator("a[download]").evaluate_all("(links) => links.map((link) => link.href)"):
+            answer = page.request.get(link)
+            assert answer.ok, link
+            if ".json" in link:
+                json.loads(answer.body())
+            else:
+                rows = list(csv.reader(answer.text().splitlines()))
+                assert len({len(row) for row in rows}) == 1, link
+    with page.expect_download() as download:
+        page.locator("section.table-card a[download]", has_text="CSV").first.click()
+    download.value.save_as(tmp_path / "table.csv")
+    assert len((tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()) > 1
