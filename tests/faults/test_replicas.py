@@ -79,7 +79,7 @@ def test_paused_replay_falls_behind_and_catches_up(
     assert watch.state("replicas.streaming", ONE) is State.FAIL
     assert watch.state("replicas.receiver", ONE) is State.PASS, "it still receives"
     assert watch.state("replicas.count") is State.WARN
-    assert heading(browser, viewer).startswith("Lab-replica-1 has its replay paused and is ")
+    assert heading(browser, viewer).startswith("lab-replica-1 has its replay paused and is ")
     row = replica(watch, ONE)
     assert row["lag_bytes"] > 65536
     assert row["unreplayed_bytes"] > 65536
