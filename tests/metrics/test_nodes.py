@@ -63,6 +63,8 @@ def test_a_node_of_the_wrong_kind_or_role_is_refused(
         ("postgres", "primary", "mysql://root@127.0.0.1/x", "starts with postgresql://"),
         ("postgres", "primary", "postgresql://poll:secret-word@127.0.0.1:1/messaging", "No connection"),
         ("postgres", "primary", "postgresql:///messaging?host=/tmp", "Name one host"),
+        ("postgres", "primary", "postgresql://a@%40abstract/x", "Name one host"),
+        ("postgres", "primary", "postgresql://a@%2Ftmp/x", "Name one host"),
         ("postgres", "primary", "postgresql://a@127.0.0.1/x?passfile=/etc/passwd", "only sslmode"),
         ("postgres", "primary", "postgresql://a@127.0.0.1:99999/x", "port"),
         ("redis", "", "redis://127.0.0.1:1", "accept connections"),
