@@ -1,5 +1,6 @@
 """Forms of the nodes page: a node is added only after it answered as what it was said to be."""
 
+import re
 from typing import Any, ClassVar
 
 from django import forms
@@ -23,6 +24,20 @@ WHAT_TO_DO = {
 }
 
 
+class AddressInput(forms.TextInput):
+    """Shows an address that was refused without its password, which has to be typed again.
+
+    >>> AddressInput().format_value("redis://poll:s3:cr@t@host:6379/0")
+    'redis://poll@host:6379/0'
+    >>> AddressInput().format_value("postgresql://poll@host:5432/messaging")
+    'postgresql://poll@host:5432/messaging'
+    """
+
+    def format_value(self, value: Any) -> str | None:
+        """The text of the field."""
+        return re.sub(r"^((?:[^:/@]*://)?[^:@]*):(?!//).*@", r"\1@", str(value)) if value else None
+
+
 class NodeForm(forms.ModelForm[Node]):
     """A new node of a tier. `polled` is what it answered when the form was checked."""
 
@@ -43,7 +58,7 @@ class NodeForm(forms.ModelForm[Node]):
             ),
         }
         widgets: ClassVar[dict[str, Any]] = {
-            "address": forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "type": "text"}),
+            "address": AddressInput(attrs={"autocomplete": "off", "spellcheck": "false", "type": "text"}),
         }
 
     def __init__(self, *args: Any, tier: Tier, **kwargs: Any) -> None:

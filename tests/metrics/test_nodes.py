@@ -79,6 +79,7 @@ def test_a_wrong_address_is_refused_with_what_to_do(
     answer = browser(devops).post(ADD, {"name": "it", "kind": kind, "role": role, "address": address})
     assert answer.status_code == 422
     assert told in answer.content.decode()
+    assert "secret-word" not in answer.content.decode()
     assert not Node.objects.exists()
 
 
