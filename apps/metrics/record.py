@@ -59,21 +59,22 @@ def _polls(slot: datetime, polled: Sequence[NodePoll]) -> None:
 
 
 def _answers(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Measured) -> None:
-    said = [(one.target.id, answer) for one in polled for answer in one.answers.values()]
-    told = [(None, answer) for answer in measured.tier_answers.values()]
+    """A node's answer with the time it was really asked, as the next rate is derived from it; the tier's with the slot."""
+    said = [(one.target.id, one.at, answer) for one in polled for answer in one.answers.values()]
+    told = [(None, slot, answer) for answer in measured.tier_answers.values()]
     store.upsert_answers(
         tier.pk,
         [
             (
                 node,
                 answer.probe_id,
-                slot,
+                at,
                 answer.question,
                 answer.rows,
                 answer.failure.kind.value if answer.failure else "",
                 answer.failure.message if answer.failure else "",
             )
-            for node, answer in [*said, *told]
+            for node, at, answer in [*said, *told]
         ],
     )
 

@@ -140,3 +140,10 @@ def test_an_answer_of_unknown_shape_is_a_failure_of_its_probe_alone(tier: Tier, 
     assert LatestAnswer.objects.get(probe="cache.hits").failure == "error"
     poll(tier, slots())
     assert LatestAnswer.objects.get(probe="cache.hits").failure == ""
+
+
+def test_an_answer_bears_the_time_it_was_asked_not_its_slot(tier: Tier) -> None:
+    began = timezone.now()  # a rate is what grew since then; since the slot began it may be far less
+    poll(tier, slot_of(began) - timedelta(minutes=1))
+    assert LatestAnswer.objects.exclude(node=None).exists()
+    assert not LatestAnswer.objects.exclude(node=None).filter(at__lt=began).exists()
