@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
@@ -68,7 +68,7 @@ def capture(
     is superseded and stays on record.
 
     Raises:
-        Refused: the week is not open, already deployed, or no metric has samples in the window.
+        Refused: the week is not open, already deployed, no metric has samples in the window, or somebody captured at the same moment (409).
     """
     if not at.open:
         text = _("This week is not open yet: %(week)s must be fully signed first.")
@@ -92,7 +92,11 @@ def capture(
         raise Refused(
             _("Nothing was captured: no metric has three samples in this window. Wait, or choose a longer one.")
         )
-    _keep(rollout, at, taken, window, by)
+    try:
+        _keep(rollout, at, taken, window, by)
+    except IntegrityError as error:
+        text = _("Somebody else captured this baseline a moment ago; nothing was changed. Reload to see it.")
+        raise Refused(text, status=409) from error
     return taken, lacking
 
 
