@@ -24,14 +24,18 @@ from typing import Any, TypeAlias
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.views.decorators.http import require_GET
 
 from apps.accounts.policy import Permission, allow
-from apps.metrics import context
+from apps.metrics import context, store
 from apps.metrics.board import Board, Chart, Fact, Table
 from apps.metrics.exports import csv_file, json_file
 from apps.metrics.figures import Drawing, draw
+from apps.metrics.kept import kept
 from apps.metrics.models import Tier
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.readings import Readings, readings
@@ -39,7 +43,7 @@ from apps.metrics.registry import checks
 from apps.metrics.rows import CheckRow, DrawnTable, check_rows, tables
 
 View: TypeAlias = Callable[..., HttpResponse]
-LIVE = "metrics/board.html#live"
+LIVE, BODY = "metrics/board.html#live", "metrics/board.html#body"
 
 
 def board_page(board: Board) -> View:
@@ -54,13 +58,11 @@ def board_page(board: Board) -> View:
             return refuse(request, problem)
         found = tier_of(request, tier)
         data = readings(found, board, context.verdicts(request, found))
-        if not getattr(request, "htmx", False):
-            return render(
-                request, [f"{board.room}/page.html", "metrics/board.html"], {"page": drawn(board, data, within)}
-            )
-        if request.GET.get("version") == data.version:
+        htmx = bool(getattr(request, "htmx", False))
+        if htmx and request.GET.get("version") == data.version:
             return HttpResponse(status=204)
-        return render(request, LIVE, {"page": drawn(board, data, within)})
+        templates = LIVE if htmx else [f"{board.room}/page.html", "metrics/board.html"]
+        return render(request, templates, {"page": shown(request, board, data, within)})
 
     return page
 
@@ -88,6 +90,23 @@ def board_table(board: Board) -> View:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A dashboard's page: its board, its range, and the part that refreshes, drawn."""
+
+    board: Board
+    within: Range
+    ranges: Sequence[tuple[str, str]]
+    body: SafeString
+
+
+def shown(request: HttpRequest, board: Board, data: Readings, within: Range) -> Shown:
+    """The page of a board; what everybody sees alike is drawn once between two polls."""
+    key = (board.room, request.path, within.query, get_language(), data.version, store.mark(data.tier))
+    body = kept(key, lambda: render_to_string(BODY, {"page": drawn(board, data, within), "path": request.path}))
+    return Shown(board, within, [(name, str(LABELS[name])) for name in CHOICES], body)
+
+
+@dataclass(frozen=True, slots=True)
 class DrawnBoard:
     """A board as its template shows it."""
 
@@ -99,7 +118,6 @@ class DrawnBoard:
     tables: Sequence[DrawnTable]
     checks: Sequence[CheckRow]
     within: Range
-    ranges: Sequence[tuple[str, str]]
 
 
 def drawn(board: Board, data: Readings, within: Range) -> DrawnBoard:
@@ -115,7 +133,6 @@ def drawn(board: Board, data: Readings, within: Range) -> DrawnBoard:
         tables=tables(data, board.tables),
         checks=check_rows(data),
         within=within,
-        ranges=[(name, str(LABELS[name])) for name in CHOICES],
     )
 
 

@@ -5,7 +5,7 @@ Reads serve the pages: few queries, no node is ever asked.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -42,18 +42,20 @@ class Line:
 def verdicts(tier: Tier, room: str | None = None, now: datetime | None = None) -> list[Verdict]:
     """Present verdicts of a tier (of one room's checks): a value older than its check allows is NO_DATA, whatever it was."""
     now = now or datetime.now(UTC)
-    found = Standing.objects.filter(tier=tier).annotate(node_name=F("node__name"))
+    found = Standing.objects.filter(tier=tier)
     if room:
         found = found.filter(check_id__startswith=f"{room}.")
     known = checks()
     fresh = []
-    for row in found.order_by("id"):
-        check = known.get(row.check_id)
+    rows = found.order_by("id").values_list("check_id", "node__name", "object", "value", "state", "at")
+    for check_id, node, of, value, said, at in rows:
+        check = known.get(check_id)
         if check is None:  # a check that no longer exists
             continue
-        verdict = Verdict(row.check_id, row.node_name or "", row.object, row.value, State(row.state), row.at)
-        stale = verdict.state.known and (row.at is None or now - row.at > check.stale_after)
-        fresh.append(replace(verdict, state=State.NO_DATA) if stale else verdict)
+        state = State(said)
+        if state.known and (at is None or now - at > check.stale_after):
+            state = State.NO_DATA
+        fresh.append(Verdict(check_id, node or "", of, value, state, at))
     return fresh
 
 
@@ -70,6 +72,13 @@ def version(tier: Tier) -> str:
     """Changes with every poll: pages send it and get 204 while it is the same."""
     last = last_slot(tier)
     return f"{last:%Y%m%dT%H%M%S}" if last else "never"
+
+
+def mark(tier: Tier) -> int:
+    """Changes whenever anything that a tier's pages are drawn from was written; see `sql/mark.sql`."""
+    with connection.cursor() as cursor:
+        cursor.execute(_statement("mark.sql"), {"tier": tier.pk})
+        return int(cursor.fetchone()[0])
 
 
 def last_slot(tier: Tier) -> datetime | None:

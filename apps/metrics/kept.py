@@ -1,0 +1,37 @@
+"""What pages are made of, kept in this process until what it was drawn from changes, for everybody who looks at the same.
+
+Between two polls a dashboard is the same for all who see the tier; only the frame around it is a person's own. Drawing it
+takes most of a page's time. Nothing is kept for longer than one poll interval, because ages and the range move with the clock.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from time import monotonic
+from typing import Any, TypeVar
+
+from django.conf import settings
+
+T = TypeVar("T")
+MOST = 32  # things a process keeps; the largest, a page's body, has half a megabyte
+
+_kept: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+_lock = Lock()
+
+
+def kept(key: Hashable, make: Callable[[], T]) -> T:
+    """What this key names, made now where there is none that is younger than a poll interval. It must never be changed.
+
+    `key` has to tell all that it depends on, the state of the store among it (`store.mark`).
+    """
+    with _lock:
+        until, found = _kept.get(key, (0.0, None))
+    if until > monotonic():
+        return found  # type: ignore[no-any-return]
+    made = make()
+    with _lock:
+        _kept[key] = (monotonic() + settings.POLL_SECONDS, made)
+        _kept.move_to_end(key)
+        while len(_kept) > MOST:
+            _kept.popitem(last=False)
+    return made
