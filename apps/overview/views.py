@@ -4,17 +4,20 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from apps.accounts.policy import Permission, allow, public
 from apps.accounts.request import PersonRequest
 from apps.metrics import context, store
-from apps.metrics.figures import draw
+from apps.metrics.figures import Drawing, draw
+from apps.metrics.kept import kept
 from apps.metrics.lives import polling
 from apps.metrics.models import Tier
 from apps.metrics.pages import refuse
-from apps.metrics.ranges import CHOICES, LABELS, BadRange, read_range
+from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
+from apps.metrics.readings import Readings
 from apps.metrics.registry import checks
 from apps.overview import health as healths
 from apps.overview.summary import boards, components, programme, reader, sentence, waiting
@@ -38,20 +41,27 @@ def overview(request: PersonRequest) -> HttpResponse:
     if request.htmx and request.GET.get("version") == data.version:
         return HttpResponse(status=204)
     alerts = store.open_alerts(tier)
-    parts, state, under_way = components(tier, found), polling(tier), programme(tier)
-    charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
-    lines, names = data.lines(charts, within), [node.name for node in data.nodes]
+    state, under_way = polling(tier), programme(tier)
+    key = ("overview", tier.pk, within.query, get_language(), data.version, store.mark(tier))
+    parts, drawings = kept(key, lambda: (components(tier, found), _drawings(tier, data, within)))
     page = {
         "tier": tier, "data": data, "within": within, "ranges": [(n, str(LABELS[n])) for n in CHOICES],
         "sentence": sentence(parts, state), "components": parts, "polling": state, "programme": under_way,
         "alerts": [(alert, checks().get(alert.check_id)) for alert in alerts],
         "waiting": waiting(request.user, tier, under_way, alerts),
-        "drawings": [
-            (reverse(f"{room}:page", args=[tier.slug]), draw(chart, lines, within, names, checks().get(chart.check)))
-            for (room, _place), chart in zip(CHARTS, charts, strict=True)
-        ],
+        "drawings": drawings,
     }  # fmt: skip
     return render(request, "overview/page.html#live" if request.htmx else "overview/page.html", {"page": page})
+
+
+def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Drawing]]:
+    """The charts, each with the address of its dashboard."""
+    charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
+    lines, names = data.lines(charts, within), [node.name for node in data.nodes]
+    return [
+        (reverse(f"{room}:page", args=[tier.slug]), draw(chart, lines, within, names, checks().get(chart.check)))
+        for (room, _place), chart in zip(CHARTS, charts, strict=True)
+    ]
 
 
 def _tier(slug: str | None) -> Tier | None:
