@@ -23,7 +23,7 @@ ROOMS = {
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
     "metrics": f"{TIER}"
     " alert_views alerts application board catalogue_views collect context curves exports facts figures hashes"
-    " itself judge kernel lives node_views now pages poll probe ranges readers/* readings record registry"
+    " itself judge kept kernel lives node_views now pages poll probe ranges readers/* readings record registry"
     " rows secrets store templatetags/* units",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
