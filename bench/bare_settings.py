@@ -2,6 +2,16 @@
 
 from opsportal.settings import *  # noqa: F403
 
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "apps.ledger",
+    "apps.accounts",
+    "apps.metrics",
+]
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "bench.bare"
 WSGI_APPLICATION = "bench.bare_wsgi.application"
 MIDDLEWARE = [

@@ -50,9 +50,9 @@ def fill_an_hour(layout: Layout) -> None:
     keep_fresh()
 
 
-def keep_fresh() -> None:
-    """Poll the present slot if nobody has: a page over stale data would be another page."""
-    poll(Tier.objects.get(slug=SLUG), slot_of(datetime.now(UTC)))
+def keep_fresh() -> bool:
+    """Poll the present slot if nobody has: a page over stale data would be another page. Whether something new was kept."""
+    return poll(Tier.objects.get(slug=SLUG), slot_of(datetime.now(UTC))) is not None
 
 
 def cookie() -> str:

@@ -40,7 +40,17 @@ def _environment() -> None:
         return
     print("Making .bench-venv for PgBouncer's exporter.", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-    pip: list[str | Path] = [VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", LOCK]
+    pip: list[str | Path] = [
+        VENV / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--require-hashes",
+        "-r",
+        LOCK,
+    ]
     subprocess.run(pip, check=True)
     stamp.write_text(wanted, encoding="ascii")
 
