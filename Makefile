@@ -37,7 +37,7 @@ vendor: ## Fetch the browser's libraries that tools/vendor.py names (needs npm)
 	@exec $(PYTHON) -m tools.vendor
 
 clean: ## Remove what can be made again; the demo's data stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .bench-venv bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 ready:
 	@exec $(PYTHON) -m tools.bootstrap demo
