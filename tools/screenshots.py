@@ -120,9 +120,9 @@ def main(demo: Path) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = log_in(browser, facts["url"], lead)
         for name, path in list(pages_of(page)):
-            show(page, path)
             for theme in THEMES:
                 page.emulate_media(color_scheme=theme)
+                show(page, path)
                 take(page, f"{name}-{theme}")
             if name == "week":
                 print_week(page)
