@@ -9,19 +9,19 @@ from typing import Any
 import orjson
 from django.http import HttpResponse
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+from apps.ledger.export import guarded
 
 
-def guarded(cell: Any) -> Any:
+def cell_of(cell: Any) -> Any:
     """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it.
 
     Names and query texts come from the watched tier and may be hostile; numbers stay numbers.
 
-    >>> guarded("=HYPERLINK(1)"), guarded(-3), guarded("select 1")
+    >>> cell_of("=HYPERLINK(1)"), cell_of(-3), cell_of("select 1")
     ("'=HYPERLINK(1)", -3, 'select 1')
     """
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULA):
-        return f"'{cell}"
+    if isinstance(cell, str):
+        return guarded(cell)
     if isinstance(cell, (dict, list, tuple)):
         return orjson.dumps(cell, default=str).decode()
     return cell.astimezone(UTC).isoformat() if isinstance(cell, datetime) else cell
@@ -31,8 +31,8 @@ def csv_file(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> H
     """Rows as a CSV download named `<name>.csv` (UTF-8 with a mark, so that spreadsheets read it as such)."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([guarded(cell) for cell in head])
-    writer.writerows([guarded("" if cell is None else cell) for cell in row] for row in rows)
+    writer.writerow([cell_of(cell) for cell in head])
+    writer.writerows([cell_of("" if cell is None else cell) for cell in row] for row in rows)
     return _file("\ufeff" + text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
 
 

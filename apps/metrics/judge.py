@@ -72,16 +72,21 @@ def judge(measured: Measured, checks: Iterable[Check], standing: Mapping[Key, Ve
     verdicts: list[Verdict] = []
     for check in checks:
         having = by_metric.get(check.metric, {})
-        for owner in _owners(check, measured.view, having):
+        before = (owner for check_id, owner in earlier if check_id == check.id)
+        for owner in _owners(check, measured.view, having, before):
             verdicts += _of_owner(check, owner, having.get(owner, ()), earlier.get((check.id, owner), ()), measured)
     return verdicts
 
 
-def _owners(check: Check, view: TierView, having: Iterable[str]) -> list[str]:
-    """The nodes a check applies to: by kind and role, else whoever has its metric, else the tier itself."""
+def _owners(check: Check, view: TierView, having: Iterable[str], before: Iterable[str]) -> list[str]:
+    """The nodes a check applies to: by kind and role, else whoever has its metric or had it before, else the tier itself.
+
+    A node that had it and is down now stays: what it does not say any more must not look as if all who are left were all.
+    """
     if check.kind is not None:
         return [node.name for node in view.of(check.kind, check.role)]
-    return list(having) or [TIER]
+    watched = {node.name for node in view.nodes}
+    return list(dict.fromkeys([*having, *(owner for owner in before if owner in watched)])) or [TIER]
 
 
 def _of_owner(

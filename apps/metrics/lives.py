@@ -73,6 +73,11 @@ class Polling:
         return _fresh(self.beat_seen_at)
 
 
+def _died_before(earlier: ProcessRun, later: ProcessRun) -> bool:
+    """Whether a life ended without a word before the next began; one that goes on beside it did not."""
+    return earlier.stopped_at is None and earlier.seen_at < later.started_at
+
+
 def _fresh(seen: datetime | None) -> bool:
     return seen is not None and datetime.now(UTC) - seen < 4 * BEAT_EVERY
 
@@ -85,7 +90,7 @@ def polling(tier: Tier, now: datetime | None = None) -> Polling:
     runs = list(ProcessRun.objects.filter(name=WORKER)[:2])
     beat = ProcessRun.objects.filter(name=BEAT).values_list("seen_at", flat=True).first()
     killed = back = None
-    if len(runs) == 2 and runs[1].stopped_at is None and now - runs[0].started_at < timedelta(minutes=10):
+    if len(runs) == 2 and _died_before(runs[1], runs[0]) and now - runs[0].started_at < timedelta(minutes=10):
         killed, back = runs[1].seen_at, runs[0].started_at
     elif runs and runs[0].stopped_at is None and not _fresh(runs[0].seen_at):
         killed = runs[0].seen_at

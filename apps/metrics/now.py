@@ -5,19 +5,20 @@ One of the two places where a page asks the tier directly; bounded by the node d
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 
 from apps.metrics.collect import Collector, NodePoll
-from apps.metrics.judge import TIER, Measured, judge
+from apps.metrics.judge import TIER, Key, Measured, judge
 from apps.metrics.kernel import Check, Row, State, Verdict, worst
 from apps.metrics.models import Tier
 from apps.metrics.poll import Memory, assess, recall, targets_of
 from apps.metrics.probe import FAST, Probe
 from apps.metrics.readers import Target
+from apps.metrics.record import standings
 from apps.metrics.registry import checks, probes
 from apps.metrics.units import show
 
@@ -84,9 +85,18 @@ def check_now(tier: Tier, check_id: str) -> Checked:
     finally:
         collector.close()
     measured = assess(tier, datetime.now(UTC), polled, memory.tier_answers)
-    verdicts = judge(measured, [check], {})
+    verdicts = judge(measured, [check], _expected(tier, check))
     evidence = tuple(_evidence(check, verdict, measured, polled) for verdict in verdicts)
     return Checked(check, worst([v.state for v in verdicts]), evidence)
+
+
+def _expected(tier: Tier, check: Check) -> dict[Key, Verdict]:
+    """Whom the check spoke of at the last poll, with nothing known yet: who says nothing now is missed, not left out."""
+    return {
+        key: replace(stood.verdict, value=None, state=State.NO_DATA, at=None)
+        for key, stood in standings(tier).items()
+        if key[0] == check.id
+    }
 
 
 def _recent(tier: Tier, check: Check) -> Memory:
@@ -121,6 +131,14 @@ def _let_window_grow(check: Check, targets: Sequence[Target], memory: Memory) ->
         time.sleep(min(wait, SHORTEST_WINDOW.total_seconds()))
 
 
+def _speaks_of(row: Row, verdict: Verdict) -> bool:
+    """Whether a raw row is about what a verdict is about: its object, and its node where the row names one."""
+    if "node" in row and verdict.node != TIER and row["node"] != verdict.node:
+        return False
+    named = str(row.get("object", ""))
+    return named == verdict.object if verdict.object else named in {"", verdict.node} or "node" in row
+
+
 def _evidence(check: Check, verdict: Verdict, measured: Measured, polled: Sequence[NodePoll]) -> Evidence:
     one = next((p for p in polled if p.target.name == verdict.node), None)
     answer = one.answers.get(check.source) if one else None
@@ -131,8 +149,7 @@ def _evidence(check: Check, verdict: Verdict, measured: Measured, polled: Sequen
     elif answer is not None and answer.failure:
         problem = answer.failure.message
     rows = answer.rows if answer else ()
-    of = verdict.object or (verdict.node if one is None or check.source not in one.answers else "")
-    mine = tuple(row for row in rows if of != TIER and str(row.get("object", "")) == of)
+    mine = tuple(row for row in rows if _speaks_of(row, verdict))
     return Evidence(
         check.id,
         check.title,

@@ -117,6 +117,8 @@ def sentence(parts: Sequence[Component], polling: Polling) -> str:
         return _("Polling has stopped, so the state of the tier is not known.")
     ranked = sorted(parts, key=lambda part: -_BADNESS.get(part.state, 0))
     bad = [part for part in ranked if _BADNESS.get(part.state, 0)]
+    if not any(part.state is State.PASS for part in parts):
+        return _("Nothing that was measured could be judged yet.")
     if not bad:
         return _("Everything that is measured is within its limits.")
     first = bad[0].text if bad[0].url.startswith("/t/") else f"{bad[0].title}: {bad[0].text}."

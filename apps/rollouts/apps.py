@@ -18,5 +18,5 @@ class RolloutsConfig(AppConfig):
         declare("rollout.deploy", _("Deployment recorded"), _("{actor} deployed {what} in {week}."))
         declare("rollout.issue", _("Issue noted"), _("{actor} noted an issue in {week}: {text}"))
         declare("rollout.resolve", _("Issue closed"), _("{actor} closed “{text}” in {week}: {resolution}"))
-        declare("rollout.sign", _("Week signed"), _("{actor} signed {week} as {slot}: {decision}. {meaning}"))
+        declare("rollout.sign", _("Signature"), _("{actor} signed {week} as {slot}: {decision}. {meaning}"))
         declare("rollout.revoke", _("Signature revoked"), _("{actor} revoked the signature of {week} as {slot}: {why}"))

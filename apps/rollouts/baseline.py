@@ -18,7 +18,7 @@ from apps.metrics.registry import checks
 from apps.metrics.store import Line, lines
 from apps.playbook.plan import BaselineMetric
 from apps.rollouts.models import Baseline, Rollout
-from apps.rollouts.progress import Progress
+from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
 
 WINDOWS = {
@@ -70,13 +70,7 @@ def capture(
     Raises:
         Refused: the week is not open, already deployed, no metric has samples in the window, or somebody captured at the same moment (409).
     """
-    if not at.open:
-        text = _("This week is not open yet: %(week)s must be fully signed first.")
-        raise Refused(text % {"week": at.waits_for}, status=409)
-    if at.done.deployments:
-        raise Refused(
-            _("A baseline is what was before: this week is already deployed, so none can be captured."), status=409
-        )
+    _refuse_late(at)
     if window not in WINDOWS:
         raise Refused(_("Choose a window of 5 minutes, 15 minutes, 1 hour or 24 hours."))
     end = datetime.now(UTC)
@@ -98,6 +92,15 @@ def capture(
         text = _("Somebody else captured this baseline a moment ago; nothing was changed. Reload to see it.")
         raise Refused(text, status=409) from error
     return taken, lacking
+
+
+def _refuse_late(at: Progress) -> None:
+    if not at.open:
+        text = _("This week is not open yet: %(week)s must be fully signed first.")
+        raise Refused(text % {"week": at.waits_for}, status=409)
+    if at.done.deployments:
+        text = _("A baseline is what was before: this week is already deployed, so none can be captured.")
+        raise Refused(text, status=409)
 
 
 def _take(
@@ -145,6 +148,7 @@ def _raw(line: Line) -> dict[str, Any]:
 
 def _keep(rollout: Rollout, at: Progress, taken: list[Baseline], window: str, by: Person) -> None:
     with transaction.atomic():
+        _refuse_late(locked(rollout, at.week.slug))
         Baseline.objects.filter(
             rollout=rollout, week=at.week.slug, metric__in=[b.metric for b in taken], superseded_at=None
         ).update(superseded_at=datetime.now(UTC))

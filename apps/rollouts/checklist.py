@@ -16,7 +16,7 @@ from apps.metrics.now import Checked, check_now
 from apps.metrics.units import example, read, show
 from apps.playbook.plan import Item, ItemKind, Measure
 from apps.rollouts.models import Outcome, Reading, Rollout, Tick
-from apps.rollouts.progress import Progress
+from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
 
 
@@ -69,12 +69,14 @@ def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> 
 def undo(rollout: Rollout, at: Progress, item: Item, why: str, by: Person) -> None:
     """Take a tick back; it stays on record, and signatures that covered it become stale. Raises Refused."""
     _refuse_closed(at)
+    _refuse_signed(at)
     found = at.done.ticks.get(item.slug)
     if found is None:
         raise Refused(_("This item is not ticked, so there is nothing to take back."), status=409)
     if len(why.strip()) < 10:
         raise Refused(_("Say in at least ten characters why you take this back."))
     with transaction.atomic():
+        _refuse_signed(locked(rollout, at.week.slug))
         changed = Tick.objects.filter(pk=found.pk, undone_at=None).update(
             undone_at=datetime.now(UTC), undone_by=by, undone_why=why
         )
@@ -87,6 +89,12 @@ def _refuse_closed(at: Progress) -> None:
     if not at.open:
         text = _("This week is not open yet: %(week)s must be fully signed first.")
         raise Refused(text % {"week": at.waits_for}, status=409)
+
+
+def _refuse_signed(at: Progress) -> None:
+    if at.signed:
+        text = _("This week is signed, so its ticks stand. A signer has to revoke first.")
+        raise Refused(text, status=409)
 
 
 def _taken(tick: Tick) -> Refused:
@@ -195,10 +203,13 @@ def _challenge(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Perso
 def _keep(
     rollout: Rollout, at: Progress, item: Item, by: Person, wish: Wish, *, outcome: Outcome, proof: _Proof
 ) -> Tick:
-    frozen = {"item": item.slug, "value": proof.value, "note": wish.note, "evidence": proof.evidence}
+    frozen: dict[str, Any] = {"item": item.slug, "value": proof.value, "note": wish.note, "evidence": proof.evidence}
+    if proof.read_by is not None:
+        frozen["read_by"] = proof.read_by.username
     digest = hashlib.sha256(canonical(frozen)).hexdigest()
     try:
         with transaction.atomic():
+            _refuse_closed(locked(rollout, at.week.slug))
             kept = Tick.objects.create(
                 rollout=rollout,
                 week=at.week.slug,
@@ -215,7 +226,11 @@ def _keep(
             body = {"outcome": outcome.value, "digest": digest, **frozen}
             _enter(rollout, at, item, "rollout.tick", by, body)
     except IntegrityError as error:
-        other = Tick.objects.get(rollout=rollout, week=at.week.slug, item=item.slug, undone_at=None)
+        other = Tick.objects.filter(rollout=rollout, week=at.week.slug, item=item.slug, undone_at=None).first()
+        if other is None:
+            raise Refused(
+                _("Somebody ticked this and took it back at this moment. Reload and try again."), 409
+            ) from error
         raise _taken(other) from error
     return kept
 

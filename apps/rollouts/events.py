@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Person
 from apps.ledger.chain import append
 from apps.rollouts.models import Deployment, Issue, Rollout
-from apps.rollouts.progress import Progress
+from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
 
 
@@ -20,14 +20,8 @@ def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by:
     Raises:
         Refused: the week is not open, or its prerequisites or its baseline are not complete.
     """
-    if not at.open:
-        text = _("This week is not open yet: %(week)s must be fully signed first.")
-        raise Refused(text % {"week": at.waits_for}, status=409)
-    lacking = [gate.title for gate in at.gates if gate.slug in {"prerequisites", "baseline"} and gate.state != "done"]
-    if lacking:
-        text = _("Not recorded: complete %(gates)s first. What is deployed before its baseline cannot be compared.")
-        raise Refused(text % {"gates": _(" and ").join(lacking)}, status=409)
     with transaction.atomic():
+        _refuse_early(locked(rollout, at.week.slug))
         made = Deployment.objects.create(
             rollout=rollout, week=at.week.slug, what=what, minutes=minutes, by=by, at=datetime.now(UTC)
         )
@@ -35,13 +29,34 @@ def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by:
     return made
 
 
+def _refuse_early(at: Progress) -> None:
+    if not at.open:
+        text = _("This week is not open yet: %(week)s must be fully signed first.")
+        raise Refused(text % {"week": at.waits_for}, status=409)
+    if at.signed:
+        raise Refused(
+            _("This week is signed; nothing more is deployed in it. A signer has to revoke first."), status=409
+        )
+    lacking = [gate.title for gate in at.gates if gate.slug in {"prerequisites", "baseline"} and gate.state != "done"]
+    if lacking:
+        text = _("Not recorded: complete %(gates)s first. What is deployed before its baseline cannot be compared.")
+        raise Refused(text % {"gates": _(" and ").join(lacking)}, status=409)
+
+
 def note_issue(rollout: Rollout, at: Progress, text: str, known: str, by: Person) -> Issue:
-    """Note something that was seen; `known` is the slug of a line of the issue table, whose action is kept with it."""
+    """Note something that was seen; `known` is the slug of a line of the issue table, whose action is kept with it.
+
+    Raises Refused for a line that is not there, and in a week that is signed: its signatures would silently become stale.
+    """
     table = {issue.slug: issue for issue in at.week.issues}
     if known and known not in table:
         raise Refused(_("This line is not in the week's issue table; choose one of the list, or none."))
     action = table[known].action if known else ""
     with transaction.atomic():
+        if locked(rollout, at.week.slug).signed:
+            raise Refused(
+                _("This week is signed, so nothing is added to it. Note the issue in the week under way."), 409
+            )
         made = Issue.objects.create(
             rollout=rollout, week=at.week.slug, text=text, known=known, action=action, by=by, at=datetime.now(UTC)
         )

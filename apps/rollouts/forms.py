@@ -26,6 +26,12 @@ class WhyForm(forms.Form):
     why = forms.CharField(label=_("Reason"), max_length=2000)
 
 
+class RevokeForm(WhyForm):
+    """A reason and the password again: weeks that follow close."""
+
+    password = forms.CharField(label=_("Your password"))
+
+
 class DeployForm(forms.Form):
     """What was deployed, and how long it took."""
 

@@ -113,6 +113,12 @@ def progress(rollout: Rollout) -> list[Progress]:
     return found
 
 
+def locked(rollout: Rollout, slug: str) -> Progress:
+    """A week as it stands now, with nobody able to change the rollout until the caller's transaction ends."""
+    Rollout.objects.select_for_update().get(pk=rollout.pk)
+    return next(at for at in progress(rollout) if at.week.slug == slug)
+
+
 def _week(rollout: Rollout, week: Week, done: Done, is_open: bool, waits_for: str) -> Progress:
     covers = digest_of(covered(rollout, week, done))
     slots = tuple(_slot(off, done.signatures.get(off.slug), covers) for off in week.sign_offs)

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.policy import Permission, allow
 from apps.accounts.recent import NotConfirmed, require_password
 from apps.accounts.request import PersonRequest
-from apps.rollouts.forms import SignForm, WhyForm
+from apps.rollouts.forms import RevokeForm, SignForm
 from apps.rollouts.models import Signature
 from apps.rollouts.reach import the_rollout, the_slot, the_week, tier_of
 from apps.rollouts.refusals import Refused
@@ -62,12 +62,15 @@ def sign_slot(request: PersonRequest, rollout: int, week: str, slot: str) -> Htt
 @require_POST
 def revoke_signature(request: PersonRequest, rollout: int, week: str, slot: str) -> HttpResponse:
     """Take one's own signature back."""
-    found, form = the_rollout(rollout), WhyForm(request.POST)
+    found, form = the_rollout(rollout), RevokeForm(request.POST)
     signature = get_object_or_404(Signature, rollout=found, week=week, slot=slot, revoked_at=None)
     try:
         if not form.is_valid():
-            raise Refused(_("Say why you revoke your signature."))
+            raise Refused(_("Say why you revoke your signature, and enter your password."))
+        require_password(request, form.cleaned_data["password"])
         revoke(found, the_week(found, week), signature, form.cleaned_data["why"], request.user)
+    except NotConfirmed as wrong:
+        return week_page(request, found, week, wrong.message, "signed", 422)
     except Refused as refused:
         return week_page(request, found, week, refused.message, "signed", refused.status)
     messages.success(request, _("Your signature is revoked and stays on record; the weeks after this one wait for it."))

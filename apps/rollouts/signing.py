@@ -11,9 +11,9 @@ from apps.accounts.roles import roles_of
 from apps.ledger.chain import append
 from apps.playbook.plan import SignOff
 from apps.rollouts.models import Decision, Rollout, Signature
-from apps.rollouts.progress import Progress, Slot
+from apps.rollouts.progress import Progress, Slot, locked
 from apps.rollouts.refusals import Refused
-from apps.rollouts.statement import exact, statement
+from apps.rollouts.statement import Vote, exact, statement
 
 
 def hindrance(rollout: Rollout, at: Progress, slot: Slot, person: Person) -> str:
@@ -23,8 +23,8 @@ def hindrance(rollout: Rollout, at: Progress, slot: Slot, person: Person) -> str
         return _("Opens when %(week)s is signed.") % {"week": at.waits_for}
     if not at.ready_to_sign:
         return _("First: %(what)s.") % {"what": _first_missing(at)}
-    if slot.signature is not None and not slot.stale:
-        return _("%(who)s signed this slot.") % {"who": slot.signature.by}
+    if taken := _taken(slot, person):
+        return taken
     held = roles_of(person, rollout.tier.slug)
     if not held & set(off.roles):
         wanted = ", ".join(str(role.label) for role in off.roles)
@@ -35,6 +35,16 @@ def hindrance(rollout: Rollout, at: Progress, slot: Slot, person: Person) -> str
     if not off.executed and any(d.by_id == person.pk for d in at.done.deployments):
         return _("You executed the deployment; somebody else has to sign this slot.")
     return ""
+
+
+def _taken(slot: Slot, person: Person) -> str:
+    """A signature that stands keeps the slot; a rejection keeps it for its signer even when it is stale."""
+    found = slot.signature
+    if found is None:
+        return ""
+    if found.decision == Decision.REJECT and found.by_id != person.pk:
+        return _("%(who)s rejected; only they can take it back.") % {"who": found.by}
+    return "" if slot.stale else _("%(who)s signed this slot.") % {"who": found.by}
 
 
 def _first_missing(at: Progress) -> str:
@@ -60,19 +70,24 @@ def sign(rollout: Rollout, at: Progress, slot: Slot, by: Person, *, decision: st
         )
     if decision == Decision.REJECT and len(reason.strip()) < 10:
         raise Refused(_("Say in at least ten characters why you reject."))
-    data = exact(statement(rollout, at.week, at.done, slot.off, by=by, decision=decision, reason=reason))
-    now = datetime.now(UTC)
+    now, role = datetime.now(UTC), _role(rollout, slot.off, by)
+    said = statement(rollout, at.week, at.done, slot.off, Vote(by.username, role, now, str(decision), reason))
+    data, retired = exact(said), slot.signature
     try:
         with transaction.atomic():
-            if slot.signature is not None:
-                _retire(slot.signature, by, _("Signed anew after a change."), now)
+            if locked(rollout, at.week.slug).covers != seen:
+                raise Refused(
+                    _("The week changed while you were signing. Nothing was signed; read it again."), status=409
+                )
+            if retired is not None:
+                _retire(retired, by, _("Signed anew after a change."), now)
             made = Signature.objects.create(
                 rollout=rollout,
                 week=at.week.slug,
                 slot=slot.off.slug,
                 by=by,
                 at=now,
-                role=_role(rollout, slot.off, by),
+                role=role,
                 meaning=slot.off.meaning,
                 decision=decision,
                 reason=reason,
@@ -94,11 +109,14 @@ def sign(rollout: Rollout, at: Progress, slot: Slot, by: Person, *, decision: st
                     "method": made.method,
                     "digest": made.digest,
                     "statement": data.decode(),
+                    "replaces": {"signer": retired.by.username, "digest": retired.digest} if retired else None,
                 },
                 tier=rollout.tier.slug,
             )
     except IntegrityError as error:
-        text = _("Somebody else signed this slot a moment ago. Your signature was not needed and changed nothing.")
+        text = _(
+            "This slot was signed a moment ago, or you signed another one. Your signature changed nothing; reload."
+        )
         raise Refused(text, status=409) from error
     return made
 

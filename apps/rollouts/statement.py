@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from apps.ledger.leaf import canonical
 
 if TYPE_CHECKING:
-    from apps.accounts.models import Person
+    from datetime import datetime
+
     from apps.playbook.plan import SignOff, Week
-    from apps.rollouts.models import Decision, Rollout
+    from apps.rollouts.models import Rollout
     from apps.rollouts.progress import Done
 
 FORMAT = "opsportal-statement/1"
@@ -34,25 +36,34 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
             {"what": d.what, "by": d.by.username, "at": d.at.isoformat(), "minutes": d.minutes}
             for d in done.deployments
         ],
-        "issues": [
-            {"id": issue.pk, "text": issue.text, "open": issue.resolved_at is None, "resolution": issue.resolution}
-            for issue in done.issues
-        ],
+        "issues": [{"id": issue.pk, "text": issue.text, "by": issue.by.username} for issue in done.issues],
     }
 
 
-def statement(
-    rollout: Rollout, week: Week, done: Done, off: SignOff, *, by: Person, decision: Decision | str, reason: str
-) -> dict[str, Any]:
-    """Everything one signature says: the covered part, and who says what about it."""
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one signer says, in which role, when (aware); `reason` may be empty for an approval."""
+
+    signer: str
+    role: str
+    at: datetime
+    decision: str
+    reason: str
+
+
+def statement(rollout: Rollout, week: Week, done: Done, off: SignOff, vote: Vote) -> dict[str, Any]:
+    """Everything one signature says: the covered part, the issues open at that moment, and who says what about it, when."""
     return {
         "format": FORMAT,
         "covered": covered(rollout, week, done),
+        "open_issues": [issue.pk for issue in done.issues if issue.resolved_at is None],
         "slot": off.slug,
+        "role": vote.role,
         "meaning": off.meaning,
-        "decision": str(decision),
-        "reason": reason,
-        "signer": by.username,
+        "decision": vote.decision,
+        "reason": vote.reason,
+        "signer": vote.signer,
+        "signed_at": vote.at.isoformat(),
     }
 
 

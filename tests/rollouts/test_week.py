@@ -176,6 +176,10 @@ def test_the_next_week_opens_when_everybody_has_signed(
     assert at(rollout, SECOND).open
     assert browser(qa).post(where, {"note": NOTE}).status_code == 302
     assert Entry.objects.filter(kind="rollout.sign").count() == 3
+    assert browser(qa).post(url(rollout, "issues/"), {"text": "Late."}).status_code == 409
+    tick = next(iter(at(rollout).done.ticks))
+    assert browser(qa).post(url(rollout, f"items/{tick}/undo/"), {"why": "I changed my mind."}).status_code == 409
+    assert at(rollout).signed
 
 
 def test_a_wrong_password_signs_nothing(rollout: Rollout, qa: Person, dba: Person, browser: Browser) -> None:
@@ -227,12 +231,25 @@ def test_a_rejection_blocks_and_says_why(rollout: Rollout, qa: Person, dba: Pers
     assert "The backup is of last month." in browser(qa).get(url(rollout)).content.decode()
 
 
+def test_a_rejection_is_not_replaced_by_somebody_else(
+    rollout: Rollout, qa: Person, dba: Person, person: Callable[..., Person], browser: Browser
+) -> None:
+    settle_all(rollout, qa)
+    sign(browser(dba), rollout, "dba", decision="reject", reason="The backup is of last month.")
+    browser(qa).post(url(rollout, "issues/"), {"text": "Something that makes it stale."})
+    other = person("other", [Role.DBA])
+    assert sign(browser(other), rollout, "dba") == 409
+    assert sign(browser(dba), rollout, "dba") == 302
+    assert b"last month" not in bytes(Signature.objects.get(revoked_at=None).statement)
+
+
 def test_only_ones_own_signature_is_revoked(
     rollout: Rollout, qa: Person, dba: Person, lead: Person, browser: Browser
 ) -> None:
     settle_all(rollout, qa)
     sign(browser(dba), rollout, "dba")
-    why = {"why": "I looked at the wrong replica."}
+    why = {"why": "I looked at the wrong replica.", "password": PASSWORD}
+    assert browser(dba).post(url(rollout, "sign/dba/revoke/"), why | {"password": "guessed"}).status_code == 422
     assert browser(lead).post(url(rollout, "sign/dba/revoke/"), why).status_code == 403
     assert browser(dba).post(url(rollout, "sign/dba/revoke/"), why).status_code == 302
     assert at(rollout).slots[1].signature is None
