@@ -104,17 +104,23 @@ def _application(found: Sequence[Verdict]) -> list[Component]:
         parts.append(_("errors %(value)s") % {"value": show(values["app.error_rate"], checks()["app.error_rate"].unit)})
     if state is State.FAIL and values.get("app.up") == 0:
         parts = [_("it does not answer")]
+    elif state in {State.WARN, State.FAIL}:
+        worse = {str(checks()[v.check_id].title).lower() for v in mine if v.state is state}
+        parts.append(_("look at: %(what)s") % {"what": ", ".join(sorted(worse))})
     text = ", ".join(parts) or _("nothing is known of it at present")
     at = max((v.at for v in mine if v.at), default=None)
     return [Component(_("Application"), "/catalogue/checks/#app", state, text, at)]
 
 
-def sentence(parts: Sequence[Component], polling: Polling) -> str:
-    """The tier's verdict, to be read aloud: the worst component's own words, or that all is well."""
+def sentence(parts: Sequence[Component], polling: Polling, down: Sequence[str] = ()) -> str:
+    """The tier's verdict, to be read aloud: which nodes are `down`, else the worst component's own words, or that all is well."""
     if polling.last_slot is None:
         return _("Nothing has been measured yet.")
     if polling.overdue:
         return _("Polling has stopped, so the state of the tier is not known.")
+    if down:
+        told = ngettext("%(names)s does not answer.", "%(names)s do not answer.", len(down))
+        return told % {"names": ", ".join(down)}
     ranked = sorted(parts, key=lambda part: -_BADNESS.get(part.state, 0))
     bad = [part for part in ranked if _BADNESS.get(part.state, 0)]
     if not any(part.state is State.PASS for part in parts):

@@ -17,7 +17,7 @@ from apps.metrics.lives import polling
 from apps.metrics.models import Tier
 from apps.metrics.pages import refuse
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
-from apps.metrics.readings import Readings
+from apps.metrics.readings import Readings, status_of
 from apps.metrics.registry import checks
 from apps.overview import health as healths
 from apps.overview.summary import boards, components, programme, reader, sentence, waiting
@@ -46,7 +46,7 @@ def overview(request: PersonRequest) -> HttpResponse:
     parts, drawings = kept(key, lambda: (components(tier, found), _drawings(tier, data, within)))
     page = {
         "tier": tier, "data": data, "within": within, "ranges": [(n, str(LABELS[n])) for n in CHOICES],
-        "sentence": sentence(parts, state), "components": parts, "polling": state, "programme": under_way,
+        "sentence": sentence(parts, state, down), "components": parts, "polling": state, "programme": under_way,
         "alerts": [(alert, checks().get(alert.check_id)) for alert in alerts],
         "waiting": waiting(request.user, tier, under_way, alerts),
         "drawings": drawings,
@@ -58,6 +58,7 @@ def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Draw
     """The charts, each with the address of its dashboard."""
     charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
     lines, names = data.lines(charts, within), [node.name for node in data.nodes]
+    down = [node.name for node in data.nodes if (status := status_of(node)) and not status.up]
     return [
         (reverse(f"{room}:page", args=[tier.slug]), draw(chart, lines, within, names, checks().get(chart.check)))
         for (room, _place), chart in zip(CHARTS, charts, strict=True)

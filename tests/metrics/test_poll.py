@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from apps.lab import faults
@@ -147,3 +147,18 @@ def test_an_answer_bears_the_time_it_was_asked_not_its_slot(tier: Tier) -> None:
     poll(tier, slot_of(began) - timedelta(minutes=1))
     assert LatestAnswer.objects.exclude(node=None).exists()
     assert not LatestAnswer.objects.exclude(node=None).filter(at__lt=began).exists()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE metrics_sample SET value = 0",
+        "DELETE FROM metrics_poll",
+        "SELECT metrics_drop_partitions(current_date)",
+        "DELETE FROM rollouts_signature",
+        "TRUNCATE rollouts_tick",
+    ],
+)
+def test_the_serving_login_cannot_rewrite_what_was_recorded(db: None, statement: str) -> None:
+    with connection.cursor() as cursor, pytest.raises(DatabaseError), transaction.atomic():
+        cursor.execute(statement)

@@ -18,6 +18,7 @@ def grant(_apps: Any, schema_editor: Any) -> None:
         if cursor.fetchone():
             quoted = schema_editor.quote_name(role)
             cursor.execute(f"GRANT EXECUTE ON FUNCTION {FUNCTIONS} TO {quoted}")
+            cursor.execute(f"REVOKE ALL ON metrics_sample, metrics_poll FROM {quoted}")
             cursor.execute(f"GRANT SELECT, INSERT ON metrics_sample, metrics_poll TO {quoted}")
 
 

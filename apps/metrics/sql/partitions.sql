@@ -36,6 +36,10 @@ BEGIN
                     parent || to_char(day, '_YYYYMMDD'), parent,
                     day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC'
                 );
+                -- default privileges let the serving login change rows; of history it may only add some
+                IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'opsportal_app') THEN
+                    EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON %I FROM opsportal_app', parent || to_char(day, '_YYYYMMDD'));
+                END IF;
                 made := made + 1;
             END IF;
         END LOOP;
@@ -49,8 +53,8 @@ DECLARE
     dropped int := 0;
     child regclass;
 BEGIN
-    IF before > current_date THEN
-        RAISE EXCEPTION 'partitions of today and later are never dropped (asked for before %)', before;
+    IF before > current_date - 1 THEN
+        RAISE EXCEPTION 'the last day is never dropped (asked for before %)', before;
     END IF;
     FOR child IN
         SELECT i.inhrelid::regclass FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
