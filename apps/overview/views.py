@@ -44,6 +44,7 @@ def overview(request: PersonRequest) -> HttpResponse:
     state, under_way = polling(tier), programme(tier)
     key = ("overview", tier.pk, within.query, get_language(), data.version, store.mark(tier))
     parts, drawings = kept(key, lambda: (components(tier, found), _drawings(tier, data, within)))
+    down = [node.name for node in data.nodes if (status := status_of(node)) and not status.up]
     page = {
         "tier": tier, "data": data, "within": within, "ranges": [(n, str(LABELS[n])) for n in CHOICES],
         "sentence": sentence(parts, state, down), "components": parts, "polling": state, "programme": under_way,
@@ -58,7 +59,6 @@ def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Draw
     """The charts, each with the address of its dashboard."""
     charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
     lines, names = data.lines(charts, within), [node.name for node in data.nodes]
-    down = [node.name for node in data.nodes if (status := status_of(node)) and not status.up]
     return [
         (reverse(f"{room}:page", args=[tier.slug]), draw(chart, lines, within, names, checks().get(chart.check)))
         for (room, _place), chart in zip(CHARTS, charts, strict=True)

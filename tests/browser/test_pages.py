@@ -47,7 +47,7 @@ def holds_for_everybody(page: Page) -> None:
     settled(page)
     assert violations(page) == []
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= PHONE[0]
+    expect(page.locator("html")).to_have_js_property("scrollWidth", PHONE[0])
     page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
 
 
