@@ -28,8 +28,10 @@ NEXT = "SELECT max(seq) + 1, now(), 'eve', 'k', 's', '', '\\x7b7d'::bytea"
         "DROP TABLE ledger_entry",
         "SET session_replication_role = replica",
         "CREATE OR REPLACE FUNCTION ledger_admit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
-        "CREATE TEMP TABLE bait (LIKE ledger_entry);"
-        "CREATE TRIGGER lends_rights BEFORE INSERT ON bait FOR EACH ROW EXECUTE FUNCTION ledger_admit()",
+        (
+            "CREATE TEMP TABLE bait (LIKE ledger_entry);"
+            "CREATE TRIGGER lends_rights BEFORE INSERT ON bait FOR EACH ROW EXECUTE FUNCTION ledger_admit()"
+        ),
     ],
 )
 def test_the_serving_login_can_only_append(db: None, statement: str) -> None:
