@@ -28,7 +28,7 @@ def test_a_killed_worker_is_noticed_and_missed_by_nobody_afterwards(
     expect(page.locator("h1")).to_have_text(
         "Polling has stopped, so the state of the tier is not known.", timeout=SAYS_WITHIN * 1000 + slack
     )
-    expect(page.locator(".notice-error[role=alert]")).to_contain_text("The last poll was at")
+    expect(page.locator("#live .notice-error[role=alert]")).to_contain_text("The last poll was at")
     expect(page.get_by_role("list", name="Components").locator(".state-pass")).to_have_count(0)
 
     def started_again() -> object:
