@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
 
 from apps.lab import faults
@@ -13,6 +14,10 @@ from tests import database
 from tests.plugin import LAB
 
 pytest_plugins = ["tests.people", "tests.watch"]
+
+# A busy machine draws examples slowly, which says nothing of the code; every example is still judged.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 ROWS = 100_000
 Until = Callable[..., object]

@@ -44,6 +44,7 @@ def test_pips_own_settings_reach_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
     monkeypatch.setenv("PIP_FIND_LINKS", "/wheels /more")
+    monkeypatch.delenv("PIP_DEFAULT_TIMEOUT", raising=False)  # the other name of the same setting
     monkeypatch.setenv("PIP_TIMEOUT", "90")
     for name in virtualenv.UV_NAMES.values():
         monkeypatch.delenv(name, raising=False)
@@ -93,6 +94,11 @@ def test_serving_takes_the_same_versions_as_developing() -> None:
 
 def test_make_demo_becomes_the_demo_so_that_signals_reach_it() -> None:
     said = subprocess.run(
-        ["make", "-n", "demo", "PORT=8123"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        ["make", "--no-print-directory", "-n", "demo", "PORT=8123"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert said.stdout.splitlines()[-1] == "exec .venv/bin/python manage.py demo"

