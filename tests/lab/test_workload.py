@@ -402,7 +402,7 @@ class TestFaults:
         turn(replica_reads="on")
         fault("stop-replica-1")
         assert {ask("GET", "/api/messages/recent").status_code for _ in range(6)} == {200}
-        degraded = until(lambda: (a := ask("GET", "/health/detailed", key="")).json()["status"] == "degraded" and a)
+        degraded = until(lambda: (a := ask("GET", "/health/detailed", key="")).json()["status"] == "degraded" and a, 90)
         assert isinstance(degraded, httpx.Response)
         assert degraded.status_code == 200
         assert [r["connected"] for r in degraded.json()["services"]["database"]["replicas"]] == [False, True]
