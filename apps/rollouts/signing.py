@@ -95,30 +95,35 @@ def sign(rollout: Rollout, at: Progress, slot: Slot, by: Person, *, decision: st
                 digest=hashlib.sha256(data).hexdigest(),
                 covers=at.covers,
             )
-            append(
-                kind="rollout.sign",
-                subject=f"rollout/{rollout.pk}/{at.week.slug}/{slot.off.slug}",
-                actor=by.username,
-                body={
-                    "rollout": rollout.name,
-                    "week": at.week.title,
-                    "slot": slot.off.title,
-                    "meaning": made.meaning,
-                    "decision": str(decision),
-                    "reason": reason,
-                    "method": made.method,
-                    "digest": made.digest,
-                    "statement": data.decode(),
-                    "replaces": {"signer": retired.by.username, "digest": retired.digest} if retired else None,
-                },
-                tier=rollout.tier.slug,
-            )
+            _enter(at, slot, made, retired)
     except IntegrityError as error:
         text = _(
             "This slot was signed a moment ago, or you signed another one. Your signature changed nothing; reload."
         )
         raise Refused(text, status=409) from error
     return made
+
+
+def _enter(at: Progress, slot: Slot, made: Signature, retired: Signature | None) -> None:
+    """The ledger's entry of a signature, with the exact statement and the signature it replaces."""
+    append(
+        kind="rollout.sign",
+        subject=f"rollout/{made.rollout.pk}/{made.week}/{made.slot}",
+        actor=made.by.username,
+        body={
+            "rollout": made.rollout.name,
+            "week": at.week.title,
+            "slot": slot.off.title,
+            "meaning": made.meaning,
+            "decision": str(made.decision),
+            "reason": made.reason,
+            "method": made.method,
+            "digest": made.digest,
+            "statement": bytes(made.statement).decode(),
+            "replaces": {"signer": retired.by.username, "digest": retired.digest} if retired else None,
+        },
+        tier=made.rollout.tier.slug,
+    )
 
 
 def revoke(rollout: Rollout, at: Progress, signature: Signature, why: str, by: Person) -> None:
