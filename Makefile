@@ -18,7 +18,7 @@ demo-reset: ready ## Forget the demo's data
 
 test: ready-to-test ## Everything: `make check`, then all tests; ends with pytest's line
 	@$(VENV)/python -m tools.check
-	@exec $(VENV)/python -m pytest
+	@exec $(VENV)/python -m pytest -n 3 --no-loadscope-reorder
 
 check: ready-to-test ## Style, types, floors of the house, templates, migrations, playbook
 	@exec $(VENV)/python -m tools.check

@@ -1,15 +1,17 @@
 """Starts the portal's own PostgreSQL and Redis before Django reads its settings, and stops them after the last test.
 
 Loaded with `-p tests.plugin`. The lab directory is OPSPORTAL_LAB_DIR or `.lab/test`; what ran there already goes on afterwards if the
-directory was named, because then it is somebody's own lab.
+directory was named, because then it is somebody's own lab. Where tests run side by side (`-n 3`, pytest-xdist) each of the processes
+has a lab of its own beside it, and one group of tests stays together in one of them: the stories in browsers, and otherwise a file.
 """
 
 import fcntl
 import os
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from apps.lab.tier import Lab
 
@@ -17,20 +19,58 @@ BASE = Path(__file__).resolve().parents[1]
 LAB = pytest.StashKey[Lab]()
 FOUND = pytest.StashKey[frozenset[str]]()
 LOCK = pytest.StashKey[TextIO]()
+WORKER = "PYTEST_XDIST_WORKER"
+STORIES = "tests/browser/"
+LONGEST = (
+    STORIES,
+    "tests/lab/test_demo",
+    "tests/faults/test_queries",
+    "tests/lab/test_faults",
+    "tests/lab/test_workload",
+    "tests/faults/",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
     """Start the store and point the environment at it."""
-    if {"--help", "-h", "--version", "-V"} & set(args):
+    if {"--help", "-h", "--version", "-V"} & set(args) or _only_hands_out(early_config):
         return
     named = os.environ.get("OPSPORTAL_LAB_DIR")
-    lab = Lab(Path(named) if named else BASE / ".lab" / "test")
+    lab = Lab(_own(Path(named) if named else BASE / ".lab" / "test"))
     early_config.stash[LOCK] = _claim(lab)
     early_config.stash[LAB] = lab
     early_config.stash[FOUND] = frozenset(lab.servers.roster.living()) if named else frozenset()
     lab.up_store()
     os.environ.update(lab.layout.environment())
+
+
+def _only_hands_out(config: pytest.Config) -> bool:
+    """Whether this process runs no test itself but gives them to others."""
+    return bool(config.known_args_namespace.numprocesses) and WORKER not in os.environ
+
+
+def _own(directory: Path) -> Path:
+    worker = os.environ.get(WORKER)
+    return directory.with_name(f"{directory.name}-{worker}") if worker else directory
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with those that take longest, so that nobody waits for them at the end."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
+
+
+class Together(LoadScopeScheduling):
+    """What stays in one process: the stories in browsers, which share a portal; otherwise the tests of a file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return STORIES if nodeid.startswith(STORIES) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Whatever `--dist` says: tests share servers, so they are handed out in groups."""
+    return Together(config, log)
 
 
 def _claim(lab: Lab) -> TextIO:

@@ -55,7 +55,7 @@ def test_nothing_of_ours_names_a_package_index_or_a_place_of_one_machine() -> No
         for path in ROOT.glob(f"{folder}**/*")
         if path.suffix in {".py", ".md", ".sql", ".html", ".yaml", ".css"}
     ]
-    files += [path for path in ROOT.iterdir() if path.is_file()]
+    files += [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     found = [
         path
         for path in files
