@@ -75,6 +75,15 @@ def turn(lab: Lab) -> Iterator[Callable[..., None]]:
     load.turn(lab.layout, Switches())
 
 
+@pytest.fixture
+def turn_back(turn: Callable[..., None], database: psycopg.Connection) -> Iterator[Callable[..., None]]:
+    """`turn`, after which the partitioned table is as if it had never been made."""
+    yield turn
+    turn(partitioned_tables="off")
+    database.execute("DROP TABLE conversation_message_partitioned")
+    database.execute("DROP FUNCTION conversation_message_ahead")
+
+
 def value(database: psycopg.Connection, query: str, *values: object) -> Any:
     """The first column of the first row."""
     row = database.execute(query, values).fetchone()
@@ -323,11 +332,11 @@ class TestSwitches:
         assert ask("GET", "/api/dashboard", key="free-8").headers["X-RateLimit-Limit"] == "10"
 
     def test_partitioned_tables_hold_the_same_rows_both_ways(
-        self, ask: Ask, turn: Callable[..., None], database: psycopg.Connection, conversation: int
+        self, ask: Ask, turn_back: Callable[..., None], database: psycopg.Connection, conversation: int
     ) -> None:
         path = f"/api/conversations/{conversation}/messages"
         before = ask("GET", path).json()
-        turn(partitioned_tables="on")
+        turn_back(partitioned_tables="on")
         assert ask("GET", path).json() == before
         count = "SELECT count(*) FROM {}"
         plain = value(database, count.format("conversation_message"))
@@ -339,7 +348,7 @@ class TestSwitches:
         sent = ask("POST", path, json={"body": "Into the partition of this month"}).json()["id"]
         where = "SELECT tableoid::regclass::text FROM conversation_message_partitioned WHERE id = %s"
         assert value(database, where, sent) == f"conversation_message_{datetime.now(UTC):%Ym%m}"
-        turn(partitioned_tables="off")
+        turn_back(partitioned_tables="off")
         assert ask("GET", f"{path}?limit=1").json()["messages"][0]["id"] == sent
 
     def test_a_file_nobody_understands_changes_nothing(
