@@ -1,16 +1,14 @@
 """What Redis is asked: INFO in one command, and the few things INFO does not tell. Never KEYS, never a value."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from redis.asyncio import Redis
-
 from apps.cache.joined import hits, memory, reach, replication, saves
-from apps.metrics.hashes import LONGEST_NAME, Hashes
+from apps.metrics.hashes import LONGEST_NAME, Hashes, pairs
 from apps.metrics.kernel import NodeKind, Row, Rows, Sample
-from apps.metrics.probe import FAST, Probe, TierProbe, rate, share
+from apps.metrics.probe import FAST, Probe, Talk, TierProbe, rate, share
 
 STATISTICS = "cache:stats:"
 ENTRIES = "cache:"
@@ -76,23 +74,22 @@ def _rates(rows: Rows, before: Rows, seconds: float) -> Iterable[Sample]:
         yield Sample(f"cache.info.{metric}", None if per_second is None else per_second * scale)
 
 
-async def ask_slow_log(client: Redis) -> list[Row]:
+def ask_slow_log(_server: object) -> Talk:
     """The newest slow commands: their name and first argument only, because the others may be somebody's data."""
-    entries: list[dict[str, Any]] = await client.slowlog_get(SLOW_COMMANDS)
+    (entries,) = yield [("SLOWLOG", "GET", SLOW_COMMANDS)]
     return [
         {
-            "id": entry["id"],
-            "at": datetime.fromtimestamp(entry["start_time"], UTC).isoformat(),
-            "seconds": entry["duration"] / 1e6,
-            "command": _name(entry["command"]),
+            "id": number,
+            "at": datetime.fromtimestamp(began, UTC).isoformat(),
+            "seconds": micros / 1e6,
+            "command": _name(words),
         }
-        for entry in entries
+        for number, began, micros, words, *_client in entries
     ]
 
 
-def _name(command: bytes | str) -> str:
-    words = (command.decode("utf-8", "replace") if isinstance(command, bytes) else command).split(" ")
-    text = " ".join(words[:2]) + (" …" if len(words) > 2 else "")
+def _name(words: Sequence[str]) -> str:
+    text = " ".join(" ".join(words[:2]).split(" ")[:2]) + (" …" if len(words) > 2 else "")
     return text if len(text) <= LONGEST_COMMAND else text[: LONGEST_COMMAND - 1] + "…"
 
 
@@ -115,19 +112,20 @@ def _slowest(rows: Rows) -> Iterable[Sample]:
     yield Sample("cache.slowlog.slowest", max((row["seconds"] for row in rows), default=None))
 
 
-async def ask_entries(client: Redis) -> list[Row]:
+def ask_entries(_server: object) -> Talk:
     """Cache entries by namespace, counted over at most PAGE × MOST_PAGES keys; `complete`: those were all."""
     counts: Counter[str] = Counter()
-    cursor = 0
+    cursor = "0"
     for _page in range(MOST_PAGES):
-        cursor, found = await client.scan(cursor, match=f"{ENTRIES}*", count=PAGE)
-        counts.update(key.split(":", 2)[1][:LONGEST_NAME] for key in map(str, found) if is_entry(key))
-        if not cursor:
+        ((cursor, found),) = yield [("SCAN", cursor, "MATCH", f"{ENTRIES}*", "COUNT", PAGE)]
+        counts.update(key.split(":", 2)[1][:LONGEST_NAME] for key in found if is_entry(key))
+        if cursor == "0":
             break
-    total = {"namespace": "", "entries": counts.total(), "complete": not cursor}
+    complete = cursor == "0"
+    total = {"namespace": "", "entries": counts.total(), "complete": complete}
     return [
         total,
-        *({"namespace": name, "entries": count, "complete": not cursor} for name, count in sorted(counts.items())),
+        *({"namespace": name, "entries": count, "complete": complete} for name, count in sorted(counts.items())),
     ]
 
 
@@ -153,10 +151,11 @@ def _nothing(_rows: Rows) -> Iterable[Sample]:
     return ()
 
 
-async def ask_settings(client: Redis) -> list[Row]:
+def ask_settings(_server: object) -> Talk:
     """The settings that INFO does not tell."""
-    settings = await client.config_get("save", "maxmemory-policy", "appendonly")
-    return [{str(name): value for name, value in settings.items()}]
+    names = ("save", "maxmemory-policy", "appendonly")
+    said = yield [("CONFIG", "GET", name) for name in names]
+    return [dict(pair for flat in said for pair in pairs(flat))]
 
 
 def _redis(name: str, question: Any, says: str = "", **more: Any) -> Probe:

@@ -5,18 +5,20 @@ A node that does not answer in time is abandoned with its socket; it never delay
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future  # noqa: TC003  annotates a local; importing it costs nothing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
+from typing import Any
 
 import structlog
 
 from apps.metrics.kernel import Answer, Failure, FailureKind, NodeKind, NodeView, Rows
-from apps.metrics.probe import MISREAD, Probe
-from apps.metrics.readers import KINDS, Identity, Reader, Reply, Target, Unreadable
-from apps.metrics.readers.base import Said
+from apps.metrics.probe import MISREAD, Probe, misread
+from apps.metrics.readers import KINDS, Identity, Reader, Target, Unreadable
+from apps.metrics.readers.base import CONNECT_SECONDS, Said
 
 log = structlog.get_logger()
 
@@ -63,15 +65,16 @@ class NodePoll:
 class Collector:
     """Reads the nodes of any number of tiers from an event loop of its own; callable from any thread.
 
-    One poll per node at a time: a node still busy with an abandoned one is reported as timed out.
+    One poll per node at a time: a node still busy with an abandoned one is reported as timed out. Connecting may take longer than one
+    poll: it goes on behind it, and a later poll finds the connection.
     """
 
     def __init__(self, deadline: timedelta) -> None:
         self.deadline = deadline
         self._readers: dict[int, Reader] = {}
+        self._opening: dict[int, asyncio.Task[None]] = {}
         self._busy: set[int] = set()
-        self._left: set[asyncio.Task[Reply]] = set()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._left: set[asyncio.Task[Any]] = set()  # abandoned, or hanging up
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="collector", daemon=True)
         self._thread.start()
@@ -96,9 +99,10 @@ class Collector:
         self._loop.close()
 
     async def _close(self) -> None:
-        for task in self._left:
+        under_way = [*self._opening.values(), *self._left]
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*self._left, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
         for reader in self._readers.values():
             await reader.close()
         self._readers.clear()
@@ -109,14 +113,45 @@ class Collector:
         probes: Mapping[int, Sequence[Probe]],
         before: Mapping[tuple[int, str], Before],
     ) -> list[NodePoll]:
-        return await asyncio.gather(*(self._one(t, probes.get(t.id, ()), before) for t in targets))
+        at, asked = datetime.now(UTC), {}
+        for target in targets:
+            if target.id not in self._busy:
+                self._busy.add(target.id)
+                asked[target.id] = self._loop.create_task(self._one(target, probes.get(target.id, ()), before))
+        if asked:
+            await asyncio.wait(asked.values(), timeout=self.deadline.total_seconds())
+        return [self._outcome(target, asked.get(target.id), at) for target in targets]
+
+    def _outcome(self, target: Target, task: asyncio.Task[NodePoll] | None, at: datetime) -> NodePoll:
+        """What a node said, or that it did not in time. Its task is not waited for: cancelling a query on a frozen server takes longer
+        than the deadline itself.
+        """
+        if task is not None and task.done():
+            return task.result()
+        if task is None:
+            message = "The poll before is still waiting for it."
+        elif target.id in self._opening:
+            task.cancel()  # of the waiting, not of the connecting
+            message = f"Still connecting after {self.deadline.total_seconds():g} s; the next poll goes on with it."
+        else:
+            reader = self._readers.pop(target.id)
+            task.cancel()
+            self._leave(task, then=reader)
+            message = f"It did not answer within {self.deadline.total_seconds():g} s."
+        return NodePoll(target, None, Failure(FailureKind.TIMEOUT, message), datetime.now(UTC) - at, None, at)
 
     async def _one(self, target: Target, probes: Sequence[Probe], before: Mapping[tuple[int, str], Before]) -> NodePoll:
         started, at = monotonic(), datetime.now(UTC)
         try:
-            reply = await self._within_deadline(self._reader(target), probes)
+            reader = self._reader(target)
+            if not reader.is_open:
+                await self._connected(reader)
+                started, at = monotonic(), datetime.now(UTC)
+            reply = await reader.ask(probes)
         except Unreadable as error:
             return NodePoll(target, None, error.failure, timedelta(seconds=monotonic() - started), None, at)
+        finally:
+            self._busy.discard(target.id)
         duration = timedelta(seconds=monotonic() - started)
         clock = reply.identity.now
         offset = clock - at - duration / 2 if clock else None
@@ -130,39 +165,52 @@ class Collector:
     def _reader(self, target: Target) -> Reader:
         reader = self._readers.get(target.id)
         if reader is None or reader.target != target:
-            reader = self._readers[target.id] = KINDS[target.kind](target)
+            if reader is not None:  # another address or password now
+                self._stop_opening(target.id)
+                self._leave(self._loop.create_task(reader.close()))
+            reader = self._readers[target.id] = KINDS[target.kind](target, self.deadline.total_seconds())
         return reader
 
-    async def _within_deadline(self, reader: Reader, probes: Sequence[Probe]) -> Reply:
-        """The reply, or Unreadable once the deadline is over. The task is not waited for: cancelling a query on a frozen
-        server takes longer than the deadline itself.
-        """
+    async def _connected(self, reader: Reader) -> None:
+        """Wait until it is connected. Raises Unreadable."""
         node = reader.target.id
-        if node in self._busy:
-            raise Unreadable(FailureKind.TIMEOUT, "The poll before is still waiting for it.")
-        self._busy.add(node)
-        task = asyncio.create_task(reader.ask(probes))
-        done, _pending = await asyncio.wait({task}, timeout=self.deadline.total_seconds())
-        if done:
-            self._busy.discard(node)
-            return task.result()
-        self._readers.pop(node, None)
-        self._left.add(task)
-        task.add_done_callback(self._abandoned(node, reader))
-        task.cancel()
-        raise Unreadable(FailureKind.TIMEOUT, f"It did not answer within {self.deadline.total_seconds():g} s.")
+        task = self._opening.get(node)
+        if task is None:
+            task = self._opening[node] = self._loop.create_task(_open(reader))
+            task.add_done_callback(partial(self._opened, node))
+        await asyncio.shield(task)
 
-    def _abandoned(self, node: int, reader: Reader) -> Callable[[asyncio.Task[Reply]], None]:
-        def finished(task: asyncio.Task[Reply]) -> None:
-            self._busy.discard(node)
+    def _opened(self, node: int, task: asyncio.Task[None]) -> None:
+        if self._opening.get(node) is task:
+            del self._opening[node]
+        if not task.cancelled():
+            task.exception()  # whoever still waits for it reports it
+
+    def _stop_opening(self, node: int) -> None:
+        if task := self._opening.pop(node, None):
+            task.cancel()
+            self._leave(task)
+
+    def _leave(self, task: asyncio.Task[Any], then: Reader | None = None) -> None:
+        """Let a task end by itself; `then` hang up on the server it was asking."""
+        self._left.add(task)
+
+        def ended(task: asyncio.Task[Any]) -> None:
             self._left.discard(task)
             if not task.cancelled():
                 task.exception()
-            closing = self._loop.create_task(reader.close())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            if then is not None:
+                self._leave(self._loop.create_task(then.close()))
 
-        return finished
+        task.add_done_callback(ended)
+
+
+async def _open(reader: Reader) -> None:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await reader.open()
+    except TimeoutError as error:
+        raise Unreadable(FailureKind.TIMEOUT, f"It let nobody in within {CONNECT_SECONDS} s.") from error
 
 
 def _answer(probe: Probe, said: Said, before: Before | None, at: datetime) -> Answer:
@@ -175,9 +223,3 @@ def _answer(probe: Probe, said: Said, before: Before | None, at: datetime) -> An
         log.exception("probe.misread", probe=probe.id)
         return Answer(probe.id, said.question, failure=misread(error))
     return Answer(probe.id, said.question, probe.keep(said.rows) if probe.keep else said.rows, samples)
-
-
-def misread(error: Exception) -> Failure:
-    """An answer that its probe could not make sense of."""
-    kind = type(error).__name__
-    return Failure(FailureKind.ERROR, f"The answer has a shape that this version does not know ({kind}: {error}).")

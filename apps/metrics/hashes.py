@@ -1,13 +1,12 @@
 """Statistics that a library keeps in Redis as one hash per name, found without walking all keys at every poll."""
 
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from redis.asyncio import Redis
-
-from apps.metrics.kernel import Row
+from apps.metrics.probe import Command, Talk
 
 PAGE = 5000  # keys looked at by one SCAN: about a millisecond of the server's time
 MOST_PAGES = 20
@@ -32,34 +31,42 @@ class Hashes:
 
     prefix: str
     most: int = 500
-    _known: WeakKeyDictionary[Redis, _Names] = field(default_factory=WeakKeyDictionary)
+    _known: WeakKeyDictionary[object, _Names] = field(default_factory=WeakKeyDictionary)
 
-    async def __call__(self, client: Redis) -> list[Row]:
+    def __call__(self, server: object) -> Talk:
         """The rows, in the order of their names."""
-        known = self._known.get(client)
+        known = self._known.get(server)
         if known is None or known.pages <= 1 or monotonic() - known.at > RESCAN_SECONDS:
-            known = self._known[client] = await self._scan(client)
-        pipeline = client.pipeline(transaction=False)
-        for name in known.names:
-            pipeline.hgetall(self.prefix + name)
-        found: list[dict[str, str]] = await pipeline.execute() if known.names else []
+            known = self._known[server] = yield from self._scan()
+        found = (yield [("HGETALL", self.prefix + name) for name in known.names]) if known.names else []
         return [
-            {**{key: number(value) for key, value in fields.items()}, "name": name}
+            {**{key: number(value) for key, value in pairs(fields)}, "name": name}
             for name, fields in zip(known.names, found, strict=True)
             if fields
         ]
 
-    async def _scan(self, client: Redis) -> _Names:
+    def _scan(self) -> Generator[Sequence[Command], list[Any], _Names]:
         names: set[str] = set()
-        cursor, pages = 0, 0
+        cursor, pages = "0", 0
         while pages < MOST_PAGES:
-            cursor, keys = await client.scan(cursor, match=f"{_literal(self.prefix)}*", count=PAGE, _type="HASH")
+            ((cursor, keys),) = yield [
+                ("SCAN", cursor, "MATCH", f"{_literal(self.prefix)}*", "COUNT", PAGE, "TYPE", "HASH")
+            ]
             names.update(str(key).removeprefix(self.prefix) for key in keys)
             pages += 1
-            if not cursor:
+            if cursor == "0":
                 break
         short = sorted(name for name in names if 0 < len(name) <= LONGEST_NAME)
         return _Names(tuple(short[: self.most]), pages, monotonic())
+
+
+def pairs(flat: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Names and values of a reply that lists them one after the other (HGETALL, CONFIG GET).
+
+    >>> list(pairs(["a", "1", "b", "2"]))
+    [('a', '1'), ('b', '2')]
+    """
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 def _literal(text: str) -> str:

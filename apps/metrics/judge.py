@@ -7,9 +7,8 @@ from datetime import datetime
 
 import structlog
 
-from apps.metrics.collect import misread
 from apps.metrics.kernel import Answer, Check, NodeView, Rows, Sample, State, TierView, Verdict
-from apps.metrics.probe import MISREAD, TierProbe
+from apps.metrics.probe import MISREAD, TierProbe, misread
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ A probe does no input or output itself: the collector sends all due questions of
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, Sample, TierView
+from apps.metrics.kernel import Failure, FailureKind, NodeKind, NodeRole, Row, Rows, Sample, TierView
 
 FAST = timedelta(0)  # at every poll
 SLOW = timedelta(minutes=5)  # sizes, bloat, catalogs
@@ -74,15 +74,27 @@ def columns(probe_id: str, rows: Rows) -> Iterable[Sample]:
 MISREAD = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 """What reading an answer of an unexpected shape raises: it becomes a failure of that probe and never ends the poll."""
 
-Ask: TypeAlias = Callable[[Any], Awaitable[Iterable[Row]]]
+
+def misread(error: Exception) -> Failure:
+    """An answer that could not be made sense of."""
+    kind = type(error).__name__
+    return Failure(FailureKind.ERROR, f"The answer has a shape that this version does not know ({kind}: {error}).")
+
+
+Command: TypeAlias = tuple[str | int, ...]
+Talk: TypeAlias = Generator[Sequence[Command], list[Any], Iterable[Row]]
+"""A question to Redis: yields commands, is sent their answers (as RESP2 gives them, text decoded), and so on; returns rows."""
+
+Ask: TypeAlias = Callable[[object], Talk]
+"""Begins a talk. The argument stands for the server asked: what a question remembers, it remembers of that one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One question. `id` is `<room>.<name>` and the prefix of its metrics.
 
-    `question`: SQL for PostgreSQL; a console command (`SHOW POOLS`) for PgBouncer; a command (`INFO`) or a coroutine function taking the
-    read-only client for Redis; a path (`/metrics/queries`) for an application, whose JSON document is the one row.
+    `question`: SQL for PostgreSQL; a console command (`SHOW POOLS`) for PgBouncer; a command (`INFO`) or a generator function (see Ask)
+    for Redis, read-only; a path (`/metrics/queries`) for an application, whose JSON document is the one row.
     `read(rows)`: samples of this answer; by default every numeric column.
     `derive(rows, rows before, seconds between)`: samples from two answers of a counter; called only when there are two. It must yield
     nothing where a counter was reset. `role`: asked only of nodes observed in that role. `needs`: the privilege, as a GRANT would name it.

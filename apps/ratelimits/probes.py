@@ -4,12 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from redis.asyncio import Redis
-
 from apps.metrics.application import number
-from apps.metrics.hashes import Hashes
+from apps.metrics.hashes import Hashes, pairs
 from apps.metrics.kernel import NodeKind, Row, Rows, Sample
-from apps.metrics.probe import Probe, rate, share
+from apps.metrics.probe import Command, Probe, Talk, rate, share
+from apps.metrics.readers.info import parse
 from apps.ratelimits.limiter import QUOTAS, WINDOW_MS, Tier
 
 STATISTICS = "ratelimit:stats:"
@@ -22,22 +21,25 @@ TIERS = {tier.value: QUOTAS[tier] for tier in Tier}
 _statistics = Hashes(STATISTICS)
 
 
-async def ask_keys(client: Redis) -> Sequence[Row]:
+def ask_keys(server: object) -> Talk:
     """One row for each key that ever asked, the nearest to its limit first: its counters, tier, limit and present use.
 
     `used` as the limiter keeps it dates from the key's last request. Where it comes near the limit, the window is counted
     anew as of now, slice by slice.
     """
-    counted = await _statistics(client)
-    pipeline = client.pipeline(transaction=False)
+    counted = list((yield from _statistics(server)))
+    commands: list[Command] = []
     for row in counted:
-        pipeline.get(f"ratelimit:tier:{row['name']}")
-        pipeline.hmget(f"ratelimit:{row['name']}", "used", "burst_used")
-    said = await pipeline.execute() if counted else []
+        commands += [
+            ("GET", f"ratelimit:tier:{row['name']}"),
+            ("HMGET", f"ratelimit:{row['name']}", "used", "burst_used"),
+        ]
+    said = (yield commands) if commands else []
     rows = [_key(row, tier, state) for row, tier, state in zip(counted, said[::2], said[1::2], strict=True)]
     near = [row for row in rows if row["share"] is not None and row["share"] >= NEAR][:MOST_NEAR]
     if near:
-        await _count_again(client, near)
+        info, *states = yield [("INFO", "server"), *(("HGETALL", f"ratelimit:{row['key']}") for row in near)]
+        _count_again(near, states, parse(info).get("server_time_usec"))
     return sorted(rows, key=lambda row: (-(row["share"] or 0), row["key"]))
 
 
@@ -55,16 +57,11 @@ def _key(row: Row, tier: str | None, state: list[str | None]) -> dict[str, Any]:
     }
 
 
-async def _count_again(client: Redis, rows: list[dict[str, Any]]) -> None:
-    pipeline = client.pipeline(transaction=False)
-    pipeline.info("server")
-    for row in rows:
-        pipeline.hgetall(f"ratelimit:{row['key']}")
-    info, *states = await pipeline.execute()
-    if "server_time_usec" not in info:
+def _count_again(rows: Sequence[dict[str, Any]], states: Sequence[Sequence[str]], now_us: int | None) -> None:
+    if now_us is None:
         return
     for row, state in zip(rows, states, strict=True):
-        row["used"] = in_window(state, info["server_time_usec"] / 1000)
+        row["used"] = in_window(dict(pairs(state)), now_us / 1000)
         row["share"] = share(row["used"], row["limit"])
 
 

@@ -10,7 +10,6 @@ from apps.metrics.kernel import Failure, FailureKind, NodeRole
 from apps.metrics.probe import Probe
 from apps.metrics.readers.base import (
     APPLICATION_NAME,
-    CONNECT_SECONDS,
     Identity,
     Reader,
     Reply,
@@ -20,6 +19,7 @@ from apps.metrics.readers.base import (
 )
 
 MOST_BYTES = 1_000_000
+ANSWER_SECONDS = 3
 
 
 class ApplicationReader(Reader):
@@ -29,17 +29,25 @@ class ApplicationReader(Reader):
 
     client: httpx.AsyncClient | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """See Reader."""
+        return self.client is not None
+
+    async def open(self) -> None:
+        """See Reader. Nothing is sent yet: HTTP connects with the first question."""
+        self.client = httpx.AsyncClient(
+            base_url=self.target.url,
+            timeout=ANSWER_SECONDS,
+            follow_redirects=False,
+            headers={"User-Agent": APPLICATION_NAME, "Accept": "application/json"},
+            trust_env=False,
+        )
+
     async def ask(self, probes: Sequence[Probe]) -> Reply:
         """See Reader. Unreadable only when no path gave any HTTP answer."""
-        if self.client is None:
-            self.client = httpx.AsyncClient(
-                base_url=self.target.url,
-                timeout=CONNECT_SECONDS,
-                follow_redirects=False,
-                headers={"User-Agent": APPLICATION_NAME, "Accept": "application/json"},
-                trust_env=False,
-            )
         client = self.client
+        assert client is not None
         paths = {str(probe.question) for probe in probes} or {"/health"}
         answers = dict(zip(paths, await asyncio.gather(*(self._get(client, path) for path in paths)), strict=True))
         failures = [said.failure for said in answers.values() if said.failure]
@@ -61,7 +69,7 @@ class ApplicationReader(Reader):
         try:
             response = await client.get(path)
         except httpx.TimeoutException:
-            message = f"No answer within {CONNECT_SECONDS} s."
+            message = f"No answer within {ANSWER_SECONDS} s."
             return Said(text, failure=Failure(FailureKind.TIMEOUT, message))
         except httpx.RemoteProtocolError:
             message = "What answers there does not speak HTTP."

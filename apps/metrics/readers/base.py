@@ -11,7 +11,7 @@ from apps.metrics.kernel import Failure, FailureKind, NodeKind, NodeRole, Rows
 from apps.metrics.probe import Probe
 
 APPLICATION_NAME = "opsportal"
-CONNECT_SECONDS = 3
+CONNECT_SECONDS = 8  # a server far away takes five round trips to let one in
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,25 @@ class Unreadable(Exception):
 
 
 class Reader(ABC):
-    """Reads one node. `ask` opens the connection where there is none, and raises Unreadable when the node gives no answer."""
+    """Reads one node over one connection. `open` makes it, in CONNECT_SECONDS at most, which may be longer than one poll; `ask` uses it,
+    and is abandoned after `seconds`. Both raise Unreadable when the node gives no answer.
+    """
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, target: Target, seconds: float) -> None:
+        self.target, self.seconds = target, seconds
+
+    @property
+    @abstractmethod
+    def is_open(self) -> bool:
+        """Whether there is a connection to ask over."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect."""
 
     @abstractmethod
     async def ask(self, probes: Sequence[Probe]) -> Reply:
-        """Answers of these probes, all over one connection."""
+        """Answers of these probes, all over one connection that is open."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -1,10 +1,9 @@
 """PgBouncer's console: simple protocol, autocommit, one command at a time."""
 
 from collections.abc import Sequence
-from typing import Any
+from time import monotonic
 
 import psycopg
-from psycopg.rows import dict_row
 
 from apps.metrics.kernel import FailureKind, NodeRole
 from apps.metrics.probe import Probe
@@ -16,62 +15,69 @@ from apps.metrics.readers.base import (
     Reply,
     Said,
     Unreadable,
-    plain,
 )
 from apps.metrics.readers.postgres import failure, refusal
+from apps.metrics.readers.wire import Wire
+
+MARGIN = 1.2  # of the longest answer so far, for one that is a little slower
 
 
 class PgBouncerReader(Reader):
     """Asks the admin console with a `stats_users` login; it answers even while all its clients wait."""
 
-    connection: psycopg.AsyncConnection[dict[str, Any]] | None = None
+    wire: Wire | None = None
+    left_out: frozenset[str] = frozenset()  # probes that the poll before had no time for
 
-    async def ask(self, probes: Sequence[Probe]) -> Reply:
+    @property
+    def is_open(self) -> bool:
         """See Reader."""
-        connection = await self._open()
-        said: dict[str, Said] = {}
-        try:
-            for probe in probes:
-                said[probe.id] = await self._show(connection, str(probe.question))
-        except psycopg.Error as error:
-            await self.close()
-            raise Unreadable(FailureKind.UNREACHABLE, str(error).strip().partition("\n")[0]) from error
-        version = (connection.info.parameter_status("server_version") or "").partition("/")[0]
-        return Reply(Identity(None, NodeRole.NONE, version, ""), said)
+        return self.wire is not None and not self.wire.closed
 
-    async def close(self) -> None:
+    async def open(self) -> None:
         """See Reader."""
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            await connection.close()
-
-    async def _show(self, connection: psycopg.AsyncConnection[dict[str, Any]], command: str) -> Said:
         try:
-            cursor = await connection.execute(command.encode())
-            return Said(command, plain(await cursor.fetchall()))
-        except psycopg.Error as error:
-            if connection.broken:
-                raise
-            return Said(command, failure=failure(error))
-
-    async def _open(self) -> psycopg.AsyncConnection[dict[str, Any]]:
-        if self.connection is not None and not self.connection.closed:
-            return self.connection
-        try:
-            self.connection = await psycopg.AsyncConnection.connect(
+            connection = await psycopg.AsyncConnection.connect(
                 self.target.url,
                 autocommit=True,
-                row_factory=dict_row,
-                cursor_factory=psycopg.AsyncClientCursor,
                 application_name=APPLICATION_NAME,
                 connect_timeout=CONNECT_SECONDS,
                 tcp_user_timeout=4000,
             )
         except psycopg.OperationalError as error:
             raise refusal(error) from error
-        if "bouncer" not in (self.connection.info.parameter_status("server_version") or ""):
-            await self.close()
+        if "bouncer" not in (connection.info.parameter_status("server_version") or ""):
+            await connection.close()
             raise Unreadable(
                 FailureKind.WRONG_KIND, "This is not PgBouncer's console: name its database `pgbouncer` in the address."
             )
-        return self.connection
+        self.wire = Wire(connection)
+
+    async def ask(self, probes: Sequence[Probe]) -> Reply:
+        """See Reader. The console takes one command at a time: far away, what there is no time for comes first at the next poll."""
+        wire = self.wire
+        assert wire is not None
+        said: dict[str, Said] = {}
+        end, longest = monotonic() + self.seconds, 0.0
+        try:
+            for probe in sorted(probes, key=lambda probe: probe.id not in self.left_out):
+                began = monotonic()
+                if said and began + longest * MARGIN > end:
+                    break
+                said[probe.id] = await self._show(wire, str(probe.question))
+                longest = max(longest, monotonic() - began)
+        except psycopg.Error as error:
+            await self.close()
+            raise Unreadable(FailureKind.UNREACHABLE, str(error).strip().partition("\n")[0]) from error
+        self.left_out = frozenset(probe.id for probe in probes if probe.id not in said)
+        version = (wire.connection.info.parameter_status("server_version") or "").partition("/")[0]
+        return Reply(Identity(None, NodeRole.NONE, version, ""), said)
+
+    async def close(self) -> None:
+        """See Reader."""
+        wire, self.wire = self.wire, None
+        if wire is not None:
+            await wire.close()
+
+    async def _show(self, wire: Wire, command: str) -> Said:
+        heard = await wire.simple(command)
+        return Said(command, failure=failure(heard)) if isinstance(heard, psycopg.Error) else Said(command, heard)

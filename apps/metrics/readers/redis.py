@@ -1,16 +1,19 @@
-"""Redis: INFO once a poll, shared by all who ask for it; other questions by their own coroutine."""
+"""Redis: INFO once a poll, shared by all who ask for it; what everybody says next goes out in one round trip."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from apps.metrics.kernel import Failure, FailureKind, NodeRole
-from apps.metrics.probe import Probe
+from apps.metrics.kernel import Failure, FailureKind, NodeRole, Row
+from apps.metrics.probe import MISREAD, Command, Probe, Talk, misread
 from apps.metrics.readers.base import (
     APPLICATION_NAME,
     CONNECT_SECONDS,
@@ -21,63 +24,138 @@ from apps.metrics.readers.base import (
     Unreadable,
     plain,
 )
+from apps.metrics.readers.info import parse
+
+INFO = "INFO"
 
 
 class RedisReader(Reader):
     """Asks with a read-only ACL user over one kept connection."""
 
-    client: redis.asyncio.Redis | None = None
+    connection: redis.asyncio.Connection | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """See Reader."""
+        return self.connection is not None
+
+    async def open(self) -> None:
+        """See Reader."""
+        pool = redis.asyncio.ConnectionPool.from_url(
+            self.target.url,
+            decode_responses=True,
+            encoding_errors="replace",
+            socket_connect_timeout=CONNECT_SECONDS,
+            client_name=APPLICATION_NAME,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+        )
+        connection: redis.asyncio.Connection = pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except (RedisError, OSError) as error:
+            raise _refusal(error) from error
+        else:
+            self.connection = connection
+        finally:
+            if self.connection is not connection:
+                await connection.disconnect(nowait=True)
 
     async def ask(self, probes: Sequence[Probe]) -> Reply:
         """See Reader."""
-        if self.client is None:
-            self.client = redis.asyncio.Redis.from_url(
-                self.target.url,
-                single_connection_client=True,
-                decode_responses=True,
-                socket_timeout=CONNECT_SECONDS,
-                socket_connect_timeout=CONNECT_SECONDS,
-                client_name=APPLICATION_NAME,
-                protocol=2,
-            )
         try:
-            info: dict[str, Any] = await self.client.info()
-            said = {probe.id: await self._say(self.client, probe, info) for probe in probes}
+            try:
+                said = await self._converse(probes)
+            except RedisConnectionError:  # kept since the poll before, and closed by the server meanwhile
+                await self.close()
+                await self.open()
+                said = await self._converse(probes)
         except (RedisError, OSError) as error:
             await self.close()
             raise _refusal(error) from error
-        if "redis_version" not in info:
+        info = said[INFO]
+        if info.failure:
+            raise Unreadable(FailureKind.REFUSED, info.failure.message)
+        (row,) = info.rows
+        if "redis_version" not in row:
             raise Unreadable(FailureKind.WRONG_KIND, "It answered INFO without a redis_version: this is not Redis.")
-        micros = info.get("server_time_usec")
-        return Reply(
-            Identity(
-                datetime.fromtimestamp(micros / 1e6, UTC) if micros else None,
-                NodeRole.PRIMARY if info.get("role") == "master" else NodeRole.REPLICA,
-                str(info["redis_version"]),
-                str(info.get("run_id", "")),
-            ),
-            said,
-        )
+        return Reply(_identity(row), {probe.id: info if probe.question == INFO else said[probe.id] for probe in probes})
 
     async def close(self) -> None:
         """See Reader."""
-        client, self.client = self.client, None
-        if client is not None:
-            await client.aclose()
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
 
-    async def _say(self, client: redis.asyncio.Redis, probe: Probe, info: dict[str, Any]) -> Said:
-        text = probe.says or str(probe.question)
-        if probe.question == "INFO":
-            return Said("INFO", plain([info]))
-        try:
+    async def _converse(self, probes: Sequence[Probe]) -> dict[str, Said]:
+        """Lead all talks at once, by probe id; INFO always, by its own name."""
+        talks: dict[str, tuple[str, Talk]] = {INFO: (INFO, _info())}
+        for probe in probes:
             if callable(probe.question):
-                return Said(text, plain(await probe.question(client)))
-            answer: Any = await client.execute_command(*str(probe.question).split())  # type: ignore[no-untyped-call]
-            return Said(text, plain(answer if isinstance(answer, list) else [{"answer": answer}]))
-        except NoPermissionError as error:
-            return Said(text, failure=Failure(FailureKind.DENIED, str(error)))
-        except ResponseError as error:
-            return Said(text, failure=Failure(FailureKind.ERROR, str(error)))
+                talks[probe.id] = (probe.says, probe.question(self))
+            elif probe.question != INFO:
+                talks[probe.id] = (str(probe.question), _command(str(probe.question)))
+        said: dict[str, Said] = {}
+        heard: dict[str, list[Any]] = {name: [] for name in talks}
+        while heard:
+            spoken: dict[str, Sequence[Command]] = {}
+            for name, answers in heard.items():
+                text, talk = talks[name]
+                try:
+                    spoken[name] = _go_on(talk, answers)
+                except StopIteration as end:
+                    said[name] = Said(text, plain(end.value))
+                except NoPermissionError as error:
+                    said[name] = Said(text, failure=Failure(FailureKind.DENIED, str(error)))
+                except ResponseError as error:
+                    said[name] = Said(text, failure=Failure(FailureKind.ERROR, str(error)))
+                except MISREAD as error:
+                    said[name] = Said(text, failure=misread(error))
+            answered = iter(await self._round([command for commands in spoken.values() for command in commands]))
+            heard = {name: list(islice(answered, len(commands))) for name, commands in spoken.items()}
+        return said
+
+    async def _round(self, commands: Sequence[Command]) -> list[Any]:
+        """One answer a command; an error that the server answered is an answer too."""
+        connection = self.connection
+        assert connection is not None
+        if commands:
+            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        answers: list[Any] = []
+        for _command in commands:
+            try:
+                answers.append(await connection.read_response())
+            except ResponseError as error:
+                answers.append(error)
+        return answers
+
+
+def _go_on(talk: Talk, answers: list[Any]) -> Sequence[Command]:
+    """The talk's next commands; the first error among the answers is raised within it. Raises StopIteration at its end."""
+    refused = next((answer for answer in answers if isinstance(answer, ResponseError)), None)
+    if refused is not None:
+        return talk.throw(refused)
+    return talk.send(answers) if answers else next(talk)
+
+
+def _info() -> Talk:
+    (text,) = yield [(INFO,)]
+    return [parse(text)]
+
+
+def _command(words: str) -> Talk:
+    (answer,) = yield [tuple(words.split())]
+    return answer if isinstance(answer, list) else [{"answer": answer}]
+
+
+def _identity(info: Row) -> Identity:
+    micros = info.get("server_time_usec")
+    return Identity(
+        datetime.fromtimestamp(micros / 1e6, UTC) if micros else None,
+        NodeRole.PRIMARY if info.get("role") == "master" else NodeRole.REPLICA,
+        str(info["redis_version"]),
+        str(info.get("run_id", "")),
+    )
 
 
 def _refusal(error: Exception) -> Unreadable:
@@ -85,7 +163,7 @@ def _refusal(error: Exception) -> Unreadable:
         case AuthenticationError() | NoPermissionError():
             return Unreadable(FailureKind.REFUSED, str(error))
         case RedisTimeoutError():
-            return Unreadable(FailureKind.TIMEOUT, f"It did not answer within {CONNECT_SECONDS} s.")
+            return Unreadable(FailureKind.TIMEOUT, f"It did not let the portal in within {CONNECT_SECONDS} s.")
         case RedisConnectionError() | OSError():
             return Unreadable(FailureKind.UNREACHABLE, "It does not accept connections, or closed this one.")
         case _:
