@@ -22,6 +22,8 @@ from apps.metrics.readers.base import CONNECT_SECONDS, Said
 
 log = structlog.get_logger()
 
+CONNECTING = 0.5  # of the deadline, at most: what is left must do for the questions
+
 
 @dataclass(frozen=True, slots=True)
 class Before:
@@ -66,11 +68,11 @@ class Collector:
     """Reads the nodes of any number of tiers from an event loop of its own; callable from any thread.
 
     One poll per node at a time: a node still busy with an abandoned one is reported as timed out. Connecting may take longer than one
-    poll: it goes on behind it, and a later poll finds the connection.
+    poll: it goes on behind it, and a later poll finds the connection; unless not `kept`, which is for asking once.
     """
 
-    def __init__(self, deadline: timedelta) -> None:
-        self.deadline = deadline
+    def __init__(self, deadline: timedelta, *, kept: bool = True) -> None:
+        self.deadline, self.kept = deadline, kept
         self._readers: dict[int, Reader] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._busy: set[int] = set()
@@ -130,7 +132,7 @@ class Collector:
             return task.result()
         if task is None:
             message = "The poll before is still waiting for it."
-        elif target.id in self._opening:
+        elif self.kept and target.id in self._opening:
             task.cancel()  # of the waiting, not of the connecting
             message = f"Still connecting after {self.deadline.total_seconds():g} s; the next poll goes on with it."
         else:
@@ -144,6 +146,7 @@ class Collector:
         started, at = monotonic(), datetime.now(UTC)
         try:
             reader = self._reader(target)
+            reader.until = started + self.deadline.total_seconds()
             if not reader.is_open:
                 await self._connected(reader)
                 started, at = monotonic(), datetime.now(UTC)
@@ -168,7 +171,7 @@ class Collector:
             if reader is not None:  # another address or password now
                 self._stop_opening(target.id)
                 self._leave(self._loop.create_task(reader.close()))
-            reader = self._readers[target.id] = KINDS[target.kind](target, self.deadline.total_seconds())
+            reader = self._readers[target.id] = KINDS[target.kind](target)
         return reader
 
     async def _connected(self, reader: Reader) -> None:
@@ -179,6 +182,11 @@ class Collector:
             task = self._opening[node] = self._loop.create_task(_open(reader))
             task.add_done_callback(partial(self._opened, node))
         await asyncio.shield(task)
+        took = self.deadline.total_seconds() - (reader.until - monotonic())
+        if (
+            self.kept and took > self.deadline.total_seconds() * CONNECTING
+        ):  # an answer cut short would cost the connection too
+            raise Unreadable(FailureKind.TIMEOUT, f"Connecting took {took:.1f} s; it is asked at the next poll.")
 
     def _opened(self, node: int, task: asyncio.Task[None]) -> None:
         if self._opening.get(node) is task:

@@ -91,7 +91,7 @@ class NodeForm(forms.ModelForm[Node]):
         return data
 
     def _try(self, target: Target) -> None:
-        collector = Collector(settings.NODE_DEADLINE)
+        collector = Collector(settings.NODE_DEADLINE, kept=False)
         try:
             self.polled = collector.poll([target], {0: []}, {})[0]
         finally:

@@ -79,7 +79,7 @@ def check_now(tier: Tier, check_id: str) -> Checked:
     memory = _recent(tier, check)
     targets, asked = _concerned(tier, check)
     _let_window_grow(check, targets, memory)
-    collector = Collector(settings.NODE_DEADLINE)
+    collector = Collector(settings.NODE_DEADLINE, kept=False)
     try:
         polled = collector.poll(targets, asked, memory.before)
     finally:

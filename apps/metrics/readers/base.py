@@ -1,5 +1,6 @@
 """What every reader promises."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,12 +62,15 @@ class Unreadable(Exception):
 
 
 class Reader(ABC):
-    """Reads one node over one connection. `open` makes it, in CONNECT_SECONDS at most, which may be longer than one poll; `ask` uses it,
-    and is abandoned after `seconds`. Both raise Unreadable when the node gives no answer.
+    """Reads one node over one connection. `open` makes it, in CONNECT_SECONDS at most, which may be longer than one poll; `ask` uses it.
+
+    Both raise Unreadable when the node gives no answer. `until`: when the present poll is over, by the monotonic clock.
     """
 
-    def __init__(self, target: Target, seconds: float) -> None:
-        self.target, self.seconds = target, seconds
+    until = math.inf
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
 
     @property
     @abstractmethod

@@ -1,24 +1,31 @@
 """Redis' INFO as one row: a name a line, numbers as numbers, lists of `key=value` as objects."""
 
+from functools import lru_cache
 from typing import Any
+
+LINES_KEPT = 4096  # an INFO has about 200 lines, most of them the same as at the poll before
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The row of an INFO answer; lines of the same name (`module`) are kept as a list under its plural.
+    """The row of an INFO answer; lines of the name `module` are kept as a list, `modules`. Its values are shared: do not change them.
 
     >>> parse("# Server\\r\\nuptime:7\\r\\nratio:0.50\\r\\nrole:master\\r\\ndb0:keys=1,expires=0\\r\\n")
     {'uptime': 7, 'ratio': 0.5, 'role': 'master', 'db0': {'keys': 1, 'expires': 0}}
+    >>> parse("module:name=search,ver=2\\r\\nmodule:name=json,ver=1")
+    {'modules': [{'name': 'search', 'ver': 2}, {'name': 'json', 'ver': 1}]}
     """
-    row: dict[str, Any] = {}
-    for line in text.splitlines():
-        name, colon, said = line.partition(":")
-        if not colon or name[0] == "#":
-            continue
-        if name == "module":
-            row.setdefault("modules", []).append(_value(said))
-        else:
-            row[name] = int(said) if said.isdecimal() else _value(said)
+    lines = text.replace("\x00", "").splitlines()
+    row = dict(filter(None, map(_pair, lines)))
+    if "module" in row:
+        del row["module"]
+        row["modules"] = [pair[1] for line in lines if line.startswith("module:") and (pair := _pair(line))]
     return row
+
+
+@lru_cache(LINES_KEPT)
+def _pair(line: str) -> tuple[str, Any] | None:
+    name, colon, said = line.partition(":")
+    return (name, _value(said)) if colon and not line.startswith("#") else None
 
 
 def _value(said: str) -> Any:

@@ -56,15 +56,9 @@ class PgBouncerReader(Reader):
         """See Reader. The console takes one command at a time: far away, what there is no time for comes first at the next poll."""
         wire = self.wire
         assert wire is not None
-        said: dict[str, Said] = {}
-        end, longest = monotonic() + self.seconds, 0.0
         try:
-            for probe in sorted(probes, key=lambda probe: probe.id not in self.left_out):
-                began = monotonic()
-                if said and began + longest * MARGIN > end:
-                    break
-                said[probe.id] = await self._show(wire, str(probe.question))
-                longest = max(longest, monotonic() - began)
+            with wire.listening():
+                said = await self._in_turn(wire, probes)
         except psycopg.Error as error:
             await self.close()
             raise Unreadable(FailureKind.UNREACHABLE, str(error).strip().partition("\n")[0]) from error
@@ -77,6 +71,17 @@ class PgBouncerReader(Reader):
         wire, self.wire = self.wire, None
         if wire is not None:
             await wire.close()
+
+    async def _in_turn(self, wire: Wire, probes: Sequence[Probe]) -> dict[str, Said]:
+        said: dict[str, Said] = {}
+        longest = 0.0
+        for probe in sorted(probes, key=lambda probe: probe.id not in self.left_out):
+            began = monotonic()
+            if said and began + longest * MARGIN > self.until:
+                break
+            said[probe.id] = await self._show(wire, str(probe.question))
+            longest = max(longest, monotonic() - began)
+        return said
 
     async def _show(self, wire: Wire, command: str) -> Said:
         heard = await wire.simple(command)

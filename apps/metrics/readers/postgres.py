@@ -29,8 +29,8 @@ class PostgresReader(Reader):
     wire: Wire | None = None
     role: NodeRole = NodeRole.NONE
 
-    def __init__(self, target: Target, seconds: float) -> None:
-        super().__init__(target, seconds)
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
         self.troubled: set[str] = set()  # probes whose question failed last; they are asked apart from the others
 
     @property
@@ -64,10 +64,11 @@ class PostgresReader(Reader):
         wire = self.wire
         assert wire is not None
         try:
-            identity, said = await self._pipeline(wire, probes)
-            if identity.role is not self.role:
-                self.role = identity.role
+            with wire.listening():
                 identity, said = await self._pipeline(wire, probes)
+                if identity.role is not self.role:
+                    self.role = identity.role
+                    identity, said = await self._pipeline(wire, probes)
         except psycopg.Error as error:
             await self.close()
             raise Unreadable(FailureKind.UNREACHABLE, f"The connection was lost: {_first_line(error)}.") from error

@@ -104,7 +104,7 @@ class RedisReader(Reader):
                 try:
                     spoken[name] = _go_on(talk, answers)
                 except StopIteration as end:
-                    said[name] = Said(text, plain(end.value))
+                    said[name] = Said(text, end.value if name == INFO else plain(end.value))
                 except NoPermissionError as error:
                     said[name] = Said(text, failure=Failure(FailureKind.DENIED, str(error)))
                 except ResponseError as error:
@@ -140,7 +140,7 @@ def _go_on(talk: Talk, answers: list[Any]) -> Sequence[Command]:
 
 def _info() -> Talk:
     (text,) = yield [(INFO,)]
-    return [parse(text)]
+    return (parse(text),)
 
 
 def _command(words: str) -> Talk:

@@ -5,8 +5,8 @@ psycopg connects and knows the types; its cursors are left out, because a cursor
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from typing import Any, TypeAlias
@@ -57,7 +57,7 @@ PLAIN = ("bool", "int2", "int4", "int8", "oid", "float4", "float8", "text", "var
 
 
 class Wire:
-    """An open connection that is asked in pipelines of prepared questions (`together`) or one by one (`simple`)."""
+    """An open connection that is asked in pipelines of prepared questions (`together`) or one by one (`simple`), while `listening`."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self.connection = connection
@@ -70,6 +70,7 @@ class Wire:
         self._prepared: dict[str, bytes] = {}
         self._numbers = count()
         self._under_way = False
+        self._woken: asyncio.Future[None] | None = None
 
     @property
     def closed(self) -> bool:
@@ -82,6 +83,16 @@ class Wire:
             if self._under_way and not self.closed:
                 await self.connection.cancel_safe(timeout=CANCEL_SECONDS)
         await self.connection.close()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear of it when the server answers: around all questions of a poll, as each time it costs two calls of the system."""
+        loop, socket = asyncio.get_running_loop(), self.pgconn.socket
+        loop.add_reader(socket, self._wake)
+        try:
+            yield
+        finally:
+            loop.remove_reader(socket)
 
     async def together(self, questions: Sequence[str]) -> list[Heard]:
         """Ask all in one pipeline and one transaction; the first that fails ends it. Raises psycopg.Error when the connection is lost."""
@@ -182,7 +193,7 @@ class Wire:
         await self._flush()
         while True:
             while self.pgconn.is_busy():
-                await self._ready(write=False)
+                await self._ready()
                 self.pgconn.consume_input()
             result = self.pgconn.get_result()
             if self.closed:
@@ -201,27 +212,22 @@ class Wire:
 
     async def _flush(self) -> None:
         while self.pgconn.flush():
-            await self._ready(write=True)
+            loop = asyncio.get_running_loop()
+            loop.add_writer(self.pgconn.socket, self._wake)
+            try:
+                await self._ready()
+            finally:
+                loop.remove_writer(self.pgconn.socket)
             self.pgconn.consume_input()
 
-    async def _ready(self, *, write: bool) -> None:
-        """Wait until the socket can be read, or (`write`) written; no timeout: who asks has a deadline."""
-        loop, socket = asyncio.get_running_loop(), self.pgconn.socket
-        woken = loop.create_future()
-        loop.add_reader(socket, _wake, woken)
-        if write:
-            loop.add_writer(socket, _wake, woken)
-        try:
-            await woken
-        finally:
-            loop.remove_reader(socket)
-            if write:
-                loop.remove_writer(socket)
+    async def _ready(self) -> None:
+        """Wait until the socket has something to read; no timeout: who asks has a deadline."""
+        self._woken = asyncio.get_running_loop().create_future()
+        await self._woken
 
-
-def _wake(waiting: "asyncio.Future[None]") -> None:
-    if not waiting.done():
-        waiting.set_result(None)
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
 
 
 def _words(message: bytes, result: PGresult | None) -> str:
