@@ -106,20 +106,26 @@ def main(lab: Lab, quick: bool) -> None:
 
 
 def _stored(layout: Layout, tier: Tier) -> tuple[Callable[[], object], Callable[[], object]]:
-    """A poll of the registered tier (its six nodes, the application too), kept in the store; slot after slot, from tomorrow on."""
-    begin = slot_of(datetime.now(UTC)) + timedelta(days=1)
-    numbers = iter(range(100_000))
+    """A poll of the registered tier (its six nodes, the application too), kept in the store; slot after slot, from yesterday on.
+
+    Yesterday, because a probe's turn comes by slot: tomorrow, the slow ones would be due at every poll.
+    """
+    begin = slot_of(datetime.now(UTC)) - timedelta(days=1)
+    end = begin + timedelta(hours=12)
+    numbers = iter(range(4000))
 
     def once() -> object:
         return poll(tier, begin + next(numbers) * timedelta(seconds=settings.POLL_SECONDS))
 
     def undo() -> None:
-        Slot.objects.filter(tier=tier, at__gte=begin).delete()
+        Slot.objects.filter(tier=tier, at__range=(begin, end)).delete()
         with psycopg.connect(
             layout.dsn(Node.STORE, "opsportal_owner")
         ) as owner:  # the serving login only adds to history
             for name in ("metrics_sample", "metrics_poll"):
-                owner.execute(sql.SQL("DELETE FROM {} WHERE at >= %s").format(sql.Identifier(name)), [begin])
+                owner.execute(
+                    sql.SQL("DELETE FROM {} WHERE at BETWEEN %s AND %s").format(sql.Identifier(name)), [begin, end]
+                )
         forget(tier)
 
     return undo, once

@@ -96,13 +96,3 @@ def polling(tier: Tier, now: datetime | None = None) -> Polling:
         killed = runs[0].seen_at
     limit = timedelta(seconds=2 * settings.POLL_SECONDS + 2)
     return Polling(last, age, age is None or age > limit, runs[0].seen_at if runs else None, beat, killed, back)
-
-
-def serving_since() -> datetime | None:
-    """Since when a worker has been meant to serve: the start of the first life after the last orderly stop."""
-    began: datetime | None = None
-    for started, stopped in ProcessRun.objects.filter(name=WORKER).values_list("started_at", "stopped_at")[:50]:
-        if began is not None and stopped is not None:
-            break
-        began = started
-    return began

@@ -3,25 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from threading import Lock
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from apps.metrics import secrets, store
 from apps.metrics.collect import Before, Collector, NodePoll
 from apps.metrics.judge import Measured, measure
 from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, TierView
-from apps.metrics.lives import serving_since
-from apps.metrics.models import LatestAnswer, Node, Slot, Tier
+from apps.metrics.lives import WORKER
+from apps.metrics.models import LatestAnswer, Node, Tier
 from apps.metrics.probe import FAST, Probe
 from apps.metrics.readers import Target
 from apps.metrics.record import record
 from apps.metrics.registry import probes, tier_probes
 
 log = structlog.get_logger()
+
+WINDOW = timedelta(minutes=10)
+NODES_KEPT = 1024
 
 
 @dataclass(slots=True)
@@ -48,25 +51,16 @@ def slot_of(now: datetime) -> datetime:
     return datetime.fromtimestamp(seconds - seconds % settings.POLL_SECONDS, UTC)
 
 
-def claim(tier: Tier, slot: datetime) -> bool:
-    """Whether this slot is ours: False when another delivery or another beat has it."""
-    try:
-        with transaction.atomic():
-            Slot.objects.create(tier=tier, at=slot)
-    except IntegrityError:
-        return False
-    return True
-
-
 def targets_of(tier: Tier) -> list[Target]:
     """The tier's nodes with their passwords, in the order they were added."""
-    return [target(node) for node in Node.objects.filter(tier=tier)]
+    nodes = Node.objects.filter(tier=tier).values_list("pk", "name", "kind", "role", "address", "secret")
+    return [_target(*node) for node in nodes]
 
 
-def target(node: Node) -> Target:
-    """One node, ready to be read."""
-    url = secrets.whole(node.address, node.secret)
-    return Target(node.pk, node.name, NodeKind(node.kind), NodeRole(node.role), url)
+@lru_cache(NODES_KEPT)
+def _target(pk: int, name: str, kind: str, role: str, address: str, secret: str) -> Target:
+    """One node, ready to be read; decrypting its password costs more than asking it."""
+    return Target(pk, name, NodeKind(kind), NodeRole(role), secrets.whole(address, secret))
 
 
 def due(target: Target, memory: Memory, now: datetime) -> list[Probe]:
@@ -87,7 +81,7 @@ def poll(tier: Tier, slot: datetime) -> Measured | None:
 
     Every node gets exactly one row for the slot: a value or a typed failure.
     """
-    if not claim(tier, slot):
+    if not store.claim(tier, slot):
         return None
     memory = _memories.setdefault(tier.pk, Memory())
     with memory.lock:
@@ -144,11 +138,8 @@ def _portal(tier: Tier, at: datetime) -> Row:
 
     The time after an orderly stop does not count: nobody was to poll then.
     """
-    window = timedelta(minutes=10)
-    first = Slot.objects.filter(tier=tier).order_by("at").values_list("at", flat=True).first() or at
-    start = max(at - window, first, serving_since() or first)
+    start, kept = store.kept_slots(tier, at - WINDOW, at, WORKER)
     expected = int((at - start).total_seconds()) // settings.POLL_SECONDS
-    kept = store.kept_slots(tier, start, at)
     return {"missed_slots": max(0, expected - kept - 1), "window_seconds": (at - start).total_seconds()}
 
 

@@ -3,21 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import F
-
 from apps.metrics import store
 from apps.metrics.alerts import Step, Stood, risen, since, step, threshold
 from apps.metrics.collect import NodePoll
 from apps.metrics.judge import TIER, Key, Measured, judge
 from apps.metrics.kernel import State, Verdict
-from apps.metrics.models import Alert, NodeStatus, Standing, Tier
+from apps.metrics.models import Alert, Standing, Tier
 from apps.metrics.registry import checks
 
 _book = store.SeriesBook()
-STATUS_FIELDS = (
-    *("slot", "up", "since", "failure", "message", "role", "version", "identity"),
-    *("clock_offset_seconds", "duration_seconds"),
-)
 
 
 def record(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Measured) -> list[Verdict]:
@@ -80,42 +74,30 @@ def _answers(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: M
 
 
 def _statuses(slot: datetime, polled: Sequence[NodePoll]) -> None:
-    """How this poll found each node, in two statements; `since` moves only when a node went up or down."""
-    before = NodeStatus.objects.in_bulk([one.target.id for one in polled])
-    NodeStatus.objects.bulk_create(
-        [_status(slot, one, before.get(one.target.id)) for one in polled],
-        update_conflicts=True,
-        unique_fields=["node"],
-        update_fields=STATUS_FIELDS,
-    )
-
-
-def _status(slot: datetime, one: NodePoll, before: NodeStatus | None) -> NodeStatus:
-    up, identity = one.failure is None, one.identity
-    same = before is not None and before.up is up
-    return NodeStatus(
-        node_id=one.target.id,
-        slot=slot,
-        up=up,
-        since=before.since if before is not None and same else slot,
-        failure=one.failure.kind.value if one.failure else "",
-        message=one.failure.message if one.failure else "",
-        role=identity.role.value if identity else (before.role if before else ""),
-        version=identity.version if identity else (before.version if before else ""),
-        identity=identity.id if identity else (before.identity if before else ""),
-        clock_offset_seconds=one.clock_offset.total_seconds() if one.clock_offset is not None else None,
-        duration_seconds=one.duration.total_seconds(),
+    store.upsert_statuses(
+        slot,
+        [
+            (
+                one.target.id,
+                one.failure is None,
+                one.failure.kind.value if one.failure else "",
+                one.failure.message if one.failure else "",
+                one.identity.role.value if one.identity else None,
+                one.identity.version if one.identity else None,
+                one.identity.id if one.identity else None,
+                one.clock_offset.total_seconds() if one.clock_offset is not None else None,
+                one.duration.total_seconds(),
+            )
+            for one in polled
+        ],
     )
 
 
 def standings(tier: Tier) -> dict[Key, Stood]:
     """The verdicts before this poll, by check, node name and object."""
-    found = Standing.objects.filter(tier=tier).values_list(
-        "check_id", F("node__name"), "object", "state", "value", "at", "since"
-    )
     return {
         (check, node or TIER, of): Stood(Verdict(check, node or TIER, of, value, State(state), at), began)
-        for check, node, of, state, value, at, began in found
+        for check, node, of, state, value, at, began in store.standings(tier)
     }
 
 

@@ -87,11 +87,23 @@ def last_slot(tier: Tier) -> datetime | None:
     return found
 
 
-def kept_slots(tier: Tier, after: datetime, before: datetime) -> int:
-    """How many different slots in (after, before) have rows of any node."""
-    with connection.cursor() as cursor:
-        cursor.execute(_statement("kept_slots.sql"), [tier.pk, after, before])
-        return int(cursor.fetchone()[0])
+def claim(tier: Tier, slot: datetime) -> bool:
+    """Take a slot; False when somebody has it."""
+    return bool(_rows("claim.sql", [tier.pk, slot]))
+
+
+def kept_slots(tier: Tier, after: datetime, before: datetime, worker: str) -> tuple[datetime, int]:
+    """Since when, within (after, before), the tier was to be polled, and how many slots since then have rows of any node.
+
+    `worker`: the name under which those who poll keep their lives.
+    """
+    ((start, kept),) = _rows("kept_slots.sql", {"tier": tier.pk, "from": after, "at": before, "worker": worker})
+    return start, kept
+
+
+def standings(tier: Tier) -> list[tuple[Any, ...]]:
+    """Check, node name (None: the tier's own), object, state, value, at, since of every verdict that stands."""
+    return _rows("standings.sql", [tier.pk])
 
 
 def open_alerts(tier: Tier) -> list[Alert]:
@@ -178,26 +190,56 @@ def copy(table: str, columns: Sequence[str], types: Sequence[str], rows: Iterabl
 
 def upsert_answers(tier_id: int, rows: Sequence[tuple[int | None, str, datetime, str, Any, str, str]]) -> None:
     """Replace the latest answers: node id, probe, at, question, rows, failure, message. A failure keeps the rows before."""
-    _execute("upsert_answers.sql", tier_id, rows, {4: lambda value: orjson.dumps(value).decode()})
+    said = [(*row[:4], orjson.dumps(row[4]).decode(), *row[5:]) for row in rows]
+    _execute("upsert_answers.sql", tier_id, said)
 
 
 def upsert_standings(
     tier_id: int, rows: Sequence[tuple[int | None, str, str, str, float | None, datetime | None, datetime]]
 ) -> None:
     """Replace the standings: node id, check, object, state, value, at, since."""
-    _execute("upsert_standings.sql", tier_id, rows, {})
+    _execute("upsert_standings.sql", tier_id, rows)
 
 
-def _execute(file: str, tier_id: int, rows: Sequence[tuple[Any, ...]], convert: dict[int, Any]) -> None:
+def upsert_statuses(slot: datetime, rows: Sequence[tuple[Any, ...]]) -> None:
+    """How a poll found the nodes: node id, up, failure, message, role, version, identity, clock offset, duration (seconds).
+
+    Role, version and identity None: as they were.
+    """
+    _execute("upsert_statuses.sql", slot, rows)
+
+
+def _execute(file: str, first: Any, rows: Sequence[tuple[Any, ...]]) -> None:
     """One statement for all rows, its parameters bound by the server: quoting documents into a statement costs more than the rest."""
-    if not rows:
-        return
-    columns = [
-        [convert[i](v) if i in convert else v for v in column] for i, column in enumerate(zip(*rows, strict=True))
-    ]
+    if rows:
+        _rows(file, [first, *map(array, zip(*rows, strict=True))])
+
+
+def _rows(file: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(_statement(file), [tier_id, *columns])
+        cursor.execute(_statement(file), values, binary=True)
+        return cursor.fetchall() if cursor.description else []
+
+
+def array(column: Iterable[Any]) -> str:
+    """A column as PostgreSQL's array literal, to be bound as one parameter: psycopg's own costs ten times as much.
+
+    >>> array([1, None, 0.5, True, 'a "b" \\\\ {c}'])
+    '{1,NULL,0.5,true,"a \\\\"b\\\\" \\\\\\\\ {c}"}'
+    """
+    return f"{{{','.join(map(_element, column))}}}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value.isoformat()}"' if isinstance(value, datetime) else repr(value)
 
 
 @cache

@@ -1,4 +1,21 @@
--- Purpose: how many slots of a tier were polled and kept within a window.
-SELECT count(DISTINCT p.at)
-FROM metrics_node n JOIN metrics_poll p ON p.node_id = n.id
-WHERE n.tier_id = %s AND p.at > %s AND p.at < %s
+-- Purpose: since when a tier was to be polled, within a window that ends at a slot, and how many slots of it were polled and kept.
+-- Polling was due from the tier's first slot on, and from the start of the first worker after the last orderly stop.
+-- Columns: start, kept
+WITH life AS (
+    SELECT started_at, stopped_at FROM metrics_processrun WHERE name = %(worker)s ORDER BY started_at DESC LIMIT 50
+), stopped AS (
+    SELECT max(started_at) AS at FROM life
+    WHERE stopped_at IS NOT NULL AND started_at < (SELECT max(started_at) FROM life)
+), due AS (
+    SELECT greatest(
+        %(from)s,
+        coalesce((SELECT min(at) FROM metrics_slot WHERE tier_id = %(tier)s), %(at)s),
+        (SELECT min(started_at) FROM life, stopped WHERE stopped.at IS NULL OR started_at > stopped.at)
+    ) AS start
+)
+SELECT due.start, (
+    SELECT count(DISTINCT p.at)
+    FROM metrics_node AS n JOIN metrics_poll AS p ON p.node_id = n.id
+    WHERE n.tier_id = %(tier)s AND p.at > due.start AND p.at < %(at)s
+)
+FROM due
