@@ -7,6 +7,8 @@ from time import monotonic
 
 import pytest
 from django.conf import settings
+from hypothesis import example, given
+from hypothesis import strategies as st
 from redis import Redis
 
 from apps.cache.probes import PROBES as CACHE
@@ -16,6 +18,7 @@ from apps.lab.layout import Node as Server
 from apps.lab.proxy import Mode
 from apps.lab.register import register
 from apps.lab.tier import Lab
+from apps.metrics import store
 from apps.metrics.collect import Collector, NodePoll
 from apps.metrics.kernel import NodeKind, NodeRole
 from apps.metrics.models import LatestAnswer, NodeStatus
@@ -166,3 +169,10 @@ def test_a_redis_that_closed_the_kept_connection_is_asked_over_another(lab: obje
         assert "cache.info" in asking.ask().answers
     finally:
         asking.close()
+
+
+@given(st.lists(st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=5))
+@example(["NULL", "", 'a"b', "{c,d}", "\\", '\\"', " e ", "\n"])
+def test_what_a_tier_says_is_kept_as_it_said_it(layout: Layout, column: list[str | None]) -> None:
+    with postgres.connect(layout, Server.STORE) as connection:
+        assert connection.execute("SELECT %s::text[]", [store.array(column)]).fetchone() == (column,)

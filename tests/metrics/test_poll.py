@@ -82,6 +82,7 @@ def test_a_stopped_node_has_a_typed_failure_and_the_others_samples_go_on(
     status = NodeStatus.objects.get(node__name="lab-replica-1")
     assert not status.up
     assert status.message.startswith("No connection: ")
+    assert (status.role, status.version[:1]) == ("replica", "1"), "who it was is still known"
     alert = Alert.objects.get(check_id="node.up", closed_at=None)
     assert alert.node is not None
     assert alert.node.name == "lab-replica-1"
