@@ -12,6 +12,7 @@ INSTALLED_APPS = [
     "apps.metrics",
 ]
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 ROOT_URLCONF = "bench.bare"
 WSGI_APPLICATION = "bench.bare_wsgi.application"
 MIDDLEWARE = [

@@ -19,12 +19,12 @@ TIER = f"{COMMON} probes checks actions charts"
 ROOMS = {
     "ledger": f"{COMMON} chain export kinds leaf search verify",
     "batch": COMMON,
-    "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes third_party",
+    "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes sessions third_party",
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
     "metrics": f"{TIER}"
     " alert_views alerts application board catalogue_views collect context curves exports facts figures hashes"
-    " itself judge kept kernel lives node_views now pages poll probe ranges readers/* readings record registry"
-    " rows secrets store templatetags/* units",
+    " itself judge kept kernel lives node_views now pages poll present probe ranges readers/* readings record registry"
+    " rows secrets store templatetags/* unchanged units",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
     "queries": f"{TIER} servers workload",

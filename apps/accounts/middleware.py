@@ -1,13 +1,16 @@
-"""The only place where policies are enforced: before any view runs, whatever headers a request bears."""
+"""Who asks, and the only place where policies are enforced: before any view runs, whatever headers a request bears."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
+from django.contrib import auth
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
+from django.utils.functional import SimpleLazyObject
 from django_htmx.http import HttpResponseClientRedirect
 from redis import RedisError
 
@@ -17,7 +20,33 @@ from apps.accounts.roles import EVERY_TIER, tiers_seen
 from apps.accounts.routes import policy_of, routes
 from apps.accounts.third_party import POLICIES
 
+if TYPE_CHECKING:
+    from apps.accounts.sessions import SessionStore
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class PersonMiddleware(AuthenticationMiddleware):
+    """Django's own, which takes the person's row that came with the session where there is nothing else to decide."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Let `request.user` be looked up when somebody first asks for it."""
+        super().process_request(request)
+        request.user = SimpleLazyObject(lambda: person_of(request))  # type: ignore[assignment]
+
+
+def person_of(request: HttpRequest) -> Any:
+    """Who asks: a Person or nobody in particular (AnonymousUser); looked up once a request."""
+    known = request.__dict__
+    if "_cached_user" not in known:  # where Django keeps it
+        session = cast("SessionStore", request.session)  # as settings.SESSION_ENGINE says
+        found: Any = session.opened_for()
+        if found is None:
+            found = auth.get_user(request)
+            if found.is_authenticated:
+                session.remember(found.pk)
+        known["_cached_user"] = found
+    return known["_cached_user"]
 
 
 class PolicyMiddleware:

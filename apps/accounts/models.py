@@ -18,6 +18,9 @@ class Person(AbstractUser):
     password_failures = models.PositiveSmallIntegerField(default=0, editable=False)
     password_locked_until = models.DateTimeField(null=True, blank=True, editable=False)
 
+    held: tuple[tuple[Role, str], ...] | None = None
+    """Role and tier of each grant, where they were read together with the person (`sessions`); see `roles.roles_of`."""
+
     def __str__(self) -> str:
         return self.display_name or self.username
 

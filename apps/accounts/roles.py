@@ -35,13 +35,19 @@ def roles_of(person: Person | AnonymousUser, tier_slug: str = EVERY_TIER) -> fro
     """
     The roles a person holds on a tier, through a grant for it or for every tier; without a tier: on any tier.
 
-    One query for each `Person` instance, whatever is asked of it afterwards. A disabled or anonymous person has none.
+    One query for each `Person` instance at most, whatever is asked of it afterwards. A disabled or anonymous person has none.
     """
     if not person.is_authenticated or not person.is_active:
         return frozenset()
+    return frozenset(role for role, slug in _held(person) if not tier_slug or slug in {EVERY_TIER, tier_slug})
+
+
+def _held(person: Person) -> tuple[tuple[Role, str], ...]:
+    """Each grant's role and tier: as they came with the session (`sessions`), else read once for the instance."""
+    if person.held is not None:
+        return person.held
     prefetch_related_objects([person], "grants")
-    held = (grant for grant in person.grants.all() if not tier_slug or grant.tier_slug in {EVERY_TIER, tier_slug})
-    return frozenset(Role(grant.role) for grant in held)
+    return tuple((Role(grant.role), grant.tier_slug) for grant in person.grants.all())
 
 
 def may_see(person: Person | AnonymousUser, tier_slug: str) -> bool:
@@ -51,7 +57,7 @@ def may_see(person: Person | AnonymousUser, tier_slug: str) -> bool:
 
 def tiers_seen(person: Person | AnonymousUser) -> frozenset[str] | None:
     """The slugs of the tiers a person may see; None when every tier is seen."""
-    if not roles_of(person):
+    if not person.is_authenticated or not person.is_active:
         return frozenset()
-    slugs = frozenset(grant.tier_slug for grant in person.grants.all())  # type: ignore[union-attr]  # the anonymous hold none
+    slugs = frozenset(slug for _role, slug in _held(person))
     return None if EVERY_TIER in slugs else slugs
