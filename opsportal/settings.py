@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "apps.telemetry.middleware.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "apps.telemetry.middleware.ContentSecurityPolicyMiddleware",
+    "apps.metrics.unchanged.UnchangedMiddleware",  # before whatever loads the session
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve, reverse
 from django.utils.functional import SimpleLazyObject
@@ -17,6 +16,7 @@ from apps.accounts.roles import roles_of, tiers_seen
 from apps.metrics import store
 from apps.metrics.kernel import State, Verdict, worst
 from apps.metrics.models import Tier
+from apps.metrics.present import Present, present
 from apps.metrics.registry import checks
 
 ROOM_TITLES = {
@@ -82,28 +82,39 @@ def frame(request: HttpRequest) -> dict[str, Any]:
 
 def visible_tiers(request: HttpRequest) -> list[Tier]:
     """The tiers the person may see, each with `open_alerts`; one query a request."""
-    kept: dict[str, list[Tier]] = request.__dict__.setdefault("_tiers", {})
-    if "seen" not in kept:
-        seen = tiers_seen(request.user)
-        tiers: QuerySet[Tier] = Tier.objects.annotate(open_alerts=Count("alerts", filter=Q(alerts__closed_at=None)))
-        kept["seen"] = list((tiers if seen is None else tiers.filter(slug__in=seen)).order_by("id"))
-    return kept["seen"]
+    return [tier for tier, _mark in _tiers(request)]
 
 
 def current_tier(request: HttpRequest) -> Tier | None:
     """The tier of the address, or of `?tier=`, or the first the person may see."""
-    match = request.resolver_match
-    named = (match.kwargs.get("tier") if match else None) or request.GET.get("tier")
-    tiers = visible_tiers(request)
+    tiers, named = visible_tiers(request), _named(request)
     return next((tier for tier in tiers if tier.slug == named), tiers[0] if tiers else None)
 
 
+def present_of(request: HttpRequest, tier: Tier) -> Present:
+    """What is known of a tier now; the same for the whole of a request."""
+    known: dict[int, Present] = request.__dict__.setdefault("_present", {})
+    if tier.pk not in known:
+        mark = next((mark for seen, mark in _tiers(request) if seen.pk == tier.pk), None)
+        known[tier.pk] = present(tier, store.mark(tier) if mark is None else mark)
+    return known[tier.pk]
+
+
 def verdicts(request: HttpRequest, tier: Tier) -> Sequence[Verdict]:
-    """Present verdicts of all rooms of a tier; one query a request."""
-    kept: dict[int, Sequence[Verdict]] = request.__dict__.setdefault("_verdicts", {})
-    if tier.pk not in kept:
-        kept[tier.pk] = store.verdicts(tier)
-    return kept[tier.pk]
+    """Present verdicts of all rooms of a tier."""
+    return present_of(request, tier).verdicts
+
+
+def _named(request: HttpRequest) -> str:
+    match = request.resolver_match
+    return (match.kwargs.get("tier") if match else None) or request.GET.get("tier") or ""
+
+
+def _tiers(request: HttpRequest) -> list[tuple[Tier, int | None]]:
+    kept: dict[str, list[tuple[Tier, int | None]]] = request.__dict__.setdefault("_tiers", {})
+    if "seen" not in kept:
+        kept["seen"] = store.tiers(tiers_seen(request.user), _named(request))
+    return kept["seen"]
 
 
 def room_states(found: Sequence[Verdict]) -> dict[str, State]:
@@ -132,9 +143,9 @@ def _exists(url: str) -> bool:
 
 
 def build(request: HttpRequest) -> Frame:
-    """The frame for this request: two queries (tiers with their open alerts, verdicts)."""
+    """The frame for this request, from one query (`store.tiers`) where what is known of the tier was read before."""
     tier = current_tier(request)
-    alerts = getattr(tier, "open_alerts", 0)
+    alerts = (tier.open_alerts or 0) if tier else 0
     return Frame(
         person=getattr(request.user, "display_name", "") or request.user.get_username(),
         roles=tuple(sorted(str(role.label) for role in roles_of(request.user, tier.slug if tier else ""))),

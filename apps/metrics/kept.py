@@ -19,14 +19,15 @@ _kept: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
 _lock = Lock()
 
 
-def kept(key: Hashable, make: Callable[[], T]) -> T:
+def kept(key: Hashable, make: Callable[[], T], holds: Callable[[T], bool] = lambda _: True) -> T:
     """What this key names, made now where there is none that is younger than a poll interval. It must never be changed.
 
-    `key` has to tell all that it depends on, the state of the store among it (`store.mark`).
+    `key` has to tell all that it depends on, the state of the store among it (`store.mark`); `holds`: whether the clock has not
+    changed it either.
     """
     with _lock:
         until, found = _kept.get(key, (0.0, None))
-    if until > monotonic():
+    if until > monotonic() and holds(found):
         return found  # type: ignore[no-any-return]
     made = make()
     with _lock:

@@ -8,6 +8,7 @@ import socket
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -17,6 +18,7 @@ from apps.metrics.models import ProcessRun, Tier
 
 BEAT_EVERY = timedelta(seconds=3)
 WORKER, BEAT = "worker", "beat"
+LIVES = (Path(__file__).parent / "sql" / "lives.sql").read_text(encoding="utf-8")
 
 
 class Life:
@@ -83,16 +85,33 @@ def _fresh(seen: datetime | None) -> bool:
 
 
 def polling(tier: Tier, now: datetime | None = None) -> Polling:
-    """The state of polling, from three small reads of our own store."""
+    """The state of polling, from two small reads of our own store."""
+    return polling_since(store.last_slot(tier), now)
+
+
+def polling_since(last: datetime | None, now: datetime | None = None) -> Polling:
+    """The state of polling where the last slot that was kept is known."""
     now = now or datetime.now(UTC)
-    last = store.last_slot(tier)
     age = now - last if last else None
-    runs = list(ProcessRun.objects.filter(name=WORKER)[:2])
-    beat = ProcessRun.objects.filter(name=BEAT).values_list("seen_at", flat=True).first()
+    runs, beats = _lives()
     killed = back = None
     if len(runs) == 2 and _died_before(runs[1], runs[0]) and now - runs[0].started_at < timedelta(minutes=10):
         killed, back = runs[1].seen_at, runs[0].started_at
     elif runs and runs[0].stopped_at is None and not _fresh(runs[0].seen_at):
         killed = runs[0].seen_at
     limit = timedelta(seconds=2 * settings.POLL_SECONDS + 2)
-    return Polling(last, age, age is None or age > limit, runs[0].seen_at if runs else None, beat, killed, back)
+    return Polling(
+        last,
+        age,
+        age is None or age > limit,
+        runs[0].seen_at if runs else None,
+        beats[0].seen_at if beats else None,
+        killed,
+        back,
+    )
+
+
+def _lives() -> tuple[list[ProcessRun], list[ProcessRun]]:
+    """The last two lives of a worker and the last of beat, latest first; see `sql/lives.sql`."""
+    found = list(ProcessRun.objects.raw(LIVES, {"worker": WORKER, "beat": BEAT}))
+    return [run for run in found if run.name == WORKER], [run for run in found if run.name == BEAT]

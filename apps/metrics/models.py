@@ -21,6 +21,9 @@ class Tier(models.Model):
     time_zone = models.CharField(max_length=64, default="UTC")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    open_alerts: int | None = None
+    """How many of its alerts are open, where they were counted with it (`store.tiers`)."""
+
     class Meta:
         ordering: ClassVar[list[str]] = ["id"]
 

@@ -31,16 +31,17 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_GET
 
 from apps.accounts.policy import Permission, allow
-from apps.metrics import context, store
+from apps.metrics import context
 from apps.metrics.board import Board, Chart, Fact, Table
 from apps.metrics.exports import csv_file, json_file
 from apps.metrics.figures import Drawing, draw
 from apps.metrics.kept import kept
 from apps.metrics.models import Tier
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
-from apps.metrics.readings import Readings, readings
+from apps.metrics.readings import Readings, readings_now
 from apps.metrics.registry import checks
 from apps.metrics.rows import CheckRow, DrawnTable, check_rows, tables
+from apps.metrics.unchanged import polled
 
 View: TypeAlias = Callable[..., HttpResponse]
 LIVE, BODY = "metrics/board.html#live", "metrics/board.html#body"
@@ -49,6 +50,7 @@ LIVE, BODY = "metrics/board.html#live", "metrics/board.html#body"
 def board_page(board: Board) -> View:
     """A view `(request, tier)`: the page; asked by htmx, its live fragment, or 204 when nothing changed."""
 
+    @polled
     @allow(Permission.VIEW)
     @require_GET
     def page(request: HttpRequest, tier: str) -> HttpResponse:
@@ -57,7 +59,7 @@ def board_page(board: Board) -> View:
         except BadRange as problem:
             return refuse(request, problem)
         found = tier_of(request, tier)
-        data = readings(found, board, context.verdicts(request, found))
+        data = readings_now(found, board, context.present_of(request, found))
         htmx = bool(getattr(request, "htmx", False))
         if htmx and request.GET.get("version") == data.version:
             return HttpResponse(status=204)
@@ -101,7 +103,8 @@ class Shown:
 
 def shown(request: HttpRequest, board: Board, data: Readings, within: Range) -> Shown:
     """The page of a board; what everybody sees alike is drawn once between two polls."""
-    key = (board.room, request.path, within.query, get_language(), data.version, store.mark(data.tier))
+    known = context.present_of(request, data.tier)
+    key = (board.room, request.path, within.query, get_language(), known.version, known.mark)
     body = kept(key, lambda: render_to_string(BODY, {"page": drawn(board, data, within), "path": request.path}))
     return Shown(board, within, [(name, str(LABELS[name])) for name in CHOICES], body)
 

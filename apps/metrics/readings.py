@@ -3,24 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import groupby
-from zlib import crc32
 
-from django.conf import settings
 from django.utils import timezone
 
 from apps.metrics import store
 from apps.metrics.board import Board, Chart, NodeRows
 from apps.metrics.kernel import Direction, State, Verdict, worst
 from apps.metrics.models import Node, NodeStatus, Tier
+from apps.metrics.present import SILENT, Present, polled, silent_at, status_of, version_of
 from apps.metrics.probe import FAST
 from apps.metrics.ranges import Range
 from apps.metrics.registry import checks, checks_of, probes
 
 SPARK = timedelta(hours=1)
-SILENT = timedelta(seconds=settings.POLL_SECONDS * 2.5)
-"""A tier or node not heard of for this long is shown as stale."""
 
 SparkKey = tuple[str, str, str]
 
@@ -30,13 +27,14 @@ class Readings:
     """A room's BoardData: everything its page shows, read once.
 
     `verdicts` may be all of the tier's; only this room's are kept. `wanted`: probe ids whose answers are fetched together with the first
-    one asked for; others cost a query each.
+    one asked for; others cost a query each. `present`: where it is known already what `nodes` and `version` say.
     """
 
     tier: Tier
     room: str
     all_verdicts: Sequence[Verdict]
     wanted: frozenset[str] = frozenset()
+    present: Present | None = None
     now: datetime = field(default_factory=timezone.now)
     _answers: dict[str, list[NodeRows]] = field(default_factory=dict)
 
@@ -49,8 +47,10 @@ class Readings:
         return found + missing
 
     @cached_property
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> Sequence[Node]:
         """The tier's nodes by name, with their status."""
+        if self.present:
+            return self.present.nodes
         return list(Node.objects.filter(tier=self.tier).select_related("status").order_by("name"))
 
     def rows(self, probe_id: str) -> Sequence[NodeRows]:
@@ -86,12 +86,12 @@ class Readings:
     @cached_property
     def polled_at(self) -> datetime | None:
         """The slot of the last poll that was kept."""
-        return max((status.slot for status in map(status_of, self.nodes) if status), default=None)
+        return polled(self.nodes)
 
     @property
     def silent(self) -> bool:
         """Whether no poll has been kept lately: then nothing on the page is present."""
-        return self.polled_at is None or self.now - self.polled_at > SILENT
+        return silent_at(self.polled_at, self.now)
 
     @property
     def down(self) -> list[NodeStatus]:
@@ -103,9 +103,9 @@ class Readings:
     @property
     def version(self) -> str:
         """Changes with each poll, and when something turns stale without one."""
-        states = "".join(f"{v.check_id}{v.node}{v.object}{v.state}" for v in self.all_verdicts)
-        last = f"{self.polled_at:%Y%m%dT%H%M%S}" if self.polled_at else "never"
-        return f"{last}-{crc32(f'{states}{self.silent}'.encode()):08x}"
+        if self.present:
+            return self.present.version
+        return version_of(self.all_verdicts, self.polled_at, silent=self.silent)
 
     def stale(self, probe_id: str, node: str, at: datetime) -> bool:
         """Whether an answer is older than its schedule allows, or its node is down."""
@@ -131,13 +131,18 @@ class Readings:
         return {(line.metric, line.node, line.object): line.values for line in found}
 
 
-def status_of(node: Node) -> NodeStatus | None:
-    """How the last poll found a node; None before its first poll."""
-    return getattr(node, "status", None)
-
-
 def readings(tier: Tier, board: Board, verdicts: Sequence[Verdict] | None = None) -> Readings:
     """What a board asks of a tier. `verdicts`: all of the tier's where they have been read already."""
-    wanted = {table.source for table in board.tables} | {check.source for check in checks_of(board.room)}
     found = store.verdicts(tier) if verdicts is None else verdicts
-    return Readings(tier, board.room, found, frozenset(wanted))
+    return Readings(tier, board.room, found, wanted_by(board))
+
+
+def readings_now(tier: Tier, board: Board, known: Present) -> Readings:
+    """What a board asks of a tier of which this is known already."""
+    return Readings(tier, board.room, known.verdicts, wanted_by(board), known)
+
+
+@cache
+def wanted_by(board: Board) -> frozenset[str]:
+    """The probes whose answers a board shows."""
+    return frozenset({table.source for table in board.tables} | {check.source for check in checks_of(board.room)})

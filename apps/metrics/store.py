@@ -4,7 +4,7 @@ Reads serve the pages: few queries, no node is ever asked.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -25,6 +25,7 @@ from apps.metrics.registry import checks
 
 SQL = Path(__file__).parent / "sql"
 LINES = (SQL / "lines.sql").read_text(encoding="utf-8")
+TIER_FIELDS = ("id", "slug", "name", "time_zone", "created_at")
 REDUCERS = {"avg": "avg(value)", "max": "max(value)", "min": "min(value)", "last": "max(value)"}
 
 
@@ -79,6 +80,25 @@ def mark(tier: Tier) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_statement("mark.sql"), {"tier": tier.pk})
         return int(cursor.fetchone()[0])
+
+
+def mark_of(tier: str) -> str:
+    """The same as SQL, to be asked within another statement. `tier`: its id there, such as `t.id`."""
+    return _statement("mark.sql").partition("SELECT")[2].replace("%(tier)s", tier)
+
+
+def tiers(seen: Collection[str] | None, named: str) -> list[tuple[Tier, int | None]]:
+    """The tiers of these slugs (None: all), each with `open_alerts`; the mark beside the named one, beside each where none is named."""
+    statement = _statement("tiers.sql").replace("/*mark*/", f"SELECT {mark_of('t.id')}")
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"seen": None if seen is None else list(seen), "named": named})
+        rows = cursor.fetchall()
+    found = []
+    for *values, alerts, known in rows:
+        tier = Tier.from_db(connection.alias, TIER_FIELDS, values)
+        tier.open_alerts = alerts
+        found.append((tier, None if known is None else int(known)))
+    return found
 
 
 def last_slot(tier: Tier) -> datetime | None:

@@ -18,6 +18,7 @@ from apps.metrics.context import ROOM_TITLES, room_states
 from apps.metrics.kernel import State, Verdict, worst
 from apps.metrics.lives import Polling
 from apps.metrics.models import Alert, Tier
+from apps.metrics.present import Present
 from apps.metrics.readings import Readings, readings
 from apps.metrics.registry import checks
 from apps.metrics.units import show
@@ -177,6 +178,6 @@ def _of_week(person: Person, tier: Tier, rollout: Rollout, at: Progress) -> list
     return [Waiting(title, gate.detail, f"{url}#{gate.slug}", _("Go on"))]
 
 
-def reader(tier: Tier, found: Sequence[Verdict]) -> Readings:
+def reader(tier: Tier, known: Present) -> Readings:
     """What the charts of the first page are read with."""
-    return Readings(tier, "replicas", found)
+    return Readings(tier, "replicas", known.verdicts, present=known)

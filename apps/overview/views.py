@@ -13,18 +13,21 @@ from apps.accounts.request import PersonRequest
 from apps.metrics import context, store
 from apps.metrics.figures import Drawing, draw
 from apps.metrics.kept import kept
-from apps.metrics.lives import polling
+from apps.metrics.lives import polling_since
 from apps.metrics.models import Tier
 from apps.metrics.pages import refuse
+from apps.metrics.present import status_of
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
-from apps.metrics.readings import Readings, status_of
+from apps.metrics.readings import Readings
 from apps.metrics.registry import checks
+from apps.metrics.unchanged import polled
 from apps.overview import health as healths
 from apps.overview.summary import boards, components, programme, reader, sentence, waiting
 
 CHARTS = (("replicas", 0), ("queries", 0))
 
 
+@polled
 @allow(Permission.VIEW)
 @require_safe
 def overview(request: PersonRequest) -> HttpResponse:
@@ -36,14 +39,14 @@ def overview(request: PersonRequest) -> HttpResponse:
         within = read_range(request.GET, timezone.now())
     except BadRange as problem:
         return refuse(request, problem)
-    found = context.verdicts(request, tier)
-    data = reader(tier, found)
+    known = context.present_of(request, tier)
+    data = reader(tier, known)
     if request.htmx and request.GET.get("version") == data.version:
         return HttpResponse(status=204)
-    alerts = store.open_alerts(tier)
-    state, under_way = polling(tier), programme(tier)
-    key = ("overview", tier.pk, within.query, get_language(), data.version, store.mark(tier))
-    parts, drawings = kept(key, lambda: (components(tier, found), _drawings(tier, data, within)))
+    alerts = store.open_alerts(tier) if tier.open_alerts else []
+    state, under_way = polling_since(data.polled_at), programme(tier)
+    key = ("overview", tier.pk, within.query, get_language(), known.version, known.mark)
+    parts, drawings = kept(key, lambda: (components(tier, known.verdicts), _drawings(tier, data, within)))
     down = [node.name for node in data.nodes if (status := status_of(node)) and not status.up]
     page = {
         "tier": tier, "data": data, "within": within, "ranges": [(n, str(LABELS[n])) for n in CHOICES],
