@@ -24,7 +24,7 @@ ROOMS = {
     "metrics": f"{TIER}"
     " alert_views alerts application board catalogue_views collect context curves exports facts figures hashes"
     " itself judge kept kernel lives node_views now pages poll present probe ranges readers/* readings record registry"
-    " rows secrets store templatetags/* unchanged units",
+    " rows secrets shell store templatetags/* unchanged units",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
     "queries": f"{TIER} servers workload",

@@ -13,26 +13,35 @@ from typing import Any, TypeVar
 from django.conf import settings
 
 T = TypeVar("T")
-MOST = 32  # things a process keeps; the largest, a page's body, has half a megabyte
-
-_kept: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
-_lock = Lock()
 
 
-def kept(key: Hashable, make: Callable[[], T], holds: Callable[[T], bool] = lambda _: True) -> T:
+class Shelf:
+    """Some kept things, the least lately made of which go when there are more than `most`."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.things: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+        self.lock = Lock()
+
+
+PARTS = Shelf(32)  # the largest, a page's body, has half a megabyte
+SHELLS = Shelf(512)  # some kilobytes for each person and page
+
+
+def kept(key: Hashable, make: Callable[[], T], holds: Callable[[T], bool] = lambda _: True, shelf: Shelf = PARTS) -> T:
     """What this key names, made now where there is none that is younger than a poll interval. It must never be changed.
 
     `key` has to tell all that it depends on, the state of the store among it (`store.mark`); `holds`: whether the clock has not
     changed it either.
     """
-    with _lock:
-        until, found = _kept.get(key, (0.0, None))
+    with shelf.lock:
+        until, found = shelf.things.get(key, (0.0, None))
     if until > monotonic() and holds(found):
         return found  # type: ignore[no-any-return]
     made = make()
-    with _lock:
-        _kept[key] = (monotonic() + settings.POLL_SECONDS, made)
-        _kept.move_to_end(key)
-        while len(_kept) > MOST:
-            _kept.popitem(last=False)
+    with shelf.lock:
+        shelf.things[key] = (monotonic() + settings.POLL_SECONDS, made)
+        shelf.things.move_to_end(key)
+        while len(shelf.things) > shelf.most:
+            shelf.things.popitem(last=False)
     return made

@@ -26,12 +26,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.views.decorators.http import require_GET
 
 from apps.accounts.policy import Permission, allow
-from apps.metrics import context
+from apps.metrics import context, shell
 from apps.metrics.board import Board, Chart, Fact, Table
 from apps.metrics.exports import csv_file, json_file
 from apps.metrics.figures import Drawing, draw
@@ -64,7 +63,8 @@ def board_page(board: Board) -> View:
         if htmx and request.GET.get("version") == data.version:
             return HttpResponse(status=204)
         templates = LIVE if htmx else [f"{board.room}/page.html", "metrics/board.html"]
-        return render(request, templates, {"page": shown(request, board, data, within)})
+        page = Shown(board, within, [(name, str(LABELS[name])) for name in CHOICES])
+        return shell.answer(request, templates, {"page": page}, body_of(request, board, data, within), within.query)
 
     return page
 
@@ -93,20 +93,19 @@ def board_table(board: Board) -> View:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A dashboard's page: its board, its range, and the part that refreshes, drawn."""
+    """What a dashboard's page says around the part that refreshes; it depends on board and range alone (`shell.answer`)."""
 
     board: Board
     within: Range
     ranges: Sequence[tuple[str, str]]
-    body: SafeString
 
 
-def shown(request: HttpRequest, board: Board, data: Readings, within: Range) -> Shown:
-    """The page of a board; what everybody sees alike is drawn once between two polls."""
+def body_of(request: HttpRequest, board: Board, data: Readings, within: Range) -> bytes:
+    """The part of a board's page that refreshes; what everybody sees alike is drawn once between two polls."""
     known = context.present_of(request, data.tier)
     key = (board.room, request.path, within.query, get_language(), known.version, known.mark)
-    body = kept(key, lambda: render_to_string(BODY, {"page": drawn(board, data, within), "path": request.path}))
-    return Shown(board, within, [(name, str(LABELS[name])) for name in CHOICES], body)
+    page = {"path": request.path}
+    return kept(key, lambda: render_to_string(BODY, page | {"page": drawn(board, data, within)}).encode())
 
 
 @dataclass(frozen=True, slots=True)

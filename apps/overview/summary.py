@@ -1,6 +1,6 @@
 """What the first page says: the tier's verdict in one sentence, each component's state, what waits for this person."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -62,6 +62,14 @@ class Programme:
     def signed(self) -> int:
         """How many slots of the present week are signed."""
         return sum(slot.good for slot in self.current.slots) if self.current else 0
+
+    @property
+    def said(self) -> Hashable:
+        """Everything that the first page says of it."""
+        at, following = self.current, self.following
+        now = (at.week.slug, at.week.title, self.signed, len(at.slots)) if at else None
+        weeks = tuple((week.signed, week.open) for week in self.weeks)
+        return self.rollout.pk, self.rollout.name, weeks, now, following.week.title if following else ""
 
     @property
     def following(self) -> Progress | None:

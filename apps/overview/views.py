@@ -1,7 +1,11 @@
 """The first page, and the watched tier's health for machines."""
 
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language
@@ -10,21 +14,67 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.policy import Permission, allow, public
 from apps.accounts.request import PersonRequest
-from apps.metrics import context, store
+from apps.metrics import context, shell, store
 from apps.metrics.figures import Drawing, draw
 from apps.metrics.kept import kept
-from apps.metrics.lives import polling_since
-from apps.metrics.models import Tier
+from apps.metrics.kernel import Check
+from apps.metrics.lives import Polling, polling_since
+from apps.metrics.models import Alert, Tier
 from apps.metrics.pages import refuse
-from apps.metrics.present import status_of
+from apps.metrics.present import Present, status_of
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.readings import Readings
 from apps.metrics.registry import checks
 from apps.metrics.unchanged import polled
 from apps.overview import health as healths
-from apps.overview.summary import boards, components, programme, reader, sentence, waiting
+from apps.overview.summary import (
+    Component,
+    Programme,
+    Waiting,
+    boards,
+    components,
+    programme,
+    reader,
+    sentence,
+    waiting,
+)
 
 CHARTS = (("replicas", 0), ("queries", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the first page says around the part that refreshes."""
+
+    tier: Tier
+    within: Range
+    ranges: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the first page shows to one person."""
+
+    tier: Tier
+    data: Readings
+    within: Range
+    sentence: str
+    components: Sequence[Component]
+    polling: Polling
+    programme: Programme | None
+    alerts: Sequence[tuple[Alert, Check | None]]
+    waiting: Sequence[Waiting]
+    drawings: Sequence[tuple[str, Drawing]]
+
+    @property
+    def said(self) -> Hashable:
+        """What it says besides that for which the store's mark and version stand: two that say the same look the same."""
+        notice = (
+            self.polling.overdue, self.polling.last_slot, self.polling.worker_alive, self.polling.beat_alive,
+            self.polling.killed_at, self.polling.back_at,
+        )  # fmt: skip
+        alerts = tuple((alert.pk, alert.state, alert.value, alert.acknowledged_at) for alert, _check in self.alerts)
+        return self.sentence, notice, alerts, tuple(self.waiting), self.programme.said if self.programme else None
 
 
 @polled
@@ -43,19 +93,27 @@ def overview(request: PersonRequest) -> HttpResponse:
     data = reader(tier, known)
     if request.htmx and request.GET.get("version") == data.version:
         return HttpResponse(status=204)
-    alerts = store.open_alerts(tier) if tier.open_alerts else []
+    page = _page(request, known, data, within)
+    key = ("overview", request.path, within.query, get_language(), known.version, known.mark, page.said)
+    inner = {"page": page, "path": request.path}
+    body = kept(key, lambda: render_to_string("overview/page.html#body", inner).encode())
+    around = Around(tier, within, [(name, str(LABELS[name])) for name in CHOICES])
+    template = "overview/page.html#live" if request.htmx else "overview/page.html"
+    return shell.answer(request, template, {"page": around}, body, within.query)
+
+
+def _page(request: PersonRequest, known: Present, data: Readings, within: Range) -> Page:
+    tier = data.tier
+    alerts = kept(("alerts", tier.pk, known.mark), lambda: store.open_alerts(tier))
     state, under_way = polling_since(data.polled_at), programme(tier)
-    key = ("overview", tier.pk, within.query, get_language(), known.version, known.mark)
+    key = ("components", tier.pk, within.query, get_language(), known.version, known.mark)
     parts, drawings = kept(key, lambda: (components(tier, known.verdicts), _drawings(tier, data, within)))
     down = [node.name for node in data.nodes if (status := status_of(node)) and not status.up]
-    page = {
-        "tier": tier, "data": data, "within": within, "ranges": [(n, str(LABELS[n])) for n in CHOICES],
-        "sentence": sentence(parts, state, down), "components": parts, "polling": state, "programme": under_way,
-        "alerts": [(alert, checks().get(alert.check_id)) for alert in alerts],
-        "waiting": waiting(request.user, tier, under_way, alerts),
-        "drawings": drawings,
-    }  # fmt: skip
-    return render(request, "overview/page.html#live" if request.htmx else "overview/page.html", {"page": page})
+    return Page(
+        tier=tier, data=data, within=within, sentence=sentence(parts, state, down), components=parts, polling=state,
+        programme=under_way, alerts=[(alert, checks().get(alert.check_id)) for alert in alerts],
+        waiting=waiting(request.user, tier, under_way, alerts), drawings=drawings,
+    )  # fmt: skip
 
 
 def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Drawing]]:
