@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from html import unescape
 from pathlib import Path
 from statistics import median
 
@@ -102,31 +103,27 @@ def _pair(page: Page, ours: str, bare: str, session: str, rounds: int, seconds: 
     for _round in range(rounds):
         for connections in CONNECTIONS:
             fresh, began = keep_fresh(), time.perf_counter()
-            version = _version(f"{ours}{page.path}", session)
+            poll = _poll_of(f"{ours}{page.path}", session)
             if fresh:
                 took = (time.perf_counter() - began) * 1000
                 found.setdefault("first", []).append(Served(0, took, took, 0))
             for name, url in (
                 ("ours", f"{ours}{page.path}"),
                 ("bare", f"{bare}/{page.queries}/"),
-                ("unchanged", f"{ours}{page.path}?version={version}"),
+                ("unchanged", f"{ours}{poll}"),
             ):
                 served = _wrk(url, session, connections, seconds, htmx=name == "unchanged")
                 if name == "unchanged" and served.size > BYTES_OF_204:
-                    served = _wrk(
-                        f"{ours}{page.path}?version={_version(f'{ours}{page.path}', session)}",
-                        session,
-                        connections,
-                        1,
-                        htmx=True,
-                    )
+                    again = f"{ours}{_poll_of(f'{ours}{page.path}', session)}"
+                    served = _wrk(again, session, connections, 1, htmx=True)
                 found.setdefault(f"{name}/{connections}", []).append(served)
     return found
 
 
-def _version(url: str, session: str) -> str:
+def _poll_of(url: str, session: str) -> str:
+    """The address that the open page asks for news."""
     text = httpx.get(url, headers={"Cookie": session}, timeout=30, trust_env=False).text
-    return text.partition("&amp;version=")[2].partition('"')[0]
+    return unescape(text.partition('id="live" data-hx-get="')[2].partition('"')[0])
 
 
 def _wrk(url: str, session: str, connections: int, seconds: int, *, htmx: bool) -> Served:
