@@ -19,7 +19,7 @@ TIER = f"{COMMON} probes checks actions charts"
 ROOMS = {
     "ledger": f"{COMMON} chain export kinds leaf search verify",
     "batch": COMMON,
-    "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes sessions third_party",
+    "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes sessions statements third_party",
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
     "metrics": f"{TIER}"
     " alert_views alerts application board catalogue_views collect context curves exports facts figures hashes"

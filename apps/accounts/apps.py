@@ -8,7 +8,10 @@ class AccountsConfig(AppConfig):
     name = "apps.accounts"
 
     def ready(self) -> None:
-        from apps.accounts import checks  # noqa: F401  registers the system checks
+        from apps.accounts import (
+            checks,  # noqa: F401  registers the system checks
+            statements,  # noqa: F401  connects to Django's signal
+        )
 
         declare("people.add", _("Person added"), _("{actor} added {name} ({username})."))
         declare("people.grant", _("Role granted"), _("{actor} granted {username} the role {role} on {where}."))

@@ -16,12 +16,13 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, load_backend
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.sessions.backends import db
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import Person
 from apps.accounts.roles import Role
+from apps.accounts.statements import first
 
 SQL = Path(__file__).parent / "sql"
 MOST = 4096  # sessions whose person a process remembers
@@ -78,29 +79,6 @@ class SessionStore(db.SessionStore):
             _persons.move_to_end(self.session_key)
             while len(_persons) > MOST:
                 _persons.popitem(last=False)
-
-
-def first(statement: str, parameters: dict[str, Any]) -> tuple[Any, ...] | None:
-    """The row of the first statement of a request.
-
-    The kept connection may have died since the request before. Instead of one more round trip that only asks whether it lives, the
-    statement itself finds out, and is asked once more over a new connection.
-    """
-    connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own; the stubs do not know it
-    try:
-        return _row(statement, parameters)
-    except (InterfaceError, OperationalError):
-        if connection.in_atomic_block:
-            raise
-        connection.close()
-        return _row(statement, parameters)
-
-
-def _row(statement: str, parameters: dict[str, Any]) -> tuple[Any, ...] | None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        found: tuple[Any, ...] | None = cursor.fetchone()
-        return found
 
 
 def _person_of(values: Sequence[Any], grants: Sequence[Sequence[str]]) -> Person | None:

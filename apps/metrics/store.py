@@ -18,6 +18,7 @@ from django.db import connection
 from django.db.models import F, Max
 from psycopg import sql
 
+from apps.accounts.statements import ask
 from apps.metrics.board import NodeRows
 from apps.metrics.kernel import State, Verdict
 from apps.metrics.models import Alert, LatestAnswer, NodeStatus, Series, Standing, Tier
@@ -90,11 +91,8 @@ def mark_of(tier: str) -> str:
 def tiers(seen: Collection[str] | None, named: str) -> list[tuple[Tier, int | None]]:
     """The tiers of these slugs (None: all), each with `open_alerts`; the mark beside the named one, beside each where none is named."""
     statement = _statement("tiers.sql").replace("/*mark*/", f"SELECT {mark_of('t.id')}")
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {"seen": None if seen is None else list(seen), "named": named})
-        rows = cursor.fetchall()
     found = []
-    for *values, alerts, known in rows:
+    for *values, alerts, known in ask(statement, {"seen": None if seen is None else list(seen), "named": named}):
         tier = Tier.from_db(connection.alias, TIER_FIELDS, values)
         tier.open_alerts = alerts
         found.append((tier, None if known is None else int(known)))

@@ -7,11 +7,14 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from psycopg.conninfo import conninfo_to_dict
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from apps.accounts import grants
 from apps.accounts.models import Person
 from apps.accounts.roles import Role
+from apps.lab.layout import Node
+from apps.lab.tier import Lab
 from tests.people import Browser
 
 PAGE = "/people/me/"
@@ -84,3 +87,28 @@ def test_a_connection_that_died_between_two_requests_is_not_noticed(seen: Client
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
     other.close()
     assert seen.get(PAGE).status_code == 200
+
+
+def test_the_statement_is_planned_once_for_a_connection(seen: Client) -> None:
+    for _ in range(3):
+        assert seen.get(PAGE).status_code == 200
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%who asks%%' AND generic_plans >= 0"
+        )
+        (planned,) = cursor.fetchone()
+    assert 1 <= planned <= 2  # with and without a person that is remembered
+
+
+def test_behind_a_pooler_nothing_is_prepared(lab: Lab, db: None) -> None:
+    assert connection.connection.prepare_threshold
+    pooled = connection.copy()
+    target = conninfo_to_dict(lab.layout.dsn(Node.PGBOUNCER, "app"))
+    pooled.settings_dict |= {
+        "NAME": target["dbname"], "USER": target["user"], "PASSWORD": target["password"], "HOST": target["host"], "PORT": target["port"],
+    }  # fmt: skip
+    try:
+        pooled.ensure_connection()
+        assert pooled.connection.prepare_threshold is None
+    finally:
+        pooled.close()
