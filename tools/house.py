@@ -18,13 +18,14 @@ TIER = f"{COMMON} probes checks actions charts"
 # Each room's own modules; `folder/*` stands for a folder whose files follow one contract.
 ROOMS = {
     "ledger": f"{COMMON} chain export kinds leaf search verify",
-    "batch": COMMON,
-    "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes sessions statements third_party",
+    "batch": f"{COMMON} attempt breaker chunks copying crew how job operations result resume run session shape"
+    " tables terminal work",
+    "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes sessions statements"
+    " third_party",
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
-    "metrics": f"{TIER}"
-    " alert_views alerts application board catalogue_views collect context curves exports facts figures hashes"
-    " itself judge kept kernel lives node_views now pages poll present probe ranges readers/* readings record registry"
-    " rows secrets shell store templatetags/* unchanged units",
+    "metrics": f"{TIER} alert_views alerts application board catalogue_views collect context curves exports facts"
+    " figures hashes itself judge kept kernel lives node_views now pages poll present probe ranges"
+    " readers/* readings record registry rows secrets shell store templatetags/* unchanged units",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
     "queries": f"{TIER} servers workload",
@@ -33,14 +34,12 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": COMMON,
-    "rollouts": f"{COMMON}"
-    " act_views baseline checklist events progress reach refusals sheet sign_views signing start statement"
-    " templatetags/*",
+    "rollouts": f"{COMMON} act_views baseline checklist events progress reach refusals sheet sign_views signing start"
+    " statement templatetags/*",
     "overview": f"{COMMON} health summary",
-    "lab": f"{COMMON}"
-    " address application/* binaries culprit demo environment faults/* generator keys layout links load"
-    " people pgbouncer postgres processes proxy redis register seed servers stop supervisor switches tier"
-    " traffic twin",
+    "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
+    " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"
+    " switches tier traffic twin",
 }
 # Modules that have to run where nothing is installed, or whose worth is that they depend on nothing.
 STANDARD_LIBRARY_ONLY = (

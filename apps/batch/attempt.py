@@ -1,0 +1,196 @@
+"""One chunk in one transaction: tried again for passing reasons, cut into halves for guilty rows, never done twice."""
+
+import random
+import time
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import Any
+
+import psycopg
+from django.db import Error as DjangoError
+from psycopg import errors
+
+from apps.batch.chunks import Chunk, Part, guilty
+from apps.batch.how import How, OnError
+from apps.batch.job import LONGEST_CAUSE, record_chunk
+from apps.batch.result import Counts, RowError
+from apps.batch.session import Session, cause_of, is_hopeless, is_passing, kind_of, open_session
+from apps.batch.tables import Refused
+from apps.batch.work import Work
+
+DATABASE_ERRORS = (psycopg.Error, DjangoError, Refused)
+
+
+class Outcome(Enum):
+    """What became of a chunk."""
+
+    DONE = auto()  # committed, perhaps without some rows
+    GIVEN_UP = auto()  # nothing of it was written, or nobody knows (`Settling.xid`); a later run may do it
+    STOPPED = auto()  # rolled back at its first guilty row
+    HOPELESS = auto()  # no chunk will succeed; `Settling.error` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """A chunk's outcome, with counts, errors, and seconds spent writing and waiting."""
+
+    chunk: Chunk[Any]
+    outcome: Outcome
+    counts: Counts
+    errors: tuple[RowError, ...] = ()
+    xid: int = 0
+    writing: float = 0.0
+    waiting: float = 0.0
+    error: Exception | None = None
+
+
+class Stop(Exception):
+    """A guilty row was found in a run that is to stop there; rolls the chunk back."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """Settles chunks one after another over its own connection. `job`: where chunks are recorded with what they write."""
+
+    work: Work
+    how: How
+    using: str
+    job: int | None
+    session: Session | None = None
+    xid: int = 0  # of the last transaction whose COMMIT was sent and not answered
+    careful: bool = False  # the present chunk has guilty rows
+    counts: Counts = field(default_factory=Counts)
+    errors: list[RowError] = field(default_factory=list)
+    waiting: float = 0.0
+    caught: tuple[type[Exception], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.caught = (*DATABASE_ERRORS, *self.work.expects)
+
+    def settle(self, chunk: Chunk[Any], doubt: int = 0) -> Settling:
+        """Do a chunk. `doubt`: the transaction of an earlier run that may have committed it; 0 when there is none."""
+        began, self.careful, self.xid, self.waiting = time.monotonic(), False, doubt, 0.0
+        self.counts, self.errors = Counts(seen=len(chunk.rows), written=len(chunk.rows)), []
+        tried, found = 0, None
+        while found is None:
+            tried += 1
+            found = self._try(chunk, tried)
+        writing = time.monotonic() - began - self.waiting
+        counts = replace(found.counts, retried=tried - 1)
+        return replace(found, counts=counts, writing=writing, waiting=self.waiting)
+
+    def close(self) -> None:
+        """Hang up."""
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+
+    def _try(self, chunk: Chunk[Any], tried: int) -> Settling | None:
+        """One attempt; None when there should be another."""
+        try:
+            session = self._connected()
+            if self.xid and self._committed(session):
+                return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
+            self._transact(session, chunk)
+        except Stop:
+            return Settling(chunk, Outcome.STOPPED, _undone(chunk), tuple(self.errors))
+        except self.caught as raised:
+            return self._judge(chunk, tried, cause_of(raised))
+        return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
+
+    def _judge(self, chunk: Chunk[Any], tried: int, error: Exception) -> Settling | None:
+        if isinstance(error, errors.UniqueViolation) and error.diag.constraint_name == "batch_chunk_once":
+            return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
+        if is_passing(error):
+            self._drop_lost()
+            if tried < self.how.retry.attempts and not self._cancelled_while_waiting(tried):
+                return None
+            cause = (RowError(chunk.first, chunk.last, kind_of(error), _words(error)),)
+            return Settling(chunk, Outcome.GIVEN_UP, _undone(chunk), cause, self.xid)
+        if is_hopeless(error):
+            return Settling(chunk, Outcome.HOPELESS, _undone(chunk), error=error)
+        self.careful = True
+        return None
+
+    def _cancelled_while_waiting(self, tried: int) -> bool:
+        began = time.monotonic()
+        cancelled = self.how.cancel.wait(self.how.retry.seconds(tried, random.random()))  # noqa: S311  jitter, no secret
+        self.waiting += time.monotonic() - began
+        return cancelled
+
+    def _transact(self, session: Session, chunk: Chunk[Any]) -> None:
+        part = Part(chunk.rows, range(chunk.first, chunk.last + 1))
+        xid, self.xid, self.errors = 0, 0, []
+        try:
+            with session.transaction():
+                self.work.begin(session)
+                counts = self._carefully(session, part) if self.careful else self.work.do(session, part)
+                self.counts = replace(counts, seen=len(chunk.rows), failed=len(self.errors))
+                if self.job is not None:
+                    record_chunk(session.raw, self.job, chunk.number, self.counts, self.errors)
+                xid = _xid(session)
+        except DATABASE_ERRORS:
+            self.xid = xid if session.lost else 0  # COMMIT was sent, and nobody answered
+            raise
+
+    def _carefully(self, session: Session, part: Part) -> Counts:
+        """Part by part, each within a savepoint; guilty rows are left out and told. Raises Stop at the first, if asked to."""
+        done = Counts()
+
+        def attempt(here: Part) -> Exception | None:
+            nonlocal done
+            try:
+                with session.transaction():
+                    done += self.work.do(session, here)
+            except self.caught as raised:
+                error = cause_of(raised)
+                if is_passing(error) or is_hopeless(error):
+                    raise
+                return error
+            return None
+
+        session.raw.execute("SET CONSTRAINTS ALL IMMEDIATE")  # or a deferred one would fail at COMMIT and name no row
+        for number, error in guilty(part, attempt):
+            self.errors.append(RowError(number, number, kind_of(error), _words(error)))
+            if self.how.on_error is OnError.STOP:
+                raise Stop
+        return done
+
+    def _connected(self) -> Session:
+        if self.session is None:
+            self.session = open_session(self.using, self.how.isolation)
+        return self.session
+
+    def _drop_lost(self) -> None:
+        if self.session is not None and self.session.lost:
+            self.close()
+
+    def _committed(self, session: Session) -> bool:
+        """Whether the transaction in doubt was committed. Raises OperationalError while the server has not made up its mind."""
+        row = session.raw.execute("SELECT pg_xact_status(%s::text::xid8)", [str(self.xid)]).fetchone()
+        status = row[0] if row else None
+        if status == "in progress":
+            raise psycopg.OperationalError(f"transaction {self.xid} is still being ended by the server")
+        if status is None:
+            raise Refused(
+                f"Whether transaction {self.xid} was committed is no longer known to the server. Compare the table with the "
+                "input before resuming."
+            )
+        self.xid = 0
+        return bool(status == "committed")
+
+
+def _undone(chunk: Chunk[Any]) -> Counts:
+    return Counts(seen=len(chunk.rows), undone=len(chunk.rows))
+
+
+def _xid(session: Session) -> int:
+    row = session.raw.execute("SELECT pg_current_xact_id_if_assigned()::text").fetchone()
+    return int(row[0]) if row and row[0] else 0
+
+
+def _words(error: Exception) -> str:
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    detail = error.diag.message_detail if isinstance(error, psycopg.Error) else None
+    words = ": ".join(filter(None, [primary or str(error).strip() or type(error).__name__, detail]))
+    return words[:LONGEST_CAUSE]

@@ -1,0 +1,190 @@
+"""A whole run: chunks are read, handed out and settled; counts, breaker, cancelling, progress, the job's row and the token."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS
+
+from apps.batch import job as jobs
+from apps.batch.attempt import Outcome, Settling, Worker
+from apps.batch.breaker import Breaker
+from apps.batch.chunks import Chunk, chunks
+from apps.batch.crew import Crew
+from apps.batch.how import How, OnError
+from apps.batch.job import JobRecord, Standing
+from apps.batch.result import Circuit, Counts, Ended, Progress, Result, RowError, State
+from apps.batch.resume import Identity, Settled, head_of, job_of, settled_of, token, token_of_job
+from apps.batch.work import Work
+
+NOTHING = object()
+
+
+class SourceFailed(Exception):
+    """The input raised an error while it was read; `result` tells what was done before, `__cause__` is the error."""
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+@dataclass(slots=True)
+class Run:
+    """One run; `go` does it."""
+
+    work: Work
+    how: How
+    using: str
+    size: int
+    identity: Identity
+    settled: Settled = field(default_factory=Settled)
+    record: JobRecord | None = None
+    ended: Ended | None = None
+    counts: Counts = field(default_factory=Counts)
+    errors: list[RowError] = field(default_factory=list)
+    errors_total: int = 0
+    writing: float = 0.0
+    waiting: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+    breaker: Breaker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.breaker = Breaker(self.how.breaking)
+
+    def go(self, rows: Iterable[Any]) -> Result:
+        """Settle the whole input. Raises SourceFailed, or what makes every chunk fail."""
+        started_at, state = datetime.now(UTC), State.BROKEN
+        failure: Exception | None = None
+        try:
+            with Crew(self.how.parallel, self._worker) as crew:
+                try:
+                    failure = self._feed(crew, chunks(rows, self.size))
+                finally:
+                    self._drain(crew)
+            self.ended = self.ended or Ended.COMPLETE
+            state = State.BROKEN if failure else State(self.ended.value)
+        finally:
+            if self.record is not None:
+                self.record.end(self._standing(), state.value)
+        result = self._result(started_at)
+        if failure is not None:
+            raise SourceFailed(f"The input broke off after {result.counts.seen:,} rows: {failure}", result) from failure
+        return result
+
+    def _worker(self) -> Worker:
+        job = self.record.id if self.record is not None and self.record.exact else None
+        return Worker(self.work, self.how, self.using, job)
+
+    def _feed(self, crew: Crew, source: Iterator[Chunk[Any]]) -> Exception | None:
+        """Read and hand out until the input or the run ends; returns what the input raised."""
+        while True:
+            while crew.full:
+                self._settle(crew.take())
+            self._pause(crew)
+            if self._over():
+                return None
+            try:
+                chunk = next(source, None)
+            except Exception as error:  # noqa: BLE001  whatever the caller's input raises is told with what was done
+                return error
+            if chunk is None:
+                return None
+            if self.settled.wanted(chunk.number):
+                crew.give(chunk, self.settled.missing.get(chunk.number, 0))
+                if self.breaker.state is Circuit.HALF_OPEN:
+                    self._settle(crew.take())
+
+    def _pause(self, crew: Crew) -> None:
+        """While the breaker is open: let what is under way end, wait, then let one chunk through."""
+        if self.breaker.waits:
+            self._drain(crew)  # which may close it
+        if self.breaker.waits and self.ended is None:
+            self._tell()
+            began = time.monotonic()
+            self.how.cancel.wait(self.how.breaking.cooldown.total_seconds())
+            self.waiting += time.monotonic() - began
+            self.breaker.probe()
+
+    def _over(self) -> bool:
+        if self.ended is None and self.how.cancel.asked:
+            self.ended = Ended.CANCELLED
+        if self.ended is None and self.breaker.tripped:
+            self.ended = Ended.TRIPPED
+        return self.ended is not None
+
+    def _drain(self, crew: Crew) -> None:
+        while crew.busy:
+            self._settle(crew.take())
+
+    def _settle(self, one: Settling) -> None:
+        self.counts += one.counts
+        self.writing += one.writing
+        self.waiting += one.waiting
+        self.errors += one.errors[: max(self.how.errors_kept - len(self.errors), 0)]
+        self.errors_total += len(one.errors)
+        match one.outcome:
+            case Outcome.DONE:
+                self.settled.done(one.chunk.number)
+                if self.record is not None:
+                    self.record.told.append(one.chunk.number)
+            case Outcome.GIVEN_UP:
+                self.settled.given_up(one.chunk.number, one.xid)
+                self.ended = Ended.STOPPED if self.how.on_error is OnError.STOP else self.ended
+            case Outcome.STOPPED:
+                self.ended = Ended.STOPPED
+            case Outcome.HOPELESS:
+                assert one.error is not None
+                raise one.error
+        failed = one.outcome is Outcome.GIVEN_UP or one.counts.failed == one.counts.seen
+        self.breaker.tell(succeeded=not failed)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.record is not None and self.record.due and self.record.note(self._standing(), State.RUNNING.value):
+            self.how.cancel.set()
+        if self.how.progress is not None:
+            elapsed = timedelta(seconds=time.monotonic() - self.began)
+            self.how.progress(Progress(self.counts, self.errors_total, elapsed, self.how.total, self.breaker.state))
+
+    def _standing(self) -> Standing:
+        return Standing(self.settled, self.counts, tuple(self.errors), self.errors_total, self.breaker.state)
+
+    def _result(self, started_at: datetime) -> Result:
+        assert self.ended is not None
+        left = self.ended is not Ended.COMPLETE or bool(self.settled.missing)
+        job = self.record.id if self.record is not None else None
+        return Result(
+            ended=self.ended,
+            counts=self.counts,
+            errors=tuple(self.errors),
+            errors_total=self.errors_total,
+            started_at=started_at,
+            duration=timedelta(seconds=time.monotonic() - self.began),
+            writing=timedelta(seconds=self.writing),
+            waiting=timedelta(seconds=self.waiting),
+            opened=self.breaker.opened,
+            token="" if not left else token_of_job(job) if job else token(self.identity, self.settled),
+            job=job,
+        )
+
+
+def run(work: Work, rows: Iterable[Any], how: How, using: str, size: int) -> Result:
+    """Do a run from the beginning, or, where `how.resume` says so, from where an earlier one ended."""
+    source = iter(rows)
+    first = next(source, NOTHING)
+    whole: Iterable[Any] = () if first is NOTHING else chain([first], source)
+    identity = Identity(work.operation.value, work.target, size, "" if first is NOTHING else head_of(first))
+    made = Run(work, how, using, size, identity)
+    earlier = job_of(how.resume) if how.resume else None
+    if earlier is not None:
+        made.record = jobs.take(earlier, identity)
+        made.settled = made.record.before.settled
+    else:
+        if how.resume:
+            made.settled = settled_of(how.resume, identity)
+        if how.remember is not None:
+            made.record = jobs.begin(how.remember, identity, how, exact=using == DEFAULT_DB_ALIAS)
+    return made.go(whole)

@@ -1,0 +1,167 @@
+"""What is done with a chunk: insert, upsert, update, delete, or a function of the caller's."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from operator import itemgetter
+from typing import Any, Protocol
+
+from psycopg import sql
+
+from apps.batch.chunks import Part
+from apps.batch.copying import Copying, Rows
+from apps.batch.result import Counts
+from apps.batch.session import Session
+from apps.batch.shape import Tuples
+from apps.batch.tables import Table, TableMoved
+
+STAGING = sql.Identifier("pg_temp", "batch_staging")
+
+
+class Operation(StrEnum):
+    """The kinds of run."""
+
+    CREATE = "create"
+    UPSERT = "upsert"
+    UPDATE = "update"
+    DELETE = "delete"
+    PROCESS = "process"
+
+
+class Work(Protocol):
+    """One operation on one target."""
+
+    @property
+    def operation(self) -> Operation:
+        """Which."""
+
+    @property
+    def target(self) -> str:
+        """The table's name, or the function's."""
+
+    @property
+    def expects(self) -> tuple[type[Exception], ...]:
+        """Errors that are a row's fault, beside the database's."""
+
+    def begin(self, session: Session) -> None:
+        """Called first in each chunk's transaction."""
+
+    def do(self, session: Session, part: Part, /) -> Counts:
+        """Write a part; returns what was written and skipped. What it raises undoes the part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What inserting and staging have in common: a table, the shape of rows, how they travel."""
+
+    operation: Operation
+    table: Table
+    tuples: Tuples
+    copying: Copying
+    expects: tuple[type[Exception], ...]
+
+    @property
+    def target(self) -> str:
+        """The table's name."""
+        return str(self.table)
+
+    def begin(self, session: Session) -> None:
+        """Hold the table, and see that its name still means the same one. Raises TableMoved."""
+        raw = session.raw
+        name = sql.Literal(self.table.identifier.as_string(raw))
+        statement = sql.SQL("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE; SELECT {}::regclass::oid::int8")
+        with raw.cursor() as cursor:
+            cursor.execute(statement.format(self.table.identifier, name))
+            cursor.nextset()
+            row = cursor.fetchone()
+        if row is None or row[0] != self.table.oid:
+            raise TableMoved(
+                f"{self.table} is another table than when the run began: it was swapped or made anew. Nothing more was "
+                "written. Look at it, then resume, or begin again."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Insert(Writing):
+    """Rows straight into the table."""
+
+    def do(self, session: Session, part: Part) -> Counts:
+        """COPY the part."""
+        with session.raw.cursor() as cursor:
+            self.copying.send(cursor, self.table.identifier, self.tuples(part.rows))
+        return Counts(written=len(part.rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Staged(Writing):
+    """Rows into a temporary table, and from there, by one statement, where they belong."""
+
+    key: tuple[str, ...]
+    statement: sql.Composed
+
+    def do(self, session: Session, part: Part) -> Counts:
+        """COPY the part aside, then apply it; of rows with the same key the last one counts."""
+        rows = self._last_of_each(self.tuples(part.rows))
+        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self.copying.columns)
+        make = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA")
+        with session.raw.cursor() as cursor:
+            cursor.execute(make.format(STAGING, names, self.table.identifier))
+            self.copying.send(cursor, STAGING, rows)
+            written = cursor.execute(self.statement).rowcount
+            cursor.execute(sql.SQL("DROP TABLE {}").format(STAGING))
+        return Counts(written=written, skipped=len(part.rows) - written)
+
+    def _last_of_each(self, rows: Rows) -> Rows:
+        places = [index for index, column in enumerate(self.copying.columns) if column.name in self.key]
+        latest = dict(zip(map(itemgetter(*places), rows), rows, strict=True))
+        return rows if len(latest) == len(rows) else list(latest.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of the caller's, within the chunk's transaction."""
+
+    function: Callable[[Sequence[Any]], object]
+    target: str
+    expects: tuple[type[Exception], ...]
+    operation: Operation = Operation.PROCESS
+
+    def begin(self, session: Session) -> None:
+        """Nothing is to be held."""
+
+    def do(self, _session: Session, part: Part) -> Counts:
+        """Call it with the rows."""
+        self.function(part.rows)
+        return Counts(written=len(part.rows))
+
+
+def apply(
+    operation: Operation, table: Table, columns: Sequence[str], key: Sequence[str], update: Sequence[str]
+) -> sql.Composed:
+    """The statement that applies what is staged. `update`: the columns to be set; of an upsert none means: leave what is there."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    match = sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in key)
+    of = "excluded" if operation is Operation.UPSERT else "s"
+    assign = sql.SQL(", ").join(
+        sql.SQL("{0} = {1}.{0}").format(sql.Identifier(name), sql.Identifier(of)) for name in update
+    )
+    parts = {
+        "table": table.identifier,
+        "names": names,
+        "staging": STAGING,
+        "match": match,
+        "key": sql.SQL(", ").join(map(sql.Identifier, key)),
+        "then": sql.SQL("UPDATE SET {}").format(assign) if update else sql.SQL("NOTHING"),
+        "assign": assign,
+    }
+    return sql.SQL(_APPLY[operation]).format(**parts)
+
+
+_APPLY = {
+    Operation.UPSERT: (
+        "INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {staging}"
+        " ON CONFLICT ({key}) DO {then}"
+    ),
+    Operation.UPDATE: "UPDATE {table} AS t SET {assign} FROM {staging} AS s WHERE {match}",
+    Operation.DELETE: "DELETE FROM {table} AS t USING {staging} AS s WHERE {match}",
+}
