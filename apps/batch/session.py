@@ -28,10 +28,10 @@ PASSING = (
     errors.OutOfMemory,
 )
 HOPELESS = (
-    errors.SyntaxErrorOrAccessRuleViolation,
-    errors.ReadOnlySqlTransaction,
-    errors.InvalidAuthorizationSpecification,
-)
+    "42",
+    "28",
+    "25006",
+)  # SQLSTATEs that begin so: no such table, column or privilege; a server that takes no writes
 
 
 @dataclass(slots=True)
@@ -116,7 +116,8 @@ def is_passing(error: Exception) -> bool:
 
 def is_hopeless(error: Exception) -> bool:
     """Whether no row will ever succeed: a table, column or privilege is missing, or the server takes no writes."""
-    return isinstance(error, (*HOPELESS, Refused))
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    return isinstance(error, Refused) or (state is not None and state.startswith(HOPELESS))
 
 
 def kind_of(error: Exception) -> str:

@@ -1,0 +1,361 @@
+"""What a run does about failures: guilty rows are named, passing ones outlived, a sick server left alone, and it ends when asked."""
+
+import resource
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.batch import (
+    Breaking,
+    Cancel,
+    Circuit,
+    Ended,
+    How,
+    Isolation,
+    OnError,
+    Progress,
+    Refused,
+    Retry,
+    SourceFailed,
+    create,
+    upsert,
+)
+from apps.batch.chunks import Part, chunks, guilty
+from apps.batch.resume import BadToken
+from apps.batch.session import Session
+from tests.batch.conftest import Shop
+
+COLUMNS = ("id", "amount")
+QUICK = Retry(attempts=4, first=timedelta(milliseconds=20))
+
+
+@given(st.integers(0, 60), st.integers(1, 20))
+def test_chunks_are_the_input_in_order(count: int, size: int) -> None:
+    made = list(chunks(iter(range(count)), size))
+    assert [row for chunk in made for row in chunk.rows] == list(range(count))
+    assert [chunk.number for chunk in made] == list(range(len(made)))
+    assert all(list(chunk.rows) == list(range(chunk.first, chunk.last + 1)) for chunk in made)
+    assert all(len(chunk.rows) == size for chunk in made[:-1])
+
+
+@given(st.integers(1, 60), st.sets(st.integers(0, 59)))
+def test_halving_finds_exactly_the_guilty_and_sends_the_rest_once_in_order(count: int, bad: set[int]) -> None:
+    sent: list[int] = []
+
+    def attempt(part: Part) -> Exception | None:
+        if bad & set(part.rows):
+            return ValueError(str(part.rows))
+        sent.extend(part.rows)
+        return None
+
+    found = [number for number, _ in guilty(Part(range(count), range(100, 100 + count)), attempt)]
+    assert found == [100 + n for n in range(count) if n in bad]
+    assert sent == [n for n in range(count) if n not in bad]
+
+
+def test_guilty_rows_are_named_with_their_cause_and_the_others_written(shop: Shop) -> None:
+    rows: list[Any] = [(n, n) for n in range(500)]
+    rows[7], rows[123], rows[124], rows[499] = (7, -1), (123, 2**31), (122, 5), (499, "many")
+    result = create(shop.price, rows, columns=COLUMNS, using=shop.address, how=How(chunk=100))
+    assert [error.first for error in result.errors] == [7, 123, 124, 499]
+    assert [error.kind for error in result.errors] == ["23514", "Unfit", "23505", "Unfit"]
+    assert "price_amount_check" in result.errors[0].cause
+    assert "Key (id)=(122) already exists" in result.errors[2].cause
+    assert (result.counts.written, result.counts.failed, result.errors_total) == (496, 4, 4)
+    assert [row[0] for row in shop.rows()] == [n for n in range(500) if n not in {7, 123, 124, 499}]
+    assert result.ended is Ended.COMPLETE
+    assert not result.ok
+
+
+def test_whole_numbers_that_do_not_fit_are_refused_and_not_cut_to_their_low_bits(shop: Shop) -> None:
+    result = upsert(shop.price, [(1, 2**31), (2, 2**40 + 7), (3, True)], columns=COLUMNS, using=shop.address)
+    assert [error.first for error in result.errors] == [0, 1]
+    assert shop.rows() == [(3, 1)]
+
+
+def test_a_deferred_constraint_names_its_row_too(shop: Shop) -> None:
+    shop.run(
+        "ALTER TABLE price DROP CONSTRAINT price_pkey, ADD CONSTRAINT once UNIQUE (id) DEFERRABLE INITIALLY DEFERRED"
+    )
+    rows = [(1, 1), (2, 2), (1, 3), (4, 4)]
+    result = create(shop.price, rows, columns=COLUMNS, using=shop.address)
+    assert [error.first for error in result.errors] == [2]
+    assert shop.rows() == [(1, 1), (2, 2), (4, 4)]
+
+
+def test_as_many_errors_are_kept_as_asked_and_all_are_counted(shop: Shop) -> None:
+    result = create(
+        shop.price,
+        ((n, n if n % 2 else -1) for n in range(60)),
+        columns=COLUMNS,
+        using=shop.address,
+        how=How(errors_kept=3),
+    )
+    assert [error.first for error in result.errors] == [0, 2, 4]
+    assert (result.errors_total, result.counts.failed, result.counts.written) == (30, 30, 30)
+
+
+def test_stopping_at_the_first_error_undoes_its_chunk_and_the_token_goes_on_there(shop: Shop) -> None:
+    rows = [(n, -1 if n == 5 else n) for n in range(9)]
+    result = create(shop.price, rows, columns=COLUMNS, using=shop.address, how=How(chunk=3, on_error=OnError.STOP))
+    assert result.ended is Ended.STOPPED
+    assert [error.first for error in result.errors] == [5]
+    assert (shop.rows(), result.counts.undone) == ([(0, 0), (1, 1), (2, 2), *shop.rows()[3:]], 3)
+    rows[5] = (5, 5)
+    again = create(shop.price, rows, columns=COLUMNS, using=shop.address, how=How(chunk=3, resume=result.token))
+    assert again.ok
+    assert shop.rows() == [(n, n) for n in range(9)]
+
+
+def test_a_token_of_something_else_is_refused(shop: Shop) -> None:
+    cancel = Cancel()
+    cancel.set()
+    ended = create(shop.price, [(1, 1)], columns=COLUMNS, using=shop.address, how=How(cancel=cancel, chunk=10))
+    assert ended.ended is Ended.CANCELLED
+    for token, rows, chunk in (
+        (ended.token[:-2], [(1, 1)], 10),
+        ("nonsense", [(1, 1)], 10),
+        (ended.token, [(2, 1)], 10),
+        (ended.token, [(1, 1)], 11),
+    ):
+        with pytest.raises(BadToken):
+            create(shop.price, rows, columns=COLUMNS, using=shop.address, how=How(resume=token, chunk=chunk))
+    with pytest.raises(BadToken, match="operation create"):
+        upsert(shop.price, [(1, 1)], columns=COLUMNS, using=shop.address, how=How(resume=ended.token, chunk=10))
+    assert shop.rows() == []
+
+
+def test_a_serialization_failure_is_tried_again(shop: Shop) -> None:
+    create(shop.price, [(1, 1)], columns=COLUMNS, using=shop.address)
+    with psycopg.connect(shop.address) as other:
+        other.execute("UPDATE price SET amount = 2 WHERE id = 1")
+        timer = threading.Thread(target=lambda: (_await_waiting(shop), other.commit()))
+        timer.start()
+        how = How(isolation=Isolation.REPEATABLE_READ, retry=QUICK)
+        result = upsert(shop.price, [(1, 3)], columns=COLUMNS, using=shop.address, how=how)
+        timer.join()
+    assert result.ok, result.errors
+    assert result.counts.retried == 1
+    assert shop.rows() == [(1, 3)]
+
+
+def _await_waiting(shop: Shop) -> None:
+    """Until somebody waits for a lock."""
+    with psycopg.connect(shop.address, autocommit=True) as looking:
+        while looking.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() == (0,):
+            looking.execute("SELECT pg_sleep(0.01)")
+
+
+def test_a_deadlock_is_tried_again(shop: Shop) -> None:
+    create(shop.price, [(1, 1), (2, 2)], columns=COLUMNS, using=shop.address)
+    with psycopg.connect(shop.address) as other:
+        other.execute("UPDATE price SET amount = 20 WHERE id = 2")
+
+        def cross() -> None:
+            _await_waiting(shop)
+            other.execute("UPDATE price SET amount = 10 WHERE id = 1")
+            other.commit()
+
+        crossing = threading.Thread(target=cross)
+        crossing.start()
+        result = upsert(shop.price, [(1, 100), (2, 200)], columns=COLUMNS, using=shop.address, how=How(retry=QUICK))
+        crossing.join()
+    assert result.ok, result.errors
+    assert result.counts.retried >= 1
+    assert shop.rows() == [(1, 100), (2, 200)]
+
+
+def test_a_lost_connection_is_made_anew_and_no_row_is_doubled(shop: Shop) -> None:
+    ended: list[int] = []
+
+    def progress(now: Progress) -> None:
+        if now.counts.seen in {200, 500}:
+            ended.append(_end_sessions(shop))
+
+    how = How(chunk=100, retry=QUICK, progress=progress)
+    result = create(shop.keyless, ((n, "x") for n in range(1000)), columns=("n", "note"), using=shop.address, how=how)
+    assert ended
+    assert result.ok, result.errors
+    assert result.counts.retried >= 1
+    assert shop.rows("SELECT n FROM keyless ORDER BY n") == [(n,) for n in range(1000)]
+
+
+def _end_sessions(shop: Shop) -> int:
+    """How many sessions of batches were ended, by their own login."""
+    ask = b"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'opsportal-batch'"
+    with psycopg.connect(shop.address) as own:
+        row = own.execute(ask).fetchone()
+    return int(row[0]) if row else 0
+
+
+def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_repeated(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection breaks between COMMIT reaching the server and its answer reaching us."""
+    whole, broken = Session.transaction, []
+
+    def transaction(session: Session) -> Any:
+        return _breaking(whole(session), session, broken)
+
+    monkeypatch.setattr(Session, "transaction", transaction)
+    result = create(shop.keyless, [(1, "a"), (2, "b")], columns=("n", "note"), using=shop.address, how=How(retry=QUICK))
+    assert broken == ["once"]
+    assert result.ok, result.errors
+    assert (result.counts.written, result.counts.retried) == (2, 1)
+    assert shop.rows("SELECT n FROM keyless ORDER BY n") == [(1,), (2,)]
+
+
+class _breaking:  # noqa: N801  reads as a verb where it is used
+    def __init__(self, inner: Any, session: Any, broken: list[str]) -> None:
+        self.inner, self.session, self.broken = inner, session, broken
+
+    def __enter__(self) -> None:
+        self.inner.__enter__()
+
+    def __exit__(self, *raised: Any) -> Any:
+        said = self.inner.__exit__(*raised)
+        if raised[0] is None and not self.broken:
+            self.broken.append("once")
+            self.session.raw.close()
+            raise psycopg.OperationalError("the connection is lost")
+        return said
+
+
+def test_the_breaker_opens_probes_and_closes_when_the_server_is_well_again(shop: Shop) -> None:
+    shop.run("ALTER TABLE price ADD CONSTRAINT shut CHECK (false) NOT VALID")
+    states: list[Circuit] = []
+
+    def progress(now: Progress) -> None:
+        if (
+            now.circuit is Circuit.OPEN
+            and Circuit.OPEN in states
+            and Circuit.CLOSED not in states[states.index(Circuit.OPEN) :]
+        ):
+            shop.run("ALTER TABLE price DROP CONSTRAINT IF EXISTS shut")
+        states.append(now.circuit)
+
+    how = How(chunk=1, breaking=Breaking(3, timedelta(milliseconds=10), probes=5), progress=progress)
+    result = create(shop.price, ((n, n) for n in range(30)), columns=COLUMNS, using=shop.address, how=how)
+    assert result.opened == 1
+    assert result.ended is Ended.COMPLETE
+    assert states[-1] is Circuit.CLOSED
+    assert 3 <= result.counts.failed <= 10
+    assert result.counts.written == 30 - result.counts.failed
+
+
+def test_the_breaker_gives_up_and_says_so(shop: Shop) -> None:
+    read: list[int] = []
+
+    def rows() -> Iterator[tuple[int, int]]:
+        for n in range(10_000):
+            read.append(n)
+            yield n, -1
+
+    how = How(chunk=2, breaking=Breaking(3, timedelta(milliseconds=10), probes=2))
+    result = create(shop.price, rows(), columns=COLUMNS, using=shop.address, how=how)
+    assert result.ended is Ended.TRIPPED
+    assert "Tripped: 0 written" in result.sentence()
+    assert len(read) <= 20
+
+
+def test_what_no_retry_helped_is_told_and_done_by_the_next_run(shop: Shop) -> None:
+    with psycopg.connect(shop.address) as other:
+        other.execute("INSERT INTO price VALUES (3, 3)")  # not committed: who inserts 3 waits
+        how = How(chunk=2, retry=Retry(2, timedelta(milliseconds=10)))
+        locked = f"{shop.address}?options=-c%20lock_timeout%3D100ms"
+        result = create(shop.price, ((n, n) for n in range(8)), columns=COLUMNS, using=locked, how=how)
+        other.rollback()
+    assert result.ended is Ended.COMPLETE
+    assert [(error.first, error.last, error.kind) for error in result.errors] == [(2, 3, "55P03")]
+    assert (result.counts.written, result.counts.undone) == (6, 2)
+    again = create(
+        shop.price,
+        ((n, n) for n in range(8)),
+        columns=COLUMNS,
+        using=shop.address,
+        how=How(chunk=2, resume=result.token),
+    )
+    assert (again.ok, again.counts.written, again.token) == (True, 2, "")
+    assert shop.rows() == [(n, n) for n in range(8)]
+
+
+def test_cancelling_keeps_what_was_done_and_tells_it(shop: Shop) -> None:
+    cancel = Cancel()
+    how = How(chunk=10, cancel=cancel, progress=lambda now: cancel.set() if now.counts.seen >= 30 else None)
+    result = create(shop.price, ((n, n) for n in range(10_000)), columns=COLUMNS, using=shop.address, how=how)
+    assert result.ended is Ended.CANCELLED
+    assert 30 <= result.counts.written <= 60
+    assert shop.one("SELECT count(*) FROM price") == result.counts.written
+    rest = create(
+        shop.price,
+        ((n, n) for n in range(100)),
+        columns=COLUMNS,
+        using=shop.address,
+        how=How(chunk=10, resume=result.token),
+    )
+    assert rest.counts.seen == 100 - result.counts.written
+    assert shop.rows() == [(n, n) for n in range(100)]
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_the_input_is_not_read_far_ahead(shop: Shop, parallel: int) -> None:
+    read, settled, ahead = 0, 0, 0
+
+    def rows() -> Iterator[tuple[int, int]]:
+        nonlocal read, ahead
+        for n in range(2000):
+            read += 1
+            ahead = max(ahead, read - settled)
+            yield n, n
+
+    def progress(now: Progress) -> None:
+        nonlocal settled
+        settled = now.counts.seen
+
+    create(
+        shop.price, rows(), columns=COLUMNS, using=shop.address, how=How(chunk=10, parallel=parallel, progress=progress)
+    )
+    assert ahead <= 10 * (parallel + 2)
+
+
+def test_an_input_that_breaks_off_is_told_with_what_was_done(shop: Shop) -> None:
+    def rows() -> Iterator[tuple[int, int]]:
+        yield from ((n, n) for n in range(25))
+        raise OSError("the file ends here")
+
+    with pytest.raises(SourceFailed, match="the file ends here") as caught:
+        create(shop.price, rows(), columns=COLUMNS, using=shop.address, how=How(chunk=10))
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.result.counts.written == 20
+    assert shop.one("SELECT count(*) FROM price") == 20
+
+
+def test_a_missing_privilege_ends_the_run_and_is_raised(shop: Shop) -> None:
+    shop.run("REVOKE INSERT ON price FROM opsportal_app")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        create(shop.price, [(1, 1)], columns=COLUMNS, using=shop.address)
+
+
+def test_a_million_rows_take_no_more_memory_than_a_chunk(shop: Shop) -> None:
+    """Peak memory of this process before and after, on an input that as a list would take some 150 MB."""
+    shop.run("ALTER TABLE keyless SET (autovacuum_enabled = off)")
+    create(shop.keyless, ((n, "warm") for n in range(40_000)), columns=("n", "note"), using=shop.address)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = create(
+        shop.keyless, ((n, f"note {n}") for n in range(1_000_000)), columns=("n", "note"), using=shop.address
+    )
+    assert result.counts.written == 1_000_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
+
+
+def test_numbers_that_make_no_sense_are_refused() -> None:
+    for wrong in ({"chunk": 0}, {"parallel": 0}, {"retry": Retry(attempts=0)}):
+        with pytest.raises(ValueError, match="at least 1"):
+            How(**wrong)  # type: ignore[arg-type]
+    assert issubclass(BadToken, Refused)
