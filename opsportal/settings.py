@@ -132,6 +132,12 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": POLL_SECONDS},
     },
     "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 3600, "options": {"expires": 3600}},
+    "forget-sessions": {
+        "task": "apps.accounts.tasks.forget_expired_sessions",
+        "schedule": 3600,
+        "options": {"expires": 3600},
+    },
+    "forget-batches": {"task": "apps.batch.tasks.forget_old", "schedule": 86400, "options": {"expires": 3600}},
 }
 
 AUTH_USER_MODEL = "accounts.Person"

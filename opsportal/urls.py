@@ -13,4 +13,5 @@ urlpatterns = [
     path("playbook/", include("apps.playbook.urls")),
     path("rollouts/", include("apps.rollouts.urls")),
     path("ledger/", include("apps.ledger.urls")),
+    path("batches/", include("apps.batch.urls")),
 ]

@@ -18,10 +18,10 @@ TIER = f"{COMMON} probes checks actions charts"
 # Each room's own modules; `folder/*` stands for a folder whose files follow one contract.
 ROOMS = {
     "ledger": f"{COMMON} chain export kinds leaf search verify",
-    "batch": f"{COMMON} attempt breaker chunks copying crew how job operations result resume run session shape"
-    " tables terminal work",
-    "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes sessions statements"
-    " third_party",
+    "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
+    " session shape signals tables terminal work",
+    "accounts": f"{COMMON} adapter batches checks grants middleware policy recent request roles routes sessions"
+    " statements third_party",
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
     "metrics": f"{TIER} alert_views alerts application board catalogue_views collect context curves exports facts"
     " figures hashes itself judge kept kernel lives node_views now pages poll present probe ranges"

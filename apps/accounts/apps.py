@@ -9,6 +9,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.accounts import (
+            batches,  # noqa: F401  receives decisions of a room below
             checks,  # noqa: F401  registers the system checks
             statements,  # noqa: F401  connects to Django's signal
         )
@@ -18,4 +19,5 @@ class AccountsConfig(AppConfig):
         declare("people.revoke", _("Role revoked"), _("{actor} revoked {username}'s role {role} on {where}."))
         declare("people.disable", _("Person disabled"), _("{actor} disabled {username}; their sessions ended."))
         declare("people.password", _("Password set"), _("{actor} set a new password for {username}."))
+        declare("batch.cancel", _("Batch cancelled"), _("{actor} cancelled the batch “{name}” ({number})."))
         declare("people.enable", _("Person enabled"), _("{actor} enabled {username} again."))

@@ -15,7 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from redis import RedisError
 
 from apps.accounts.models import Person
-from apps.accounts.policy import Permission, Verdict, judge, roles_with
+from apps.accounts.policy import Permission, Verdict, judge, permissions_of, roles_with
 from apps.accounts.roles import EVERY_TIER, tiers_seen
 from apps.accounts.routes import policy_of, routes
 from apps.accounts.third_party import POLICIES
@@ -77,8 +77,9 @@ class PolicyMiddleware:
         match judge(policy, person, tier):
             case Verdict.GRANTED:
                 if policy.permission:
-                    # For rooms below this one, which cannot ask for roles: whose tiers' records may be shown.
+                    # For rooms below this one, which cannot ask for roles: whose tiers' records may be shown, what may be offered.
                     request.tiers_seen = tiers_seen(person)  # type: ignore[attr-defined]
+                    request.may = permissions_of(person, tier)  # type: ignore[attr-defined]
                 return None
             case Verdict.LOG_IN:
                 return to_login(request)

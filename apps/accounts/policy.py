@@ -43,6 +43,7 @@ class Permission(StrEnum):
     SIGN = auto()
     START_ROLLOUT = auto()
     EDIT_TIER = auto()
+    CANCEL_BATCH = auto()
     GRANT_ROLES = auto()
 
 
@@ -62,13 +63,13 @@ TABLE: Mapping[Role, frozenset[Permission]] = {
     Role.SUPPORT: _WATCHES,
     Role.ON_CALL: _WATCHES | {P.SIGN},  # signs for the 24 hours they watched
     Role.QA: _WATCHES | {P.TICK, P.CAPTURE, P.SIGN},  # a playbook may give QA a slot
-    Role.BACKEND: _BUILDS,
-    Role.DEVOPS: _BUILDS | {P.EDIT_TIER},
-    Role.DBA: _BUILDS | {P.EDIT_TIER},
-    Role.LEAD: _DECIDES | {P.TICK, P.CAPTURE, P.EDIT_TIER, P.GRANT_ROLES},
+    Role.BACKEND: _BUILDS | {P.CANCEL_BATCH},
+    Role.DEVOPS: _BUILDS | {P.EDIT_TIER, P.CANCEL_BATCH},
+    Role.DBA: _BUILDS | {P.EDIT_TIER, P.CANCEL_BATCH},
+    Role.LEAD: _DECIDES | {P.TICK, P.CAPTURE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES},
     Role.PRODUCT: _DECIDES,
     Role.VP: _DECIDES | {P.GRANT_ROLES},
-    Role.CTO: _DECIDES | {P.EDIT_TIER, P.GRANT_ROLES},
+    Role.CTO: _DECIDES | {P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES},
 }
 
 
@@ -133,6 +134,11 @@ def _declare(policy: Policy) -> Callable[[View], View]:
 def permitted(person: Person | AnonymousUser, permission: Permission, tier_slug: str = EVERY_TIER) -> bool:
     """Whether a person's roles on the tier (without one: on any tier) include the permission."""
     return any(permission in TABLE[role] for role in roles_of(person, tier_slug))
+
+
+def permissions_of(person: Person | AnonymousUser, tier_slug: str = EVERY_TIER) -> frozenset[Permission]:
+    """All that a person's roles on the tier (without one: on any tier) allow."""
+    return frozenset().union(*(TABLE[role] for role in roles_of(person, tier_slug)))
 
 
 def roles_with(permission: Permission) -> list[Role]:

@@ -1,16 +1,20 @@
-"""Policies of the routes whose code is not ours to mark, and of the ledger's, which stands a floor below this room."""
+"""Policies of the routes whose code is not ours to mark, and of those that stand a floor below this room."""
 
 from collections.abc import Mapping
 
 from apps.accounts.policy import CLOSED, PUBLIC, SIGNED_IN, Access, Permission, Policy
 
 LEDGER = Policy(Access.ALLOWED, Permission.READ_LEDGER)
+BATCHES = Policy(Access.ALLOWED, Permission.VIEW)
 
 # By the route's full name. People are added with `manage.py people add`: nobody signs up, nothing is sent by mail.
 POLICIES: Mapping[str, Policy] = {
     "ledger:index": LEDGER,
     "ledger:entry": LEDGER,
     "ledger:export": LEDGER,
+    "batch:index": BATCHES,
+    "batch:job": BATCHES,
+    "batch:cancel": Policy(Access.ALLOWED, Permission.CANCEL_BATCH),
     "account_login": PUBLIC,
     "account_logout": PUBLIC,
     "account_inactive": PUBLIC,

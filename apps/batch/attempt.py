@@ -44,6 +44,10 @@ class Settling:
     error: Exception | None = None
 
 
+class DryRun(Exception):
+    """All of a chunk went well and nothing of it is kept; rolls it back."""
+
+
 class Stop(Exception):
     """A guilty row was found in a run that is to stop there; rolls the chunk back."""
 
@@ -61,6 +65,7 @@ class Worker:
     careful: bool = False  # the present chunk has guilty rows
     counts: Counts = field(default_factory=Counts)
     errors: list[RowError] = field(default_factory=list)
+    retried: int = 0  # attempts at the present chunk beyond its first, after passing failures
     waiting: float = 0.0
     caught: tuple[type[Exception], ...] = field(init=False)
 
@@ -71,12 +76,11 @@ class Worker:
         """Do a chunk. `doubt`: the transaction of an earlier run that may have committed it; 0 when there is none."""
         began, self.careful, self.xid, self.waiting = time.monotonic(), False, doubt, 0.0
         self.counts, self.errors = Counts(seen=len(chunk.rows), written=len(chunk.rows)), []
-        tried, found = 0, None
+        self.retried, found = 0, None
         while found is None:
-            tried += 1
-            found = self._try(chunk, tried)
+            found = self._try(chunk)
         writing = time.monotonic() - began - self.waiting
-        counts = replace(found.counts, retried=tried - 1)
+        counts = replace(found.counts, retried=self.retried)
         return replace(found, counts=counts, writing=writing, waiting=self.waiting)
 
     def close(self) -> None:
@@ -85,25 +89,28 @@ class Worker:
             self.session.close()
             self.session = None
 
-    def _try(self, chunk: Chunk[Any], tried: int) -> Settling | None:
+    def _try(self, chunk: Chunk[Any]) -> Settling | None:
         """One attempt; None when there should be another."""
         try:
             session = self._connected()
             if self.xid and self._committed(session):
                 return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
             self._transact(session, chunk)
+        except DryRun:
+            return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
         except Stop:
             return Settling(chunk, Outcome.STOPPED, _undone(chunk), tuple(self.errors))
         except self.caught as raised:
-            return self._judge(chunk, tried, cause_of(raised))
+            return self._judge(chunk, cause_of(raised))
         return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
 
-    def _judge(self, chunk: Chunk[Any], tried: int, error: Exception) -> Settling | None:
+    def _judge(self, chunk: Chunk[Any], error: Exception) -> Settling | None:
         if isinstance(error, errors.UniqueViolation) and error.diag.constraint_name == "batch_chunk_once":
             return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
         if is_passing(error):
             self._drop_lost()
-            if tried < self.how.retry.attempts and not self._cancelled_while_waiting(tried):
+            if self.retried + 1 < self.how.retry.attempts and not self._cancelled_while_waiting():
+                self.retried += 1
                 return None
             cause = (RowError(chunk.first, chunk.last, kind_of(error), _words(error)),)
             return Settling(chunk, Outcome.GIVEN_UP, _undone(chunk), cause, self.xid)
@@ -112,9 +119,9 @@ class Worker:
         self.careful = True
         return None
 
-    def _cancelled_while_waiting(self, tried: int) -> bool:
+    def _cancelled_while_waiting(self) -> bool:
         began = time.monotonic()
-        cancelled = self.how.cancel.wait(self.how.retry.seconds(tried, random.random()))  # noqa: S311  jitter, no secret
+        cancelled = self.how.cancel.wait(self.how.retry.seconds(self.retried + 1, random.random()))  # noqa: S311  jitter, no secret
         self.waiting += time.monotonic() - began
         return cancelled
 
@@ -128,6 +135,8 @@ class Worker:
                 self.counts = replace(counts, seen=len(chunk.rows), failed=len(self.errors))
                 if self.job is not None:
                     record_chunk(session.raw, self.job, chunk.number, self.counts, self.errors)
+                if self.how.dry_run:
+                    raise DryRun
                 xid = _xid(session)
         except DATABASE_ERRORS:
             self.xid = xid if session.lost else 0  # COMMIT was sent, and nobody answered

@@ -120,6 +120,7 @@ class How:
         cancel: asks the run to end.
         remember: keep it as a job.
         resume: the token of an earlier run over the same input; chunks done then are passed over.
+        dry_run: do everything and roll each chunk back: constraints are tried within a chunk, not across chunks.
     """
 
     chunk: int | None = None
@@ -135,7 +136,10 @@ class How:
     cancel: Cancel = field(default_factory=Cancel)
     remember: Remember | None = None
     resume: str = ""
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         if (self.chunk is not None and self.chunk < 1) or self.parallel < 1 or self.retry.attempts < 1:
             raise ValueError("chunk, parallel and the attempts of retry are at least 1.")
+        if self.dry_run and (self.remember or self.resume):
+            raise ValueError("A dry run leaves nothing behind: it is neither remembered nor resumed.")

@@ -154,7 +154,7 @@ class Run:
 
     def _result(self, started_at: datetime) -> Result:
         assert self.ended is not None
-        left = self.ended is not Ended.COMPLETE or bool(self.settled.missing)
+        left = not self.how.dry_run and (self.ended is not Ended.COMPLETE or bool(self.settled.missing))
         job = self.record.id if self.record is not None else None
         return Result(
             ended=self.ended,

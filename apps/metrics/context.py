@@ -200,7 +200,13 @@ def _rail(request: HttpRequest, tier: Tier | None, alerts: int) -> tuple[Group, 
         groups.append(Group(_("Data tier"), rooms + nodes))
     work = _entries(request, [(_("Rollouts"), "/rollouts/"), (_("Playbook"), "/playbook/")])
     record = _entries(
-        request, [(_("Ledger"), "/ledger/"), (_("Checks"), "/catalogue/checks/"), (_("People"), "/people/")]
+        request,
+        [
+            (_("Ledger"), "/ledger/"),
+            (_("Batches"), "/batches/"),
+            (_("Checks"), "/catalogue/checks/"),
+            (_("People"), "/people/"),
+        ],
     )
     groups.append(Group(_("Work"), work + _entries(request, [(_("Alerts"), "/alerts/")], count=alerts) + record))
     return tuple(group for group in groups if group.entries)

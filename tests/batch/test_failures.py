@@ -135,7 +135,12 @@ def test_a_serialization_failure_is_tried_again(shop: Shop) -> None:
     create(shop.price, [(1, 1)], columns=COLUMNS, using=shop.address)
     with psycopg.connect(shop.address) as other:
         other.execute("UPDATE price SET amount = 2 WHERE id = 1")
-        timer = threading.Thread(target=lambda: (_await_waiting(shop), other.commit()))
+
+        def give_way() -> None:
+            _await_waiting(shop)
+            other.commit()
+
+        timer = threading.Thread(target=give_way)
         timer.start()
         how = How(isolation=Isolation.REPEATABLE_READ, retry=QUICK)
         result = upsert(shop.price, [(1, 3)], columns=COLUMNS, using=shop.address, how=how)
@@ -198,7 +203,7 @@ def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_repeated(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection breaks between COMMIT reaching the server and its answer reaching us."""
-    whole, broken = Session.transaction, []
+    whole, broken = Session.transaction, list[str]()
 
     def transaction(session: Session) -> Any:
         return _breaking(whole(session), session, broken)
@@ -357,5 +362,5 @@ def test_a_million_rows_take_no_more_memory_than_a_chunk(shop: Shop) -> None:
 def test_numbers_that_make_no_sense_are_refused() -> None:
     for wrong in ({"chunk": 0}, {"parallel": 0}, {"retry": Retry(attempts=0)}):
         with pytest.raises(ValueError, match="at least 1"):
-            How(**wrong)  # type: ignore[arg-type]
+            How(**wrong)
     assert issubclass(BadToken, Refused)

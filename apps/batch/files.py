@@ -1,0 +1,62 @@
+"""Rows of a CSV or JSON-lines file, read line by line; values are left for the server to read (`Wire.TEXT`)."""
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from apps.batch.tables import Refused
+
+CSV, LINES = (".csv", ".tsv"), (".jsonl", ".ndjson", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A file that is open: the columns its first line names (None where each row names its own), and its rows."""
+
+    columns: tuple[str, ...] | None
+    rows: Iterator[Any]
+
+
+@contextmanager
+def opened(path: Path, null: str) -> Iterator[Sheet]:
+    """
+    A file's rows.
+
+    Args:
+        path: its ending says what it is: .csv, .tsv, .jsonl, .ndjson or .json (one object a line).
+        null: the text that means NULL in CSV.
+
+    Raises:
+        Refused: another ending, or CSV without a first line that names the columns.
+        OSError: it cannot be read.
+    """
+    kind = path.suffix.lower()
+    if kind not in CSV + LINES:
+        raise Refused(f"{path.name} is read as CSV or JSON lines by its ending: {', '.join(CSV + LINES)}.")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        yield _csv(file, path.name, null, "\t" if kind == ".tsv" else ",") if kind in CSV else Sheet(None, _lines(file))
+
+
+def _csv(file: TextIO, name: str, null: str, delimiter: str) -> Sheet:
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    head = next(reader, [])
+    if not all(head):
+        raise Refused(f"The first line of {name} must name every column.")
+    return Sheet(tuple(head), ([None if cell == null else cell for cell in row] for row in reader if row))
+
+
+def _lines(file: TextIO) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"line {number} is no JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} is no JSON object")
+        yield row

@@ -1,0 +1,31 @@
+"""`python -m bench.streamed COUNT`: carries that many rows in a process of its own and prints its peak memory in MB and its seconds.
+
+The address of the database is read from standard input: it bears a password.
+"""
+
+import resource
+import sys
+
+import django
+from django.conf import settings
+
+COLUMNS = ("id", "at", "value", "label")
+
+
+def main(count: int, address: str) -> None:
+    """Carry the rows."""
+    settings.configure(USE_TZ=True)
+    django.setup()
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415  beside what is measured
+
+    from apps.batch import create, table  # noqa: PLC0415  needs the settings
+
+    start, step = datetime(2026, 1, 1, tzinfo=UTC), timedelta(seconds=1)
+    rows = ((n, start + n * step, n * 0.5, f"label {n % 1000}") for n in range(count))
+    result = create(table("public.bench_batch", address), rows, columns=COLUMNS, using=address)
+    assert result.ok, result.errors
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, result.duration.total_seconds())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.stdin.read().strip())

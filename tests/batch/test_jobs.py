@@ -1,0 +1,249 @@
+"""Runs that are remembered: killed and resumed exactly once, cancelled from the page, told on pages, run by the command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from apps.accounts.models import Person
+from apps.accounts.roles import Role
+from apps.accounts.tasks import forget_expired_sessions
+from apps.batch import Cancel, Ended, How, Refused, Remember, create, process, table, token_of_job
+from apps.batch.job import begin
+from apps.batch.models import ChunkDone, Job
+from apps.batch.result import State
+from apps.batch.resume import Identity
+from apps.batch.tasks import forget_old
+from apps.ledger.models import Entry
+from tests.batch.conftest import Shop
+from tests.conftest import Until
+from tests.people import Browser
+
+BASE = Path(__file__).resolve().parents[2]
+COLUMNS = ("n", "note")
+ROWS = 60_000
+RUNNER = f"""
+import django; django.setup()
+from apps.batch import How, Remember, create, table
+rows = ((n, "x") for n in range({ROWS}))
+create(table("public.keyless"), rows, columns=("n", "note"), how=How(chunk=50, parallel=2, remember=Remember("killed", "ann"),
+       total={ROWS}))
+"""
+
+
+@pytest.fixture
+def runner(portal_environment: dict[str, str], stored_shop: Shop) -> Any:
+    """Starts a process of the portal that carries many rows in small chunks; whatever is left of it is ended."""
+    environment = {**os.environ, **portal_environment, "DJANGO_SETTINGS_MODULE": "opsportal.settings"}
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "-c", RUNNER], cwd=BASE, env=environment))
+        return started[-1]
+
+    yield start
+    for process_ in started:
+        process_.kill()
+        process_.wait()
+
+
+def test_a_killed_run_is_seen_and_goes_on_with_each_chunk_once(
+    stored_shop: Shop, runner: Any, until: Until, viewer: Person, dba: Person, browser: Browser
+) -> None:
+    killed = runner()
+    until(lambda: stored_shop.one("SELECT count(*) FROM keyless") > 1000, 30, 0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    job = Job.objects.get()
+    until(lambda: b"Broken off" in browser(viewer).get(job.get_absolute_url()).content)
+    token = token_of_job(job.pk)
+    assert token in browser(dba).get(job.get_absolute_url()).content.decode()
+    assert token not in browser(viewer).get(job.get_absolute_url()).content.decode()
+    assert stored_shop.one("SELECT count(*) FROM keyless") < ROWS
+
+    rows = ((n, "x") for n in range(ROWS))
+    result = create(table("public.keyless"), rows, columns=COLUMNS, how=How(chunk=50, parallel=2, resume=token))
+    assert result.ok, result.errors
+    assert result.counts.written < ROWS
+    assert stored_shop.one("SELECT count(*) || ' ' || count(DISTINCT n) FROM keyless") == f"{ROWS} {ROWS}"
+    job.refresh_from_db()
+    assert (job.state, job.written, job.seen, job.total) == (State.COMPLETE, ROWS, ROWS, ROWS)
+    assert not ChunkDone.objects.exists()
+
+
+def test_who_may_cancels_from_the_page_in_another_process_and_it_is_recorded(
+    stored_shop: Shop, runner: Any, until: Until, viewer: Person, dba: Person, browser: Browser
+) -> None:
+    running = runner()
+    until(lambda: stored_shop.one("SELECT count(*) FROM keyless") > 1000, 30, 0.01)
+    job = Job.objects.get()
+    url = job.get_absolute_url()
+    assert browser(viewer).post(f"{url}cancel/").status_code == 403
+    assert b"Cancel the run" not in browser(viewer).get(url).content
+    assert b"Cancel the run" in browser(dba).get(url).content
+    with pytest.raises(Refused, match="runs in another process"):
+        create(
+            table("public.keyless"), iter([(0, "x")]), columns=COLUMNS, how=How(chunk=50, resume=token_of_job(job.pk))
+        )
+
+    shown = browser(dba).post(f"{url}cancel/", follow=True).content.decode()
+    assert "ends after the chunks that are being written" in shown
+    assert running.wait(20) == 0
+    job.refresh_from_db()
+    assert (job.state, job.cancel_asked_by) == (State.CANCELLED, "dba")
+    assert job.written == stored_shop.one("SELECT count(*) FROM keyless") < ROWS
+    entry = Entry.objects.get(kind="batch.cancel")
+    assert (entry.actor, entry.subject) == ("dba", f"batch/{job.pk}")
+    assert entry.sentence == f"dba cancelled the batch “killed” ({job.pk})."
+    assert b"nothing was changed" in browser(dba).post(f"{url}cancel/", follow=True).content
+
+
+def test_a_cancel_that_cannot_be_recorded_does_not_happen(
+    stored_shop: Shop, dba: Person, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = Identity("create", "public.keyless", 50, "")
+    record = begin(Remember("held"), identity, How(), exact=True)
+    monkeypatch.setattr("apps.ledger.kinds._kinds", {})
+    client = browser(dba)
+    client.raise_request_exception = False
+    assert client.post(f"/batches/{record.id}/cancel/").status_code == 500
+    assert Job.objects.get().cancel_asked_at is None
+    record.connection.close()
+
+
+def test_pages_tell_a_run_with_its_errors_and_hostile_words_do_nothing(
+    stored_shop: Shop, viewer: Person, browser: Browser
+) -> None:
+    evil = "<script>alert(1)</script>{{ 7 }}"
+    how = How(remember=Remember(evil, evil))
+    result = create(stored_shop_table(), [(1, "a"), ("no number" + evil, "b")], columns=COLUMNS, how=how)
+    assert result.job
+    client = browser(viewer)
+    shown = client.get(f"/batches/{result.job}/").content.decode()
+    for page in (shown, client.get("/batches/").content.decode()):
+        assert "<script>alert" not in page
+        assert "{{ 7 }}" in page
+    assert "Complete, without the rows that failed: 1 row written, 1 failed" in shown
+    assert "n: &#x27;str&#x27; object cannot be interpreted as an integer" in shown
+    version = client.get("/batches/").context["version"]
+    htmx = {"HX-Request": "true"}
+    assert client.get(f"/batches/?version={version}", headers=htmx).status_code == 204
+    fragment = client.get("/batches/", headers=htmx).content.decode()
+    assert '<div id="live"' in fragment
+    assert "<html" not in fragment
+    assert client.get("/batches/999999/").status_code == 404
+
+
+def stored_shop_table() -> Any:
+    return table("public.keyless")
+
+
+def test_the_list_is_empty_at_first_and_says_how_to_begin(db: None, viewer: Person, browser: Browser) -> None:
+    shown = browser(viewer).get("/batches/").content.decode()
+    assert "No run is under way" in shown
+    assert "manage.py batch insert" in shown
+
+
+def test_a_job_counts_on_over_its_resumptions(stored_shop: Shop) -> None:
+    cancel = Cancel()
+    how = How(
+        chunk=10,
+        cancel=cancel,
+        remember=Remember("two parts"),
+        progress=lambda now: cancel.set() if now.counts.seen >= 20 else None,
+    )
+    first = create(stored_shop_table(), ((n, "x") for n in range(100)), columns=COLUMNS, how=how)
+    assert first.ended is Ended.CANCELLED
+    second = create(
+        stored_shop_table(), ((n, "x") for n in range(100)), columns=COLUMNS, how=How(chunk=10, resume=first.token)
+    )
+    assert second.job == first.job
+    job = Job.objects.get()
+    assert (job.state, job.written, first.counts.written + second.counts.written) == (State.COMPLETE, 100, 100)
+
+
+def command(*words: str) -> str:
+    out = StringIO()
+    call_command("batch", *words, stdout=out)
+    return out.getvalue()
+
+
+def test_the_command_carries_files_into_tables(stored_shop: Shop, tmp_path: Path) -> None:
+    sheet, lines = tmp_path / "prices.csv", tmp_path / "prices.jsonl"
+    sheet.write_text("id,amount,label,at\n1,10,one,2026-01-31 00:00+00\n2,20,,\n", encoding="utf-8")
+    lines.write_text("\n".join(json.dumps({"id": n, "amount": n * 11}) for n in (2, 3)), encoding="utf-8")
+    assert "Nothing was kept" in command("insert", "public.price", str(sheet), "--dry-run")
+    assert stored_shop.rows() == []
+    assert "2 written of 2 rows" in command("insert", "public.price", str(sheet))
+    command("upsert", "public.price", str(lines), "--key", "id")
+    assert stored_shop.rows("SELECT id, amount, label FROM price ORDER BY id") == [
+        (1, 10, "one"),
+        (2, 22, None),
+        (3, 33, None),
+    ]
+    (tmp_path / "gone.csv").write_text("id\n1\n3\n", encoding="utf-8")
+    command("delete", "public.price", str(tmp_path / "gone.csv"))
+    assert stored_shop.rows() == [(2, 22)]
+    assert list(Job.objects.values_list("name", flat=True)) == ["gone.csv", "prices.jsonl", "prices.csv"]
+
+
+def test_the_command_says_what_is_wrong(stored_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet, lines, odd = tmp_path / "a.csv", tmp_path / "a.jsonl", tmp_path / "a.xlsx"
+    sheet.write_text("id,amount\n1,10\n2,-5\n3\n", encoding="utf-8")
+    lines.write_text('{"id": 1, "amount": 1}\nnonsense\n', encoding="utf-8")
+    odd.write_text("", encoding="utf-8")
+    for words, says in (
+        (
+            ("insert", "public.price", str(sheet)),
+            r"1 written, 2 failed of 3 rows[\s\S]*row 1: .*price_amount_check[\s\S]*row 2: .*2 values",
+        ),
+        (("insert", "public.nothing", str(sheet)), "There is no table"),
+        (("insert", "public.price", str(odd)), "read as CSV or JSON lines by its ending"),
+        (("insert", "public.price", str(tmp_path / "none.csv")), "No such file"),
+        (("insert", "public.price", str(sheet), "--database-from", "NOWHERE"), "environment has no NOWHERE"),
+        (("upsert", "public.price", str(lines)), "line 2 is no JSON"),
+        (("upsert", "public.price", str(sheet), "--resume", "nonsense"), "no resume token"),
+    ):
+        with pytest.raises(CommandError, match=says):
+            command(*words)
+    monkeypatch.setenv("ELSEWHERE", stored_shop.address)
+    sheet.write_text("id,amount\n7,70\n", encoding="utf-8")
+    command("upsert", "public.price", str(sheet), "--database-from", "ELSEWHERE")
+    assert (7, 70) in stored_shop.rows()
+    assert not Job.objects.first().exact  # type: ignore[union-attr]
+
+
+def test_old_runs_and_expired_sessions_are_forgotten_in_chunks(
+    stored_shop: Shop, viewer: Person, browser: Browser
+) -> None:
+    create(stored_shop_table(), [(1, "a")], columns=COLUMNS, how=How(remember=Remember("old")))
+    create(stored_shop_table(), [(2, "a")], columns=COLUMNS, how=How(remember=Remember("new")))
+    Job.objects.filter(name="old").update(noted_at=timezone.now() - timedelta(days=100))
+    forget_old()
+    assert Job.objects.get().name == "new"
+    client = browser(viewer)
+    Session.objects.create(session_key="gone", session_data="", expire_date=timezone.now() - timedelta(days=1))
+    forget_expired_sessions()
+    assert not Session.objects.filter(session_key="gone").exists()
+    assert client.get("/batches/").status_code == 200
+
+
+def test_who_may_cancel(cast: dict[Role, Person], browser: Browser) -> None:
+    may = {role for role, person in cast.items() if browser(person).post("/batches/1/cancel/").status_code == 404}
+    assert may == {Role.DEVOPS, Role.DBA, Role.BACKEND, Role.LEAD, Role.CTO}
+
+
+def test_processing_is_remembered_too(stored_shop: Shop) -> None:
+    result = process(range(10), len, how=How(chunk=3, remember=Remember("looked at")))
+    assert result.ok
+    assert Job.objects.get().written == 10
