@@ -5,21 +5,18 @@ The address of the database is read from standard input: it bears a password.
 
 import resource
 import sys
+from datetime import UTC, datetime, timedelta
 
 import django
-from django.conf import settings
+
+from apps.batch import create, table
 
 COLUMNS = ("id", "at", "value", "label")
 
 
 def main(count: int, address: str) -> None:
     """Carry the rows."""
-    settings.configure(USE_TZ=True)
     django.setup()
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415  beside what is measured
-
-    from apps.batch import create, table  # noqa: PLC0415  needs the settings
-
     start, step = datetime(2026, 1, 1, tzinfo=UTC), timedelta(seconds=1)
     rows = ((n, start + n * step, n * 0.5, f"label {n % 1000}") for n in range(count))
     result = create(table("public.bench_batch", address), rows, columns=COLUMNS, using=address)

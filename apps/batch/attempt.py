@@ -20,6 +20,8 @@ from apps.batch.work import Work
 
 DATABASE_ERRORS = (psycopg.Error, DjangoError, Refused)
 
+WHOLE_ROW = {"23502", "23514"}  # a missing value, a check: their detail repeats the row, which is not for every reader
+
 
 class Outcome(Enum):
     """What became of a chunk."""
@@ -130,14 +132,14 @@ class Worker:
         xid, self.xid, self.errors = 0, 0, []
         try:
             with session.transaction():
-                self.work.begin(session)
+                begun = self.work.begin(session)
                 counts = self._carefully(session, part) if self.careful else self.work.do(session, part)
                 self.counts = replace(counts, seen=len(chunk.rows), failed=len(self.errors))
                 if self.job is not None:
                     record_chunk(session.raw, self.job, chunk.number, self.counts, self.errors)
                 if self.how.dry_run:
                     raise DryRun
-                xid = _xid(session)
+                xid = begun or _xid(session)
         except DATABASE_ERRORS:
             self.xid = xid if session.lost else 0  # COMMIT was sent, and nobody answered
             raise
@@ -200,6 +202,6 @@ def _xid(session: Session) -> int:
 
 def _words(error: Exception) -> str:
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    detail = error.diag.message_detail if isinstance(error, psycopg.Error) else None
+    detail = error.diag.message_detail if isinstance(error, psycopg.Error) and error.sqlstate not in WHOLE_ROW else None
     words = ": ".join(filter(None, [primary or str(error).strip() or type(error).__name__, detail]))
     return words[:LONGEST_CAUSE]

@@ -29,11 +29,14 @@ class Copying:
     columns: tuple[Column, ...]
     types: tuple[int, ...]
 
-    def send(self, cursor: psycopg.Cursor[Any], table: sql.Identifier, rows: Rows) -> None:
-        """COPY the rows. Raises one of UNFIT for a value that has no form in its type, psycopg.Error as the server does."""
+    def statement(self, table: sql.Identifier) -> bytes:
+        """The COPY that `send` begins."""
         names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self.columns)
         kind = sql.SQL("BINARY" if self.types else "TEXT")
-        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(table, names, kind)
+        return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(table, names, kind).as_bytes()
+
+    def send(self, cursor: psycopg.Cursor[Any], statement: bytes, rows: Rows) -> None:
+        """COPY the rows. Raises one of UNFIT for a value that has no form in its type, psycopg.Error as the server does."""
         ready = self._checked(rows) if self.types else self._wrapped(rows)
         with cursor.copy(statement) as stream:
             if self.types:

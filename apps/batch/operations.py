@@ -16,7 +16,7 @@ from apps.batch.session import connect, refuse_inside_transaction
 from apps.batch.shape import Shape, fields_of, shape_of
 from apps.batch.tables import Refused, Table, of_name
 from apps.batch.tables import resolve as resolve_on
-from apps.batch.work import Call, Insert, Operation, Staged, apply
+from apps.batch.work import STAGING, Call, Insert, Operation, Staged, applying, holding, staging
 
 Target: TypeAlias = type[models.Model] | Table
 T = TypeVar("T")
@@ -164,12 +164,14 @@ class _Asked:
         shape = self._shape(first, keys, using)
         sends = copying(connection, table.pick(shape.columns) if shape.columns else (), wire)
         if self.operation is Operation.CREATE:
-            return Insert(self.operation, table, shape.tuples, sends, UNFIT)
+            copy = sends.statement(table.identifier)
+            return Insert(self.operation, table, shape.tuples, sends, holding(table), copy, UNFIT)
         _refuse_keyless(table, keys)
         named = None if self.update is None else [fields.get(name, name) for name in self.update]
         sets = _sets(self.operation, table, shape.columns, keys, named)
-        statement = apply(self.operation, table, shape.columns, keys, sets)
-        return Staged(self.operation, table, shape.tuples, sends, UNFIT, keys, statement)
+        stage, copy = staging(table, shape.columns), sends.statement(STAGING)
+        merge = applying(self.operation, table, shape.columns, keys, sets)
+        return Staged(self.operation, table, shape.tuples, sends, holding(table), copy, UNFIT, keys, stage, merge)
 
     def _shape(self, first: Any, keys: tuple[str, ...], using: str) -> Shape:
         if first is NOTHING:

@@ -1,5 +1,7 @@
 """What rows look like, learned from the first one: tuples, mappings, model instances or bare keys, made into tuples."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter

@@ -16,6 +16,7 @@ from apps.batch.shape import Tuples
 from apps.batch.tables import Table, TableMoved
 
 STAGING = sql.Identifier("pg_temp", "batch_staging")
+DROP = sql.SQL("DROP TABLE {}").format(STAGING).as_bytes()
 
 
 class Operation(StrEnum):
@@ -43,8 +44,8 @@ class Work(Protocol):
     def expects(self) -> tuple[type[Exception], ...]:
         """Errors that are a row's fault, beside the database's."""
 
-    def begin(self, session: Session) -> None:
-        """Called first in each chunk's transaction."""
+    def begin(self, session: Session, /) -> int:
+        """Called first in each chunk's transaction; returns its number, or 0 where it has none yet."""
 
     def do(self, session: Session, part: Part, /) -> Counts:
         """Write a part; returns what was written and skipped. What it raises undoes the part."""
@@ -58,6 +59,8 @@ class Writing:
     table: Table
     tuples: Tuples
     copying: Copying
+    hold: bytes
+    copy: bytes
     expects: tuple[type[Exception], ...]
 
     @property
@@ -65,13 +68,10 @@ class Writing:
         """The table's name."""
         return str(self.table)
 
-    def begin(self, session: Session) -> None:
+    def begin(self, session: Session) -> int:
         """Hold the table, and see that its name still means the same one. Raises TableMoved."""
-        raw = session.raw
-        name = sql.Literal(self.table.identifier.as_string(raw))
-        statement = sql.SQL("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE; SELECT {}::regclass::oid::int8")
-        with raw.cursor() as cursor:
-            cursor.execute(statement.format(self.table.identifier, name))
+        with session.raw.cursor() as cursor:
+            cursor.execute(self.hold)
             cursor.nextset()
             row = cursor.fetchone()
         if row is None or row[0] != self.table.oid:
@@ -79,6 +79,7 @@ class Writing:
                 f"{self.table} is another table than when the run began: it was swapped or made anew. Nothing more was "
                 "written. Look at it, then resume, or begin again."
             )
+        return int(row[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Insert(Writing):
     def do(self, session: Session, part: Part) -> Counts:
         """COPY the part."""
         with session.raw.cursor() as cursor:
-            self.copying.send(cursor, self.table.identifier, self.tuples(part.rows))
+            self.copying.send(cursor, self.copy, self.tuples(part.rows))
         return Counts(written=len(part.rows))
 
 
@@ -97,18 +98,17 @@ class Staged(Writing):
     """Rows into a temporary table, and from there, by one statement, where they belong."""
 
     key: tuple[str, ...]
-    statement: sql.Composed
+    stage: bytes
+    apply: bytes
 
     def do(self, session: Session, part: Part) -> Counts:
         """COPY the part aside, then apply it; of rows with the same key the last one counts."""
         rows = self._last_of_each(self.tuples(part.rows))
-        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self.copying.columns)
-        make = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA")
         with session.raw.cursor() as cursor:
-            cursor.execute(make.format(STAGING, names, self.table.identifier))
-            self.copying.send(cursor, STAGING, rows)
-            written = cursor.execute(self.statement).rowcount
-            cursor.execute(sql.SQL("DROP TABLE {}").format(STAGING))
+            cursor.execute(self.stage)
+            self.copying.send(cursor, self.copy, rows)
+            written = cursor.execute(self.apply).rowcount
+            cursor.execute(DROP)
         return Counts(written=written, skipped=len(part.rows) - written)
 
     def _last_of_each(self, rows: Rows) -> Rows:
@@ -126,8 +126,9 @@ class Call:
     expects: tuple[type[Exception], ...]
     operation: Operation = Operation.PROCESS
 
-    def begin(self, session: Session) -> None:
-        """Nothing is to be held."""
+    def begin(self, _session: Session) -> int:
+        """Nothing is to be held, and perhaps nothing is written."""
+        return 0
 
     def do(self, _session: Session, part: Part) -> Counts:
         """Call it with the rows."""
@@ -135,9 +136,25 @@ class Call:
         return Counts(written=len(part.rows))
 
 
-def apply(
+def holding(table: Table) -> bytes:
+    """Lock the table against being dropped or swapped, then tell the OID that its name stands for and the transaction's number."""
+    name = table.identifier
+    told = sql.SQL(
+        "LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE; SELECT {}::regclass::oid::int8, pg_current_xact_id()::text"
+    )
+    return told.format(name, sql.Literal(name.as_string())).as_bytes()
+
+
+def staging(table: Table, columns: Sequence[str]) -> bytes:
+    """The temporary table that rows with these columns are copied to: the columns' types, no constraint."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    make = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA")
+    return make.format(STAGING, names, table.identifier).as_bytes()
+
+
+def applying(
     operation: Operation, table: Table, columns: Sequence[str], key: Sequence[str], update: Sequence[str]
-) -> sql.Composed:
+) -> bytes:
     """The statement that applies what is staged. `update`: the columns to be set; of an upsert none means: leave what is there."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     match = sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in key)
@@ -154,7 +171,7 @@ def apply(
         "then": sql.SQL("UPDATE SET {}").format(assign) if update else sql.SQL("NOTHING"),
         "assign": assign,
     }
-    return sql.SQL(_APPLY[operation]).format(**parts)
+    return sql.SQL(_APPLY[operation]).format(**parts).as_bytes()
 
 
 _APPLY = {

@@ -66,6 +66,7 @@ def test_guilty_rows_are_named_with_their_cause_and_the_others_written(shop: Sho
     assert [error.first for error in result.errors] == [7, 123, 124, 499]
     assert [error.kind for error in result.errors] == ["23514", "Unfit", "23505", "Unfit"]
     assert "price_amount_check" in result.errors[0].cause
+    assert "Failing row" not in result.errors[0].cause
     assert "Key (id)=(122) already exists" in result.errors[2].cause
     assert (result.counts.written, result.counts.failed, result.errors_total) == (496, 4, 4)
     assert [row[0] for row in shop.rows()] == [n for n in range(500) if n not in {7, 123, 124, 499}]
