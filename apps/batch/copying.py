@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import Format
 from psycopg.types.json import Json, Jsonb
 
@@ -17,7 +18,8 @@ from apps.batch.tables import Column
 
 Rows = Sequence[Sequence[Any]]
 # What the driver raises for a value that has no form in its column's type.
-UNFIT = (TypeError, ValueError, OverflowError, AttributeError, psycopg.DataError)
+NO_FORM = (TypeError, ValueError, OverflowError, AttributeError)
+UNFIT = (*NO_FORM, psycopg.DataError)
 # The driver's C code keeps the low bits of a whole number that is too large, and takes any object for a truth value.
 _WHOLE = {"int2": "h", "int4": "i", "oid": "I"}
 
@@ -38,12 +40,26 @@ class Copying:
     def send(self, cursor: psycopg.Cursor[Any], statement: bytes, rows: Rows) -> None:
         """COPY the rows. Raises one of UNFIT for a value that has no form in its type, psycopg.Error as the server does."""
         ready = self._checked(rows) if self.types else self._wrapped(rows)
-        with cursor.copy(statement) as stream:
-            if self.types:
-                stream.set_types(self.types)
-            write = stream.write_row
-            for row in ready:
-                write(row)
+        try:
+            with cursor.copy(statement) as stream:
+                if self.types:
+                    stream.set_types(self.types)
+                write = stream.write_row
+                for row in ready:
+                    write(row)
+        except NO_FORM as error:
+            raise Unfit(self._culprit(cursor.connection, ready[0]) if len(ready) == 1 else str(error)) from error
+
+    def _culprit(self, connection: psycopg.Connection[Any], row: Sequence[Any]) -> str:
+        """Which value of a row has no form in its column's type."""
+        for column, value in zip(self.columns, row, strict=False):
+            alone = Transformer(connection)
+            alone.set_dumper_types([column.type_oid], Format.BINARY)
+            try:
+                alone.dump_sequence([value], [PyFormat.BINARY])
+            except UNFIT as error:
+                return f"{column.name} is {column.type_name} and cannot hold this {type(value).__name__}: {error}"
+        return "a value does not fit its column"
 
     def _checked(self, rows: Rows) -> Rows:
         for place, column in enumerate(self.columns):
@@ -52,7 +68,7 @@ class Copying:
                 try:
                     check([value for value in values if value is not None] if None in values else values)
                 except (OverflowError, TypeError, struct.error) as error:
-                    raise Unfit(f"{column.name}: {error} (type {column.type_name})") from error
+                    raise Unfit(f"{column.name} is {column.type_name} and cannot hold this: {error}") from error
         return rows
 
     def _wrapped(self, rows: Rows) -> Rows:

@@ -80,6 +80,14 @@ def test_whole_numbers_that_do_not_fit_are_refused_and_not_cut_to_their_low_bits
     assert shop.rows() == [(3, 1)]
 
 
+def test_a_value_of_another_type_is_told_with_its_column(shop: Shop) -> None:
+    rows = [(1, 1, "a", None), (2, 2, 7, None), (3, 3, "c", "2026-01-31")]
+    result = create(shop.price, rows, columns=(*COLUMNS, "label", "at"), using=shop.address)
+    causes = [str(error) for error in result.errors]
+    assert causes[0].startswith("row 1: label is text and cannot hold this int: ")
+    assert causes[1].startswith("row 2: at is timestamptz and cannot hold this str: ")
+
+
 def test_a_deferred_constraint_names_its_row_too(shop: Shop) -> None:
     shop.run(
         "ALTER TABLE price DROP CONSTRAINT price_pkey, ADD CONSTRAINT once UNIQUE (id) DEFERRABLE INITIALLY DEFERRED"

@@ -134,7 +134,7 @@ def test_pages_tell_a_run_with_its_errors_and_hostile_words_do_nothing(
         assert "<script>alert" not in page
         assert "{{ 7 }}" in page
     assert "Complete, without the rows that failed: 1 row written, 1 failed" in shown
-    assert "n: &#x27;str&#x27; object cannot be interpreted as an integer" in shown
+    assert "n is int4 and cannot hold this: &#x27;str&#x27; object cannot be interpreted as an integer" in shown
     version = client.get("/batches/").context["version"]
     htmx = {"HX-Request": "true"}
     assert client.get(f"/batches/?version={version}", headers=htmx).status_code == 204
