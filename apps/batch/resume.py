@@ -85,12 +85,12 @@ def token(identity: Identity, settled: Settled) -> str:
         "beyond": sorted(settled.beyond),
         "missing": {str(number): xid for number, xid in settled.missing.items()},
     }
-    return signing.dumps(found, salt=_SALT, compress=True)
+    return signing.Signer(salt=_SALT).sign_object(found, compress=True)
 
 
 def token_of_job(job: int) -> str:
     """The token of a remembered run: what it had settled is read from the store when it is used, so it never grows old."""
-    return signing.dumps({"v": _VERSION, "job": job}, salt=_SALT)
+    return signing.Signer(salt=_SALT).sign_object({"v": _VERSION, "job": job})
 
 
 def job_of(text: str) -> int | None:
@@ -135,7 +135,7 @@ def _plain(identity: Identity) -> dict[str, Any]:
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        found = signing.loads(text, salt=_SALT)
+        found = signing.Signer(salt=_SALT).unsign_object(text)
     except signing.BadSignature as error:
         raise BadToken(
             "This is no resume token of this portal: it was altered, cut short or signed with another key. Copy it whole."

@@ -57,11 +57,12 @@ def runner(portal_environment: dict[str, str], stored_shop: Shop) -> Any:
         process_.wait()
 
 
+@pytest.mark.timeout(300)  # it waits for a process of the portal to start, twice as long as a busy machine takes
 def test_a_killed_run_is_seen_and_goes_on_with_each_chunk_once(
     stored_shop: Shop, runner: Any, until: Until, viewer: Person, dba: Person, browser: Browser
 ) -> None:
     killed = runner()
-    until(lambda: stored_shop.one("SELECT count(*) FROM keyless") > 1000, 30, 0.01)
+    until(lambda: stored_shop.one("SELECT count(*) FROM keyless") > 1000, 100, 0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     job = Job.objects.get()
@@ -81,11 +82,12 @@ def test_a_killed_run_is_seen_and_goes_on_with_each_chunk_once(
     assert not ChunkDone.objects.exists()
 
 
+@pytest.mark.timeout(300)
 def test_who_may_cancels_from_the_page_in_another_process_and_it_is_recorded(
     stored_shop: Shop, runner: Any, until: Until, viewer: Person, dba: Person, browser: Browser
 ) -> None:
     running = runner()
-    until(lambda: stored_shop.one("SELECT count(*) FROM keyless") > 1000, 30, 0.01)
+    until(lambda: stored_shop.one("SELECT count(*) FROM keyless") > 1000, 100, 0.01)
     job = Job.objects.get()
     url = job.get_absolute_url()
     assert browser(viewer).post(f"{url}cancel/").status_code == 403
