@@ -22,10 +22,21 @@ FIELD_KEY = env.text("OPSPORTAL_FIELD_KEY")
 # The lab, the checks of the house and the like run before there is a portal to configure; whatever serves or stores does not
 # (the web server is refused in `wsgi`).
 NEEDS_NO_SECRET = {"lab", "demo", "playbook", "collectstatic", "makemigrations", "check", "help"}
+# So does the witness, which is to know none of the portal's secrets.
+OF_THE_WITNESS = sys.argv[1:2] == ["ledger"] and sys.argv[2:3] in (["witness"], ["key"])
 if not SECRET_KEY:
-    if len(sys.argv) > 1 and sys.argv[1] not in NEEDS_NO_SECRET and Path(sys.argv[0]).name == "manage.py":
+    if (
+        len(sys.argv) > 1
+        and sys.argv[1] not in NEEDS_NO_SECRET
+        and not OF_THE_WITNESS
+        and Path(sys.argv[0]).name == "manage.py"
+    ):
         raise ImproperlyConfigured("OPSPORTAL_SECRET_KEY is not set. Set it to 50 random characters; see .env.example.")
     SECRET_KEY = NO_SECRET
+# What signs the ledger's checkpoints; it never enters the database. The witness's public key, and where it puts what it signed.
+LEDGER_KEY = env.text("OPSPORTAL_LEDGER_KEY")
+LEDGER_WITNESS_KEY = env.text("OPSPORTAL_LEDGER_WITNESS_KEY")
+LEDGER_WITNESSED = env.text("OPSPORTAL_LEDGER_WITNESSED")
 ALLOWED_HOSTS = env.words("OPSPORTAL_HOSTS", "localhost,127.0.0.1,[::1]")
 ORIGIN = env.text("OPSPORTAL_ORIGIN", "http://localhost:8000")
 CSRF_TRUSTED_ORIGINS = [ORIGIN]
@@ -131,6 +142,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": POLL_SECONDS,
         "options": {"expires": POLL_SECONDS},
     },
+    "sign-checkpoint": {"task": "apps.ledger.tasks.sign_checkpoint", "schedule": 60, "options": {"expires": 60}},
     "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 3600, "options": {"expires": 3600}},
     "forget-sessions": {
         "task": "apps.accounts.tasks.forget_expired_sessions",

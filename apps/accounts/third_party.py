@@ -15,6 +15,8 @@ POLICIES: Mapping[str, Policy] = {
     "batch:index": BATCHES,
     "batch:job": BATCHES,
     "batch:cancel": Policy(Access.ALLOWED, Permission.CANCEL_BATCH),
+    "ledger:checkpoint": PUBLIC,  # a count and hashes, signed: whoever can ask may be a witness
+    "ledger:consistency": PUBLIC,
     "account_login": PUBLIC,
     "account_logout": PUBLIC,
     "account_inactive": PUBLIC,

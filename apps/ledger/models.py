@@ -73,3 +73,36 @@ class Head(models.Model):
 
     def __str__(self) -> str:
         return f"head at {self.seq}"
+
+
+class SignedCheckpoint(models.Model):
+    """The ledger as it was signed at one size: `note` is the signed note (see `checkpoints`)."""
+
+    size = models.BigIntegerField(primary_key=True)
+    root = models.BinaryField()
+    at = models.DateTimeField()
+    note = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "ledger_checkpoint"
+        ordering = ("-size",)
+
+    def __str__(self) -> str:
+        return f"checkpoint of {self.size}"
+
+
+class Finding(models.Model):
+    """Why a checkpoint was not signed: what an examination of the ledger found, in a sentence."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    said = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "ledger_finding"
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return self.said

@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from apps.ledger.leaf import GENESIS, Leaf
 from apps.ledger.models import Entry
+from apps.ledger.tree import Frontier
 
 # One statement, so that entries and head are of the same instant.
 READ = """
@@ -76,12 +77,15 @@ class Report:
         return self.broken is None
 
 
-def verify(checkpoint: Checkpoint | None = None, *, using: str = DEFAULT_DB_ALIAS) -> Report:
+def verify(
+    checkpoint: Checkpoint | None = None, *, grown: Frontier | None = None, using: str = DEFAULT_DB_ALIAS
+) -> Report:
     """
     Read the whole ledger in constant memory.
 
     Args:
         checkpoint: what the ledger is known to have been at some time; it must still contain exactly that.
+        grown: a Merkle tree to which every whole entry is added.
         using: the connection to read over.
 
     Returns:
@@ -96,6 +100,8 @@ def verify(checkpoint: Checkpoint | None = None, *, using: str = DEFAULT_DB_ALIA
         if broken:
             return Report(last, Checkpoint(last, last_hash), broken)
         last, last_hash = leaf.seq, stored
+        if grown is not None:
+            grown.add(stored)
     return Report(last, Checkpoint(last, last_hash), _end(last, last_hash, head, checkpoint))
 
 

@@ -1,0 +1,192 @@
+"""An evidence bundle: everything that shows what was recorded about a subject, in one file that verifies without the portal.
+
+Same ledger, same checkpoint, same bytes: a bundle holds no time of its making but the checkpoint's.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from apps.ledger.checkpoints import covering, signing_key
+from apps.ledger.keys import signed
+from apps.ledger.leaf import instant
+from apps.ledger.models import Entry, SignedCheckpoint
+from apps.ledger.offline import verify as verifier
+from apps.ledger.proofs import tree
+from apps.ledger.state import Cosigned, witness
+
+OFFLINE = Path(verifier.__file__).parent
+
+
+class NothingToShow(Exception):
+    """No entry is about this subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """A WebAuthn assertion over a statement, base64url: all that is needed to verify it without the portal."""
+
+    rp_id: str
+    credential_id: str
+    public_key: str
+    authenticator_data: str
+    client_data: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One signature: the entry that records it, the statement's exact bytes, and the assertion if it was made with a passkey."""
+
+    entry: int
+    signer: str
+    slot: str
+    decision: str
+    method: str
+    statement: bytes
+    passkey: Passkey | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the statement, in hexadecimal."""
+        return hashlib.sha256(self.statement).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a room puts into a bundle: `subject` selects the entries, `pin` is the pinned playbook, `attachments` by name.
+
+    An attachment's name begins with its SHA-256, which an entry must name.
+    """
+
+    title: str
+    subject: str
+    signatures: Sequence[Signed] = ()
+    pin: bytes = b""
+    pin_digest: str = ""
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def entries_about(subject: str) -> QuerySet[Entry]:
+    """Entries about a subject, what is inside it, and what it is inside of, oldest first."""
+    parts = subject.split("/")
+    above = ["/".join(parts[:length]) for length in range(1, len(parts))]
+    return Entry.objects.filter(
+        Q(subject=subject) | Q(subject__startswith=f"{subject}/") | Q(subject__in=above)
+    ).order_by("seq")
+
+
+def build(contents: Contents) -> bytes:
+    """
+    The bundle as a ZIP file.
+
+    Raises:
+        NothingToShow: there is no entry about the subject.
+        checkpoints.NotSigned: there is no key, or the ledger is broken.
+    """
+    entries = list(entries_about(contents.subject))
+    if not entries:
+        raise NothingToShow(_("Nothing was recorded about %(subject)s.") % {"subject": contents.subject})
+    checkpoint = covering(entries[-1].seq)
+    files = _record(contents, entries, checkpoint) | _statements(contents.signatures)
+    files |= {f"attachments/{name}": data for name, data in contents.attachments.items()}
+    if contents.pin:
+        files["pin.json"] = contents.pin
+    files["index.html"] = twin(files)
+    files["verify.py"] = (OFFLINE / "verify.py").read_bytes()
+    return verifier.pack({**files, verifier.MANIFEST: _manifest(contents.subject, files)})
+
+
+def _record(contents: Contents, entries: Sequence[Entry], checkpoint: SignedCheckpoint) -> dict[str, bytes]:
+    whole, seen = tree(checkpoint.size), _seen(checkpoint)
+    paths = {str(entry.seq): [step.hash.hex() for step in whole.inclusion(entry.seq)] for entry in entries}
+    consistency = [step.hex() for step in whole.consistency(seen.checkpoint.size)] if seen else []
+    about = {
+        "format": verifier.FORMAT,
+        "title": contents.title,
+        "subject": contents.subject,
+        "entries": len(entries),
+        "at": instant(checkpoint.at),
+        "pin": contents.pin_digest,
+    }
+    keys = {"ledger": str(signing_key().public), "witness": settings.LEDGER_WITNESS_KEY if seen else None}
+    files = {
+        "about.json": _json(about),
+        "entries.jsonl": b"".join(orjson.dumps(_line(entry)) + b"\n" for entry in entries),
+        "proofs.json": _json(paths),
+        "checkpoint.txt": checkpoint.note.encode(),
+        "consistency.json": _json(consistency),
+        "keys.json": _json(keys),
+    }
+    return files | ({"witnessed.txt": seen.data} if seen else {})
+
+
+def _seen(checkpoint: SignedCheckpoint) -> Cosigned | None:
+    """The newest witnessed checkpoint that this one continues."""
+    _state, seen, _told = witness()
+    return seen if seen and seen.checkpoint.size <= checkpoint.size else None
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    return {
+        "seq": entry.seq,
+        "at": instant(entry.at),
+        "actor": entry.actor,
+        "kind": entry.kind,
+        "subject": entry.subject,
+        "tier": entry.tier,
+        "prev_hash": bytes(entry.prev_hash).hex(),
+        "hash": bytes(entry.hash).hex(),
+        "body": bytes(entry.body).decode(),
+        "in_words": entry.sentence,
+    }
+
+
+def _statements(signatures: Sequence[Signed]) -> dict[str, bytes]:
+    listed = [
+        {
+            "entry": one.entry,
+            "signer": one.signer,
+            "slot": one.slot,
+            "decision": one.decision,
+            "method": one.method,
+            "digest": one.digest,
+            "statement": f"statements/{one.digest}.json",
+            "passkey": asdict(one.passkey) if one.passkey else None,
+        }
+        for one in signatures
+    ]
+    found = {f"statements/{one.digest}.json": one.statement for one in signatures}
+    return {**found, "signatures.json": _json(listed)}
+
+
+def twin(files: Mapping[str, bytes]) -> bytes:
+    """The page that shows the files without a network and recomputes their hashes in the browser."""
+    inside = json.dumps({name: base64.b64encode(files[name]).decode() for name in sorted(files)}).replace(
+        "<", "\\u003c"
+    )
+    page = (OFFLINE / "index.html").read_text(encoding="utf-8")
+    return (
+        page.replace("{{ script }}", (OFFLINE / "twin.js").read_text(encoding="utf-8"))
+        .replace("{{ bundle }}", inside)
+        .encode()
+    )
+
+
+def _manifest(subject: str, files: Mapping[str, bytes]) -> bytes:
+    lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}" for name in sorted(files)]
+    text = "\n".join([verifier.FORMAT, subject, *lines]) + "\n"
+    return signed(text, signing_key().sign(text)).encode()
+
+
+def _json(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
