@@ -1,6 +1,9 @@
 """`manage.py ledger`: verify it, show an entry, make keys, sign a checkpoint, be its witness."""
 
-import encodings.idna  # noqa: F401  the witness asks for names after it gave up the rights to read this file
+# The witness needs these after it gave up the rights to read where they are.
+import encodings.ascii
+import encodings.idna
+import encodings.latin_1  # noqa: F401
 import os
 import pwd
 import sys
