@@ -17,7 +17,7 @@ COMMON = "__init__ apps models views urls forms tasks migrations/* management/__
 TIER = f"{COMMON} probes checks actions charts"
 # Each room's own modules; `folder/*` stands for a folder whose files follow one contract.
 ROOMS = {
-    "ledger": f"{COMMON} bundle chain checkpoints export keys kinds leaf offline/* proofs search state tree verify witness",
+    "ledger": f"{COMMON} bundle chain checkpoints export keys kinds leaf offline/* proofs search state templatetags/* tree verify witness",
     "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
     " session shape signals tables terminal work",
     "accounts": f"{COMMON} adapter batches checks grants middleware policy recent request roles routes sessions"
@@ -34,7 +34,7 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": COMMON,
-    "rollouts": f"{COMMON} act_views baseline checklist events progress reach refusals sheet sign_views signing start"
+    "rollouts": f"{COMMON} act_views baseline checklist events evidence evidence_views progress reach refusals sheet sign_views signing start"
     " statement templatetags/*",
     "overview": f"{COMMON} health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,36 +32,6 @@ class NothingToShow(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Passkey:
-    """A WebAuthn assertion over a statement, base64url: all that is needed to verify it without the portal."""
-
-    rp_id: str
-    credential_id: str
-    public_key: str
-    authenticator_data: str
-    client_data: str
-    signature: str
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """One signature: the entry that records it, the statement's exact bytes, and the assertion if it was made with a passkey."""
-
-    entry: int
-    signer: str
-    slot: str
-    decision: str
-    method: str
-    statement: bytes
-    passkey: Passkey | None = None
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the statement, in hexadecimal."""
-        return hashlib.sha256(self.statement).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
 class Contents:
     """What a room puts into a bundle: `subject` selects the entries, `pin` is the pinned playbook, `attachments` by name.
 
@@ -70,7 +40,6 @@ class Contents:
 
     title: str
     subject: str
-    signatures: Sequence[Signed] = ()
     pin: bytes = b""
     pin_digest: str = ""
     attachments: Mapping[str, bytes] = field(default_factory=dict)
@@ -97,7 +66,7 @@ def build(contents: Contents) -> bytes:
     if not entries:
         raise NothingToShow(_("Nothing was recorded about %(subject)s.") % {"subject": contents.subject})
     checkpoint = covering(entries[-1].seq)
-    files = _record(contents, entries, checkpoint) | _statements(contents.signatures)
+    files = _record(contents, entries, checkpoint) | _statements(entries)
     files |= {f"attachments/{name}": data for name, data in contents.attachments.items()}
     if contents.pin:
         files["pin.json"] = contents.pin
@@ -151,22 +120,32 @@ def _line(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _statements(signatures: Sequence[Signed]) -> dict[str, bytes]:
-    listed = [
-        {
-            "entry": one.entry,
-            "signer": one.signer,
-            "slot": one.slot,
-            "decision": one.decision,
-            "method": one.method,
-            "digest": one.digest,
-            "statement": f"statements/{one.digest}.json",
-            "passkey": asdict(one.passkey) if one.passkey else None,
-        }
-        for one in signatures
-    ]
-    found = {f"statements/{one.digest}.json": one.statement for one in signatures}
-    return {**found, "signatures.json": _json(listed)}
+def _statements(entries: Sequence[Entry]) -> dict[str, bytes]:
+    """What people signed: entries that hold a statement, its exact bytes, and the passkey's assertion where one was made.
+
+    An assertion is what `passkey` in an entry's body says: rp_id, origin, and in base64url credential_id, public_key (COSE),
+    authenticator_data, client_data and signature.
+    """
+    listed, files = [], {}
+    for entry, body in ((entry, entry.content) for entry in entries):
+        if not isinstance(said := body.get("statement"), str) or "digest" not in body:
+            continue
+        name = f"statements/{hashlib.sha256(said.encode()).hexdigest()}.json"
+        files[name] = said.encode()
+        listed.append(
+            {
+                "entry": entry.seq,
+                "signer": entry.actor,
+                "slot": body.get("slot", ""),
+                "decision": body.get("decision", ""),
+                "method": body.get("method", "password"),
+                "in_words": entry.sentence,
+                "digest": body["digest"],
+                "statement": name,
+                "passkey": body.get("passkey"),
+            }
+        )
+    return {**files, "signatures.json": _json(listed)}
 
 
 def twin(files: Mapping[str, bytes]) -> bytes:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.rollouts import act_views, sign_views, views
+from apps.rollouts import act_views, evidence_views, sign_views, views
 
 app_name = "rollouts"
 WEEK = "<int:rollout>/weeks/<slug:week>/"
@@ -10,7 +10,9 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("start/<slug:tier>/", views.begin, name="start"),
     path("<int:rollout>/", views.rollout, name="rollout"),
+    path("<int:rollout>/bundle.zip", evidence_views.rollout_bundle, name="bundle"),
     path(WEEK, views.week, name="week"),
+    path(WEEK + "bundle.zip", evidence_views.week_bundle, name="week-bundle"),
     path(WEEK + "items/<slug:item>/tick/", act_views.tick_item, name="tick"),
     path(WEEK + "items/<slug:item>/undo/", act_views.undo_item, name="undo"),
     path(WEEK + "baseline/", act_views.capture_baseline, name="baseline"),

@@ -135,7 +135,7 @@ function draw() {
   document.getElementById('lead').textContent = `${about.subject}, ${about.entries} entries, as of ${about.at}. Nothing is asked of a network.`;
   for (const one of signatures) {
     const card = element('article', '', document.getElementById('signatures'));
-    element('p', `${one.signer} signed as ${one.slot}: ${one.decision}`, card);
+    element('p', one.in_words, card);
     element('p', one.passkey ? 'With a passkey over exactly this statement; verify.py checks it.' : 'Server-attested: the portal says that it knew them.', card, 'quiet');
     fold('The exact statement', new TextDecoder().decode(files.get(one.statement)), card);
   }

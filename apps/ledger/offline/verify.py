@@ -466,39 +466,39 @@ class Bundle:
             raise BrokenClaim(f"entry {seq} is not in the ledger under this checkpoint: its path leads to another root")
 
     def _signatures(self) -> Iterator[str]:
-        recorded = {e["seq"]: body for e in self.entries if "statement" in (body := json.loads(e["body"]))}
+        bodies = {entry["seq"]: json.loads(entry["body"]) for entry in self.entries}
+        recorded = [seq for seq, body in bodies.items() if isinstance(body.get("statement"), str) and "digest" in body]
         listed = json.loads(self.files["signatures.json"])
-        if sorted(one["entry"] for one in listed) != sorted(recorded):
+        if [one["entry"] for one in listed] != recorded:
             raise BrokenClaim(
                 "signatures and the entries that record them do not fit: one was dropped, doubled or added"
             )
-        for one in listed:
-            yield self._signature(
-                one, recorded[one["entry"]], next(e for e in self.entries if e["seq"] == one["entry"])
-            )
-        stored = {name for name in self.files if name.startswith("statements/")}
-        if stored != {one["statement"] for one in listed}:
+        for one, entry in zip(listed, (e for e in self.entries if e["seq"] in recorded), strict=True):
+            yield self._signature(one, bodies[one["entry"]], entry)
+        if {name for name in self.files if name.startswith("statements/")} != {one["statement"] for one in listed}:
             raise BrokenClaim("there are statements that no signature is over")
 
     def _signature(self, one: Mapping[str, Any], body: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
-        said, name = self.files[one["statement"]], f"the signature of {one['signer']} as {one['slot']}"
+        said, words = self.files[one["statement"]], f"{one['in_words']} (entry {one['entry']})"
         digest = hashlib.sha256(said).hexdigest()
         if said != body["statement"].encode() or digest != body["digest"] or digest != one["digest"]:
-            raise BrokenClaim(f"the statement under {name} is not the one that was signed (entry {one['entry']})")
-        if (one["signer"], one["decision"], one["method"]) != (entry["actor"], body["decision"], body["method"]):
-            raise BrokenClaim(f"{name} is not what entry {one['entry']} recorded")
-        words = f"{one['signer']} signed as {one['slot']} ({one['decision']}), entry {one['entry']}"
+            raise BrokenClaim(f"the statement under entry {one['entry']} is not the one that was signed")
+        shown = (one["signer"], one["slot"], one["decision"], one["passkey"])
+        if shown != (entry["actor"], body.get("slot", ""), body.get("decision", ""), body.get("passkey")):
+            raise BrokenClaim(f"the signature of entry {one['entry']} is not as it was recorded")
         if one["passkey"] is None:
-            self.report.unproved.append(f"{words}: server-attested. The portal says that it knew them; only it can.")
+            self.report.unproved.append(
+                f"{words}: server-attested. The portal says that it knew {one['signer']}; only it can."
+            )
             return f"{words}: the statement is the recorded one, byte for byte."
         try:
             _assertion(one["passkey"], said)
         except BrokenClaim as error:
-            raise BrokenClaim(f"{name}: {error}") from None
+            raise BrokenClaim(f"the signature of entry {one['entry']}: {error}") from None
         self.report.unproved.append(
-            f"That the passkey of {one['signer']} is theirs: the portal enrolled it and says so."
+            f"That the passkey used in entry {one['entry']} is {one['signer']}'s: the portal enrolled it and says so."
         )
-        return f"{words}: made with their passkey over exactly this statement."
+        return f"{words}: made with a passkey over exactly this statement."
 
     def _pin(self) -> Iterator[str]:
         if "pin.json" not in self.files:
@@ -581,9 +581,10 @@ def _within(subject: str, wanted: str) -> bool:
 
 
 def _covered(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    body = json.loads(entry["body"])
-    said: Mapping[str, Any] = json.loads(body["statement"])["covered"] if "statement" in body else {}
-    return said
+    """What the statement in an entry covers; nothing when it holds none."""
+    said = json.loads(entry["body"]).get("statement")
+    covered: Mapping[str, Any] = json.loads(said).get("covered", {}) if isinstance(said, str) else {}
+    return covered
 
 
 def _moment(seconds: int) -> str:
@@ -604,6 +605,8 @@ def _assertion(passkey: Mapping[str, str], statement: bytes) -> None:
     challenge = base64.urlsafe_b64encode(hashlib.sha256(statement).digest()).decode().rstrip("=")
     if client["type"] != "webauthn.get" or client["challenge"].rstrip("=") != challenge:
         raise BrokenClaim("the passkey signed something else than this statement")
+    if client["origin"] != passkey["origin"] or client.get("crossOrigin"):
+        raise BrokenClaim("the passkey signed on another page than the portal's")
     data = made["authenticator_data"]
     if data[:32] != hashlib.sha256(passkey["rp_id"].encode()).digest():
         raise BrokenClaim("the passkey signed for another site")
