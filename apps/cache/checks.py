@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 
-from apps.metrics.kernel import Check, Direction, NodeKind, State, Unit
+from apps.metrics.kernel import Check, Direction, NodeKind, NodeRole, State, Unit
 
 KIND = NodeKind.REDIS
+
+EXPLAINED_BY = {"cache": ((NodeKind.REDIS, NodeRole.NONE),)}
 
 CHECKS = (
     Check(

@@ -17,6 +17,7 @@ from apps.metrics.models import Node, NodeStatus, Tier
 from apps.metrics.probe import FAST
 from apps.metrics.ranges import Range
 from apps.metrics.registry import checks, checks_of, probes
+from apps.metrics.thresholds import Limits, limits
 
 SPARK = timedelta(hours=1)
 SILENT = timedelta(seconds=settings.POLL_SECONDS * 2.5)
@@ -47,6 +48,11 @@ class Readings:
         judged = {v.check_id for v in found}
         missing = [Verdict(c.id, "", "", None, State.NO_DATA, None) for c in checks_of(self.room) if c.id not in judged]
         return found + missing
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The tier's checks with the thresholds that count."""
+        return limits(self.tier)
 
     @cached_property
     def nodes(self) -> list[Node]:

@@ -102,7 +102,7 @@ def kept_slots(tier: Tier, after: datetime, before: datetime, worker: str) -> tu
 
 
 def standings(tier: Tier) -> list[tuple[Any, ...]]:
-    """Check, node name (None: the tier's own), object, state, value, at, since of every verdict that stands."""
+    """Check, node name (None: the tier's own), object, state, value, at, since, failing since of every verdict that stands."""
     return _rows("standings.sql", [tier.pk])
 
 
@@ -195,9 +195,10 @@ def upsert_answers(tier_id: int, rows: Sequence[tuple[int | None, str, datetime,
 
 
 def upsert_standings(
-    tier_id: int, rows: Sequence[tuple[int | None, str, str, str, float | None, datetime | None, datetime]]
+    tier_id: int,
+    rows: Sequence[tuple[int | None, str, str, str, float | None, datetime | None, datetime, datetime | None]],
 ) -> None:
-    """Replace the standings: node id, check, object, state, value, at, since."""
+    """Replace the standings: node id, check, object, state, value, at, since, failing since."""
     _execute("upsert_standings.sql", tier_id, rows)
 
 

@@ -18,7 +18,6 @@ from apps.metrics.models import Tier
 from apps.metrics.pages import refuse
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.readings import Readings, status_of
-from apps.metrics.registry import checks
 from apps.overview import health as healths
 from apps.overview.summary import boards, components, programme, reader, sentence, waiting
 
@@ -48,7 +47,7 @@ def overview(request: PersonRequest) -> HttpResponse:
     page = {
         "tier": tier, "data": data, "within": within, "ranges": [(n, str(LABELS[n])) for n in CHOICES],
         "sentence": sentence(parts, state, down), "components": parts, "polling": state, "programme": under_way,
-        "alerts": [(alert, checks().get(alert.check_id)) for alert in alerts],
+        "alerts": [(alert, data.limits.of(alert.check_id, alert.node.name if alert.node else "")) for alert in alerts],
         "waiting": waiting(request.user, tier, under_way, alerts),
         "drawings": drawings,
     }  # fmt: skip
@@ -60,7 +59,7 @@ def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Draw
     charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
     lines, names = data.lines(charts, within), [node.name for node in data.nodes]
     return [
-        (reverse(f"{room}:page", args=[tier.slug]), draw(chart, lines, within, names, checks().get(chart.check)))
+        (reverse(f"{room}:page", args=[tier.slug]), draw(chart, lines, within, names, data.limits.of(chart.check)))
         for (room, _place), chart in zip(CHARTS, charts, strict=True)
     ]
 

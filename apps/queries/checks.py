@@ -14,6 +14,8 @@ _P95 = (
     "PostgreSQL keeps totals, not single durations, so one slow call among many quick ones of the same statement does not show."
 )
 
+EXPLAINED_BY = {"queries": ((NodeKind.POSTGRES, NodeRole.PRIMARY),)}
+
 CHECKS = (
     Check(
         id="queries.p95",
