@@ -37,7 +37,7 @@ class Mute(models.Model):
 
 
 class Threshold(models.Model):
-    """Thresholds that somebody set for a check on a tier, or on one of its nodes, instead of the declared ones. Never changed, only ended."""
+    """Thresholds that somebody set for a check on a tier, or on one of its nodes, instead of the declared ones. Only ever ended."""
 
     tier = models.ForeignKey("metrics.Tier", models.CASCADE, related_name="thresholds")
     node = models.ForeignKey("metrics.Node", models.CASCADE, null=True)

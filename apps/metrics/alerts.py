@@ -1,4 +1,4 @@
-"""When an alert opens, rises and closes: hold time before, passes in a row after. Silence closes nothing; lasting, it is an alert itself."""
+"""When an alert opens, rises and closes: hold time before, passes in a row after. Silence closes nothing; lasting, it is an alert."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -38,7 +38,7 @@ def follow(turn: Turn) -> None:
         for alert in Alert.objects.select_for_update().filter(tier=turn.tier, closed_at=None)
     }
     mutes = running(turn.tier, turn.slot)
-    for key, verdict in turn.verdicts.items():
+    for key in turn.verdicts:
         check = turn.limits.of(key[0], key[1])
         if check is None:
             continue
