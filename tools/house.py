@@ -22,7 +22,7 @@ ROOMS = {
     "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes third_party",
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
     "metrics": f"{TIER}"
-    " alert_views alerting alerts announce application board catalogue_views channel_views channels collect context"
+    " alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views channel_views channels collect context"
     " curves dependence exports facts figures hashes itself judge kept kernel lives mute_views muting node_views now"
     " occasions outbox pages poll probe ranges readers/* readings record registry rows secrets store templatetags/*"
     " threshold_views thresholds transitions units webhook",
@@ -35,7 +35,7 @@ ROOMS = {
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": COMMON,
     "rollouts": f"{COMMON}"
-    " act_views baseline checklist events progress reach refusals sheet sign_views signing start statement"
+    " act_views baseline checklist events occasions progress reach refusals sheet sign_views signing start statement"
     " templatetags/*",
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON}"

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -69,6 +69,8 @@ class Told:
         """The change in one line of plain text."""
         of = f" ({self.object})" if self.object else ""
         match self.change:
+            case Change.TEST:
+                return self.title
             case Change.RESOLVED:
                 return f"{self.title}{of}: over, {self.value}" if self.value else f"{self.title}{of}: over"
             case _ if self.kind == Kind.SILENCE:
@@ -112,3 +114,26 @@ def message(tier: Tier, node: str, at: datetime, changes: Sequence[Told]) -> dic
         "at": at.isoformat(),
         "changes": [asdict(one) for one in ranked],
     }
+
+
+def test(channel: Channel, by: str) -> Delivery:
+    """Put a test into the outbox of one channel."""
+    now = datetime.now(UTC)
+    told = Told(
+        alert=0,
+        change=Change.TEST.value,
+        kind=Kind.LIMIT.value,
+        state=State.PASS.value,
+        check="",
+        title=f"Test of the channel {channel.name}, asked for by {by}",
+        node="",
+        object="",
+        value="",
+        threshold="",
+        runbook="",
+        flapping=False,
+        opened_at=now.isoformat(),
+        url=f"{settings.ORIGIN}/t/{channel.tier.slug}/channels/",
+    )
+    told_of = message(channel.tier, "", now, [told])
+    return Delivery.objects.create(channel=channel, group="test", message=told_of, made_at=now, next_at=now)

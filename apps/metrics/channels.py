@@ -53,6 +53,8 @@ def subject(message: Mapping[str, Any]) -> str:
     'Lab: Replay lag is over, and 1 more'
     """
     first, *rest = message["changes"]
+    if first["change"] == Change.TEST:
+        return f"{message['tier_name']}: {first['title']}"
     where = " · ".join(filter(None, [message["tier_name"], message["node"]]))
     told = _("is over") if first["change"] == Change.RESOLVED else word_of(first["state"])
     more = ngettext(", and %(n)d more", ", and %(n)d more", len(rest)) % {"n": len(rest)} if rest else ""

@@ -28,6 +28,9 @@ ROOM_TITLES = {
     "partitions": gettext_lazy("Partitions"),
 }
 
+OPEN = Q(alerts__closed_at=None, alerts__mute=None, alerts__cause=None)
+"""Alerts that are counted: open, and not quiet because they are muted or explained by a node that is down."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -85,7 +88,7 @@ def visible_tiers(request: HttpRequest) -> list[Tier]:
     kept: dict[str, list[Tier]] = request.__dict__.setdefault("_tiers", {})
     if "seen" not in kept:
         seen = tiers_seen(request.user)
-        tiers: QuerySet[Tier] = Tier.objects.annotate(open_alerts=Count("alerts", filter=Q(alerts__closed_at=None)))
+        tiers: QuerySet[Tier] = Tier.objects.annotate(open_alerts=Count("alerts", filter=OPEN))
         kept["seen"] = list((tiers if seen is None else tiers.filter(slug__in=seen)).order_by("id"))
     return kept["seen"]
 

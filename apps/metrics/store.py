@@ -109,7 +109,9 @@ def standings(tier: Tier) -> list[tuple[Any, ...]]:
 def open_alerts(tier: Tier) -> list[Alert]:
     """Alerts not closed, worst first, then newest."""
     return sorted(
-        Alert.objects.filter(tier=tier, closed_at=None).select_related("node", "acknowledged_by"),
+        Alert.objects.filter(tier=tier, closed_at=None).select_related(
+            "tier", "node", "acknowledged_by", "cause", "mute", "mute__by"
+        ),
         key=lambda alert: (alert.state != State.FAIL, -alert.opened_at.timestamp()),
     )
 

@@ -1,12 +1,12 @@
 """The first page, and the watched tier's health for machines."""
 
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.policy import Permission, allow, public
 from apps.accounts.request import PersonRequest
@@ -15,10 +15,12 @@ from apps.metrics.figures import Drawing, draw
 from apps.metrics.kept import kept
 from apps.metrics.lives import polling
 from apps.metrics.models import Tier
-from apps.metrics.pages import refuse
+from apps.metrics.pages import refuse, tier_of
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.readings import Readings, status_of
+from apps.overview import away
 from apps.overview import health as healths
+from apps.overview.away import digest, look
 from apps.overview.summary import boards, components, programme, reader, sentence, waiting
 
 CHARTS = (("replicas", 0), ("queries", 0))
@@ -39,7 +41,8 @@ def overview(request: PersonRequest) -> HttpResponse:
     data = reader(tier, found)
     if request.htmx and request.GET.get("version") == data.version:
         return HttpResponse(status=204)
-    alerts = store.open_alerts(tier)
+    opened = store.open_alerts(tier)
+    alerts = [alert for alert in opened if not alert.quiet]
     state, under_way = polling(tier), programme(tier)
     key = ("overview", tier.pk, within.query, get_language(), data.version, store.mark(tier))
     parts, drawings = kept(key, lambda: (components(tier, found), _drawings(tier, data, within)))
@@ -48,10 +51,20 @@ def overview(request: PersonRequest) -> HttpResponse:
         "tier": tier, "data": data, "within": within, "ranges": [(n, str(LABELS[n])) for n in CHOICES],
         "sentence": sentence(parts, state, down), "components": parts, "polling": state, "programme": under_way,
         "alerts": [(alert, data.limits.of(alert.check_id, alert.node.name if alert.node else "")) for alert in alerts],
+        "quiet": len(opened) - len(alerts),
         "waiting": waiting(request.user, tier, under_way, alerts),
         "drawings": drawings,
+        "away": digest(look(request.user, tier)),
     }  # fmt: skip
     return render(request, "overview/page.html#live" if request.htmx else "overview/page.html", {"page": page})
+
+
+@allow(Permission.VIEW)
+@require_POST
+def dismiss(request: PersonRequest, tier: str) -> HttpResponse:
+    """Put aside what happened since the person was away."""
+    away.dismiss(request.user, tier_of(request, tier))
+    return redirect(f"/?tier={tier}")
 
 
 def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Drawing]]:
