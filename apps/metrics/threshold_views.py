@@ -13,6 +13,7 @@ from apps.metrics.alert_forms import ThresholdForm
 from apps.metrics.kernel import Check, Unit
 from apps.metrics.models import Threshold, Tier
 from apps.metrics.registry import checks
+from apps.metrics.units import typed
 
 PAST = 20
 
@@ -29,7 +30,9 @@ def _found(tier: str, check: str) -> tuple[Tier, Check]:
 def check(request: HttpRequest, tier: str, check: str) -> HttpResponse:
     """The check as it is judged on this tier."""
     found, declared = _found(tier, check)
-    return _page(request, found, declared, ThresholdForm(tier=found, check=declared))
+    counts = thresholds.limits(found).checks[declared.id]
+    ends = {"warn": typed(counts.warn, counts.unit), "fail": typed(counts.fail, counts.unit)}
+    return _page(request, found, declared, ThresholdForm(tier=found, check=declared, initial=ends))
 
 
 @allow(Permission.SET_THRESHOLDS)
