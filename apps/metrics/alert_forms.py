@@ -18,6 +18,7 @@ from apps.metrics.models import Node, Tier
 from apps.metrics.registry import checks
 from apps.metrics.units import example, read
 
+PERIODS = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30), "365d": timedelta(days=365)}
 LONGEST_MUTE = timedelta(days=14)
 _WHEN = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
@@ -179,19 +180,17 @@ class ChannelForm(forms.Form):
 class HistoryFilter(forms.Form):
     """What to look for among alerts of the past; every field is optional."""
 
-    PERIODS = {
-        "24h": timedelta(days=1),
-        "7d": timedelta(days=7),
-        "30d": timedelta(days=30),
-        "365d": timedelta(days=365),
-    }
     node = forms.CharField(label=gettext_lazy("Node"), required=False, max_length=60)
     check_id = forms.CharField(label=gettext_lazy("Check"), required=False, max_length=80)
     state = forms.ChoiceField(
         label=gettext_lazy("State"),
         required=False,
-        choices=[("", gettext_lazy("every")), ("warn", gettext_lazy("warned")), ("fail", gettext_lazy("failed"))]
-        + [(Kind.SILENCE.value, gettext_lazy("no data"))],
+        choices=[
+            ("", gettext_lazy("every")),
+            (State.WARN.value, gettext_lazy("warned")),
+            (State.FAIL.value, gettext_lazy("failed")),
+            (Kind.SILENCE.value, gettext_lazy("no data")),
+        ],
     )
     period = forms.ChoiceField(
         label=gettext_lazy("Period"),
@@ -208,7 +207,7 @@ class HistoryFilter(forms.Form):
     @property
     def since(self) -> datetime:
         """The beginning of the period; of a valid form."""
-        return datetime.now(UTC) - self.PERIODS[self.cleaned_data["period"] or "7d"]
+        return datetime.now(UTC) - PERIODS[self.cleaned_data["period"] or "7d"]
 
 
 def _choose(form: forms.Form, name: str, choices: list[tuple[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""Alerts over the real tier: a node that is down speaks for its checks, mutes are quiet and recorded, changes are told once, thresholds count."""
+"""Alerts over the real tier: a node that is down speaks for its checks, mutes are recorded, changes are told once, thresholds count."""
 
 import json
 from collections.abc import Callable
@@ -8,6 +8,8 @@ import pytest
 from django.utils import timezone
 
 from apps.accounts.models import Person
+from apps.lab import postgres
+from apps.lab.layout import Node as Server
 from apps.lab.tier import Lab
 from apps.ledger.models import Entry
 from apps.metrics import muting, thresholds
@@ -134,15 +136,12 @@ def test_data_that_stay_away_are_an_alert_of_their_own_kind(
     watch: Watch, told: Callable[[], list[tuple[str, str, str]]], lab: Lab
 ) -> None:
     """The probe fails while its node answers: its grant was taken away."""
-    from apps.lab import postgres  # noqa: PLC0415
-    from apps.lab.layout import Node as Server  # noqa: PLC0415
 
     def grant(words: str) -> None:
         with postgres.connect(lab.layout, Server.PRIMARY, database="messaging") as connection:
             connection.execute(words)
 
-    view = "pg_catalog.pg_stat_activity"
-    grant(f"REVOKE SELECT ON {view} FROM PUBLIC")
+    grant("REVOKE SELECT ON pg_catalog.pg_stat_activity FROM PUBLIC")
     try:
         watch.poll(5)
         silent = Alert.objects.filter(kind="no_data", node__name="lab-primary", closed_at=None)
@@ -150,7 +149,7 @@ def test_data_that_stay_away_are_an_alert_of_their_own_kind(
         assert not Alert.objects.filter(check_id="node.up", closed_at=None).exists()
         assert {change for node, change, _check in told() if node == "lab-primary"} == {"opened"}
     finally:
-        grant(f"GRANT SELECT ON {view} TO PUBLIC")
+        grant("GRANT SELECT ON pg_catalog.pg_stat_activity TO PUBLIC")
     watch.poll(4)
     assert not silent.all().exists()
     assert set(Alert.objects.filter(kind="no_data").values_list("closed_by", flat=True)) == {"back"}

@@ -154,7 +154,7 @@ def threshold(check: Check) -> str:
     if check.unit is Unit.YES_NO:
         bad = show(check.direction is Direction.HIGH, check.unit)
         return (_("warns when it says %s") if check.fail is None else _("fails when it says %s")) % bad
-    text = _ends(check, check.warn, check.fail)
+    text = ends(check)
     if (changed := check.changed) is None:
         return text
     told = {
@@ -163,6 +163,12 @@ def threshold(check: Check) -> str:
         "on": f"{changed.at:%d %b}".lstrip("0"),
     }
     return f"{text} " + _("(default %(default)s; by %(by)s, %(on)s: %(reason)s)") % {**told, "reason": changed.reason}
+
+
+@register.filter
+def ends(check: Check) -> str:
+    """The thresholds alone, whoever set them."""
+    return _ends(check, check.warn, check.fail)
 
 
 def _ends(check: Check, warn: float | None, fail: float | None) -> str:
