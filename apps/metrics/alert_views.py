@@ -30,7 +30,7 @@ _BESIDE = ("tier", "node", "cause", "acknowledged_by", "mute", "mute__by")
 @require_GET
 def alerts(request: HttpRequest) -> HttpResponse:
     """Open alerts of the current tier by node, those that are quiet and why, then the last that closed."""
-    tier = context.current_tier(request)
+    tier, now = context.current_tier(request), timezone.now()
     opened = store.open_alerts(tier) if tier else []
     polled_at = NodeStatus.objects.filter(node__tier=tier).aggregate(last=Max("slot"))["last"]
     version = _version(polled_at, opened)
@@ -45,7 +45,8 @@ def alerts(request: HttpRequest) -> HttpResponse:
         "groups": groups(tier, loud) if tier else [],
         "quiet": rows(tier, [alert for alert in opened if alert.quiet]) if tier else [],
         "closed": rows(tier, closed) if tier else [],
-        "mutes": muting.coming(tier, timezone.now()) if tier else [],
+        "mutes": muting.coming(tier, now) if tier else [],
+        "now": now,
         "version": version,
         "polled_at": polled_at,
     }

@@ -62,7 +62,10 @@ def _apply(tier: Tier, now: datetime) -> None:
 
 def _record(kind: str, mute: Mute, by: Person) -> None:
     what = " · ".join(filter(None, [mute.node.name if mute.node else "", mute.check_id])) or mute.tier.name
-    body = {"what": what, "from": mute.starts_at, "to": mute.ends_at, "reason": mute.reason}
+    ends = {
+        name: f"{at.astimezone(UTC):%d %b %H:%M} UTC" for name, at in (("from", mute.starts_at), ("to", mute.ends_at))
+    }
+    body = {"what": what, **ends, "reason": mute.reason}
     append(
         kind=kind,
         subject=f"tier/{mute.tier.slug}/mute/{mute.pk}",
