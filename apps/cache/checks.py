@@ -33,6 +33,7 @@ CHECKS = (
         direction=Direction.LOW,
         warn=0.5,
         fail=0.3,
+        band=0.05,
         hold=timedelta(seconds=60),
         kind=KIND,
         runbook="RB-11",

@@ -109,15 +109,13 @@ def acknowledge(request: HttpRequest, alert: int) -> HttpResponse:
     form, person = Acknowledgement(request.POST), request.user
     assert isinstance(person, Person)  # the policy lets nobody else through
     with transaction.atomic():
-        found = get_object_or_404(
-            Alert.objects.select_for_update(of=("self",)).select_related("tier", "node"), pk=alert
-        )
+        found = get_object_or_404(_locked(alert, others="others" in request.POST), pk=alert)
         if found.closed_at or found.acknowledged_at:
             messages.warning(request, _("This alert was closed or taken in the meantime; nothing was changed."))
             return redirect("metrics:alert", alert=found.pk)
         if not form.is_valid():
             return _alert_page(request, found, form, status=400)
-        others = list(_others(found).select_for_update(of=("self",))) if form.cleaned_data["others"] else []
+        others = list(_others(found)) if form.cleaned_data["others"] else []
         for one in [found, *others]:
             take(one, person, form.cleaned_data["note"])
     text = ngettext(
@@ -127,6 +125,14 @@ def acknowledge(request: HttpRequest, alert: int) -> HttpResponse:
     )
     messages.success(request, text % {"n": len(others) + 1})
     return redirect("metrics:alert", alert=found.pk)
+
+
+def _locked(alert: int, *, others: bool) -> QuerySet[Alert]:
+    """Alerts with this one locked; with `others` all open ones of its tier, in the order in which a poll locks them."""
+    locked = Alert.objects.select_for_update(of=("self",)).select_related("tier", "node")
+    if others:
+        list(locked.filter(tier__alerts=alert, closed_at=None).order_by("pk"))
+    return locked
 
 
 def _others(found: Alert) -> QuerySet[Alert]:

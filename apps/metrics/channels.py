@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -40,7 +41,10 @@ class Outcome:
 
 def send(delivery: Delivery) -> Outcome:
     """One attempt, whatever its kind; failures that are to be expected come back as values."""
-    return _SENDERS[ChannelKind(delivery.channel.kind)](delivery)
+    try:
+        return _SENDERS[ChannelKind(delivery.channel.kind)](delivery)
+    except ImproperlyConfigured as error:  # the channel was sealed with another key
+        return Outcome(sent=False, problem=str(error))
 
 
 def subject(message: Mapping[str, Any]) -> str:
@@ -150,7 +154,7 @@ def _post(delivery: Delivery, body: bytes) -> Outcome:
         return Outcome(sent=False, problem=str(error), again=False)
     except TimeoutError:
         return Outcome(sent=False, problem=_("It did not answer within %(s)d s.") % {"s": webhook.WHOLE})
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
         return Outcome(sent=False, problem=webhook.masked(error, [url, parts.path, parts.query, secret]))
     if 200 <= answer.status < 300:
         return Outcome(sent=True, status=answer.status)

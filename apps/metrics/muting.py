@@ -53,7 +53,7 @@ def end(mute: Mute, by: Person) -> bool:
 def _apply(tier: Tier, now: datetime) -> None:
     """Mark the open alerts as the windows say now; each poll does the same."""
     mutes = running(tier, now)
-    for alert in Alert.objects.select_for_update().filter(tier=tier, closed_at=None):
+    for alert in Alert.objects.select_for_update().filter(tier=tier, closed_at=None).order_by("pk"):
         mute = covering(mutes, alert)
         if alert.mute_id != (mute.pk if mute else None):
             alert.mute = mute

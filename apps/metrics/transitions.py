@@ -35,7 +35,7 @@ def follow(turn: Turn) -> None:
     names = {pk: name for name, pk in turn.ids.items()}
     opened = {
         (alert.check_id, names.get(alert.node_id or 0, TIER), alert.object, alert.kind): alert
-        for alert in Alert.objects.select_for_update().filter(tier=turn.tier, closed_at=None)
+        for alert in Alert.objects.select_for_update().filter(tier=turn.tier, closed_at=None).order_by("pk")
     }
     mutes = running(turn.tier, turn.slot)
     for key in turn.verdicts:

@@ -30,6 +30,7 @@ CHECKS = (
         unit=Unit.RATIO,
         warn=0.8,
         fail=0.95,
+        band=0.05,
         kind=KIND,
         runbook="RB-21",
         meaning=(

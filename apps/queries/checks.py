@@ -25,6 +25,7 @@ CHECKS = (
         unit=Unit.MILLISECONDS,
         warn=500,
         fail=1000,
+        band=0.1,
         kind=KIND,
         role=PRIMARY,
         runbook="RB-8",

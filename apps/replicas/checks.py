@@ -26,6 +26,7 @@ CHECKS = (
         unit=Unit.SECONDS,
         warn=5,
         fail=30,
+        band=0.1,
         kind=KIND,
         role=REPLICA,
         runbook="RB-22",

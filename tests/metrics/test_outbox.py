@@ -247,3 +247,13 @@ def test_a_slow_receiver_and_an_endless_answer_are_left(hook: Hook, monkeypatch:
     with pytest.raises((TimeoutError, OSError, Exception)) as raised:
         webhook.post(parts, "127.0.0.1", b"{}", {})
     assert "timeout" in type(raised.value).__name__.lower()
+
+
+def test_a_channel_sealed_with_another_key_says_so_and_stops_nobody(tier: Tier, lead: Person, hook: Hook) -> None:
+    broken = channel(tier, lead, "json", hook.url, name="broken")
+    Channel.objects.filter(pk=broken.pk).update(target="gAAAAABm-of-another-key")
+    channel(tier, lead, "slack", hook.url)
+    tell(tier, told(alert(tier)))
+    assert outbox.deliver() == 2
+    assert "OPSPORTAL_FIELD_KEY is not the key" in Delivery.objects.get(channel=broken).problem
+    assert len(hook.received) == 1
