@@ -42,6 +42,29 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+def mail(name: str, password: str) -> dict[str, Any]:
+    """Django's EMAIL_… settings for a `smtp://user:password@host:587` URL; `password` wins over the URL's.
+
+    smtp: STARTTLS when there is a login (`?tls=no` or `?tls=starttls` says otherwise); smtps: TLS from the start. Empty: no mail is sent.
+    """
+    url = text(name)
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
+        raise ImproperlyConfigured(f"{name} must look like smtp://user:password@host:587.")
+    tls = dict(parse_qsl(parts.query)).get("tls", "starttls" if parts.username else "no")
+    if tls not in {"starttls", "no"}:
+        raise ImproperlyConfigured(f"{name} has tls={tls}: write starttls or no.")
+    over_tls = parts.scheme == "smtps"
+    return {
+        "EMAIL_HOST": parts.hostname or "",
+        "EMAIL_PORT": parts.port or (465 if over_tls else 587 if tls == "starttls" else 25),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": password or unquote(parts.password or ""),
+        "EMAIL_USE_SSL": over_tls,
+        "EMAIL_USE_TLS": not over_tls and tls == "starttls",
+    }
+
+
 def database(name: str, default: str) -> dict[str, Any]:
     """Django's dictionary for a `postgresql://user:password@host:port/name?option=value` URL."""
     parts = urlsplit(text(name, default))

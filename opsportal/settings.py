@@ -131,6 +131,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": POLL_SECONDS,
         "options": {"expires": POLL_SECONDS},
     },
+    "deliver": {"task": "apps.metrics.tasks.deliver", "schedule": 5, "options": {"expires": 5}},
     "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 3600, "options": {"expires": 3600}},
     "forget-sessions": {
         "task": "apps.accounts.tasks.forget_expired_sessions",
@@ -139,6 +140,12 @@ CELERY_BEAT_SCHEDULE = {
     },
     "forget-batches": {"task": "apps.batch.tasks.forget_old", "schedule": 86400, "options": {"expires": 3600}},
 }
+
+# Alerts by e-mail, and where webhooks may go besides https on the open internet: host or host:port, commas between.
+globals().update(env.mail("OPSPORTAL_EMAIL_URL", env.text("OPSPORTAL_EMAIL_PASSWORD")))
+DEFAULT_FROM_EMAIL = env.text("OPSPORTAL_EMAIL_FROM", "opsportal@localhost")
+EMAIL_TIMEOUT = 10
+WEBHOOK_HOSTS = env.words("OPSPORTAL_WEBHOOK_HOSTS")
 
 AUTH_USER_MODEL = "accounts.Person"
 AUTHENTICATION_BACKENDS = [

@@ -23,9 +23,11 @@ ROOMS = {
     "accounts": f"{COMMON} adapter batches checks grants middleware policy recent request roles routes sessions"
     " statements third_party",
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
-    "metrics": f"{TIER} alert_views alerts application board catalogue_views collect context curves exports facts"
-    " figures hashes itself judge kept kernel lives node_views now pages poll present probe ranges"
-    " readers/* readings record registry rows secrets shell store templatetags/* unchanged units",
+    "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
+    " channel_views channels collect context curves dependence exports facts figures hashes itself judge"
+    " kept kernel lives mute_views muting node_views now occasions outbox pages poll present probe ranges"
+    " readers/* readings record registry rows secrets shell store templatetags/* threshold_views"
+    " thresholds transitions unchanged units webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
     "queries": f"{TIER} servers workload",
@@ -34,9 +36,9 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": COMMON,
-    "rollouts": f"{COMMON} act_views baseline checklist events progress reach refusals sheet sign_views signing start"
-    " statement templatetags/*",
-    "overview": f"{COMMON} health summary",
+    "rollouts": f"{COMMON} act_views baseline checklist events occasions progress reach refusals sheet sign_views"
+    " signing start statement templatetags/*",
+    "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"
     " switches tier traffic twin",

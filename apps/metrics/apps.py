@@ -13,3 +13,11 @@ class MetricsConfig(AppConfig):
         declare("node.change", _("Node changed"), _("{actor} changed the {kind} node {name} to {address}."))
         declare("node.remove", _("Node removed"), _("{actor} removed the {kind} node {name}."))
         declare("alert.acknowledge", _("Alert acknowledged"), _("{actor} acknowledged {check} on {node}: {note}"))
+        declare("mute.begin", _("Alerts muted"), _("{actor} muted {what} from {from} to {to}: {reason}"))
+        declare("mute.end", _("Mute ended early"), _("{actor} ended the mute of {what} early."))
+        declare(
+            "threshold.set", _("Thresholds set"), _("{actor} set {check} (warns / fails) from {was} to {now}: {reason}")
+        )
+        declare("threshold.revert", _("Thresholds reverted"), _("{actor} reverted {check} from {was} to its default."))
+        declare("channel.add", _("Channel added"), _("{actor} added the channel {name} ({kind}, {to})."))
+        declare("channel.remove", _("Channel removed"), _("{actor} removed the channel {name}."))

@@ -28,6 +28,8 @@ ROOM_TITLES = {
     "partitions": gettext_lazy("Partitions"),
 }
 
+"""Alerts that are counted: open, and not quiet because they are muted or explained by a node that is down."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -38,7 +38,6 @@ from apps.metrics.kept import kept
 from apps.metrics.models import Tier
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.readings import Readings, readings_now
-from apps.metrics.registry import checks
 from apps.metrics.rows import CheckRow, DrawnTable, check_rows, tables
 from apps.metrics.unchanged import polled
 
@@ -131,7 +130,7 @@ def drawn(board: Board, data: Readings, within: Range) -> DrawnBoard:
         data=data,
         verdict=board.verdict(data),
         facts=board.facts(data),
-        drawings=[draw(chart, lines, within, nodes, checks().get(chart.check)) for chart in board.charts],
+        drawings=[draw(chart, lines, within, nodes, data.limits.of(chart.check)) for chart in board.charts],
         tables=tables(data, board.tables),
         checks=check_rows(data),
         within=within,

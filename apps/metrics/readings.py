@@ -16,6 +16,7 @@ from apps.metrics.present import SILENT, Present, polled, silent_at, status_of, 
 from apps.metrics.probe import FAST
 from apps.metrics.ranges import Range
 from apps.metrics.registry import checks, checks_of, probes
+from apps.metrics.thresholds import Limits, limits
 
 SPARK = timedelta(hours=1)
 
@@ -45,6 +46,11 @@ class Readings:
         judged = {v.check_id for v in found}
         missing = [Verdict(c.id, "", "", None, State.NO_DATA, None) for c in checks_of(self.room) if c.id not in judged]
         return found + missing
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The tier's checks with the thresholds that count."""
+        return limits(self.tier)
 
     @cached_property
     def nodes(self) -> Sequence[Node]:

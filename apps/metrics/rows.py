@@ -153,7 +153,7 @@ def check_rows(data: Readings) -> list[CheckRow]:
     seen: set[str] = set()
     made = []
     for verdict in ordered:
-        if check := known.get(verdict.check_id):
+        if check := data.limits.of(verdict.check_id, verdict.node):
             made.append(check_row(data, check, verdict, first=check.id not in seen))
             seen.add(check.id)
     return made

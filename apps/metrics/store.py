@@ -120,14 +120,16 @@ def kept_slots(tier: Tier, after: datetime, before: datetime, worker: str) -> tu
 
 
 def standings(tier: Tier) -> list[tuple[Any, ...]]:
-    """Check, node name (None: the tier's own), object, state, value, at, since of every verdict that stands."""
+    """Check, node name (None: the tier's own), object, state, value, at, since, failing since of every verdict that stands."""
     return _rows("standings.sql", [tier.pk])
 
 
 def open_alerts(tier: Tier) -> list[Alert]:
     """Alerts not closed, worst first, then newest."""
     return sorted(
-        Alert.objects.filter(tier=tier, closed_at=None).select_related("node", "acknowledged_by"),
+        Alert.objects.filter(tier=tier, closed_at=None).select_related(
+            "tier", "node", "acknowledged_by", "cause", "mute", "mute__by"
+        ),
         key=lambda alert: (alert.state != State.FAIL, -alert.opened_at.timestamp()),
     )
 
@@ -213,9 +215,10 @@ def upsert_answers(tier_id: int, rows: Sequence[tuple[int | None, str, datetime,
 
 
 def upsert_standings(
-    tier_id: int, rows: Sequence[tuple[int | None, str, str, str, float | None, datetime | None, datetime]]
+    tier_id: int,
+    rows: Sequence[tuple[int | None, str, str, str, float | None, datetime | None, datetime, datetime | None]],
 ) -> None:
-    """Replace the standings: node id, check, object, state, value, at, since."""
+    """Replace the standings: node id, check, object, state, value, at, since, failing since."""
     _execute("upsert_standings.sql", tier_id, rows)
 
 

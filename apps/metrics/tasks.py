@@ -8,10 +8,11 @@ from celery.signals import beat_init, worker_ready, worker_shutdown
 from django.conf import settings
 from django.db import connection
 
-from apps.metrics import lives
+from apps.metrics import lives, outbox
 from apps.metrics.models import Slot, Tier
 from apps.metrics.poll import poll, slot_of
 
+DELIVERIES_KEPT = timedelta(days=90)
 _lives: list[lives.Life] = []
 
 
@@ -31,6 +32,12 @@ def poll_tier(tier_id: int) -> None:
 
 
 @shared_task
+def deliver() -> None:
+    """Send what is due in the outbox: what polls wrote, retries, tests, and what a worker that died had left."""
+    outbox.deliver()
+
+
+@shared_task
 def maintain() -> None:
     """Make the history's partitions of the next week, drop those past retention, forget old slots."""
     oldest = datetime.now(UTC) - settings.RAW_RETENTION
@@ -38,6 +45,7 @@ def maintain() -> None:
         cursor.execute("SELECT metrics_make_partitions((now() AT TIME ZONE 'UTC')::date, 8)")
         cursor.execute("SELECT metrics_drop_partitions(%s)", [oldest.date()])
     Slot.objects.filter(at__lt=oldest - timedelta(days=1)).delete()
+    outbox.forget(datetime.now(UTC) - DELIVERIES_KEPT)
 
 
 @worker_ready.connect

@@ -10,6 +10,8 @@ PRIMARY = NodeRole.PRIMARY
 SLOW_STALE = 2 * SLOW + timedelta(seconds=30)  # two readings of the slow schedule
 RUNBOOK = "RB-17"
 
+EXPLAINED_BY = {"partitions": ((NodeKind.POSTGRES, NodeRole.PRIMARY),)}
+
 CHECKS = (
     Check(
         id="partitions.ahead",

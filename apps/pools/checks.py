@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 
-from apps.metrics.kernel import Check, Direction, NodeKind, State, Unit
+from apps.metrics.kernel import Check, Direction, NodeKind, NodeRole, State, Unit
 
 KIND = NodeKind.PGBOUNCER
+
+EXPLAINED_BY = {"pools": ((NodeKind.PGBOUNCER, NodeRole.NONE), (NodeKind.POSTGRES, NodeRole.PRIMARY))}
 
 CHECKS = (
     Check(
@@ -28,6 +30,7 @@ CHECKS = (
         unit=Unit.RATIO,
         warn=0.8,
         fail=0.95,
+        band=0.05,
         kind=KIND,
         runbook="RB-21",
         meaning=(

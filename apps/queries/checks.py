@@ -14,6 +14,8 @@ _P95 = (
     "PostgreSQL keeps totals, not single durations, so one slow call among many quick ones of the same statement does not show."
 )
 
+EXPLAINED_BY = {"queries": ((NodeKind.POSTGRES, NodeRole.PRIMARY),)}
+
 CHECKS = (
     Check(
         id="queries.p95",
@@ -23,6 +25,7 @@ CHECKS = (
         unit=Unit.MILLISECONDS,
         warn=500,
         fail=1000,
+        band=0.1,
         kind=KIND,
         role=PRIMARY,
         runbook="RB-8",

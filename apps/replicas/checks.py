@@ -15,6 +15,8 @@ _LAG = (
     "the times since the last commit it replayed and since our reading of the primary that it has reached. Unknown without a primary."
 )
 
+EXPLAINED_BY = {"replicas": ((NodeKind.POSTGRES, NodeRole.PRIMARY),)}
+
 CHECKS = (
     Check(
         id="replicas.replay_lag",
@@ -24,6 +26,7 @@ CHECKS = (
         unit=Unit.SECONDS,
         warn=5,
         fail=30,
+        band=0.1,
         kind=KIND,
         role=REPLICA,
         runbook="RB-22",

@@ -8,6 +8,10 @@ class RolloutsConfig(AppConfig):
     name = "apps.rollouts"
 
     def ready(self) -> None:
+        from apps.metrics import occasions
+        from apps.rollouts.occasions import deployments
+
+        occasions.declare("deployments", deployments)
         declare("rollout.start", _("Rollout started"), _("{actor} started the rollout “{name}”."))
         declare("rollout.tick", _("Item ticked"), _("{actor} ticked “{text}” in {week} ({outcome})."))
         declare("rollout.untick", _("Tick taken back"), _("{actor} took back “{text}” in {week}: {why}"))

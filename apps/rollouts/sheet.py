@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from apps.accounts.models import Person
 from apps.accounts.policy import Permission, permitted
 from apps.metrics.kernel import Check, State, Verdict, worst
-from apps.metrics.registry import checks
 from apps.metrics.store import verdicts
+from apps.metrics.thresholds import limits
 from apps.metrics.units import show
 from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Pause, WatchEntry
 from apps.rollouts.checklist import expected
@@ -124,7 +124,7 @@ class Sheet:
 
 def sheet(rollout: Rollout, at: Progress, person: Person) -> Sheet:
     """The page of a week for a person: two queries beyond the progress (verdicts, readings)."""
-    now = _live(verdicts(rollout.tier))
+    now = _live(verdicts(rollout.tier), limits(rollout.tier).checks)
     readings = {
         r.item: r for r in Reading.objects.filter(rollout=rollout, week=at.week.slug, used_at=None).select_related("by")
     }
@@ -147,8 +147,7 @@ def _may(person: Person, rollout: Rollout, wanted: Sequence[Permission]) -> tupl
     return tuple(permitted(person, permission, rollout.tier.slug) for permission in wanted)
 
 
-def _live(found: Sequence[Verdict]) -> dict[str, Live]:
-    known = checks()
+def _live(found: Sequence[Verdict], known: Mapping[str, Check]) -> dict[str, Live]:
     grouped: dict[str, list[Verdict]] = {}
     for verdict in found:
         grouped.setdefault(verdict.check_id, []).append(verdict)
