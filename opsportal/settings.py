@@ -131,6 +131,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": POLL_SECONDS,
         "options": {"expires": POLL_SECONDS},
     },
+    "keep-texts": {"task": "apps.queries.tasks.keep_texts", "schedule": 60, "options": {"expires": 60}},
     "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 3600, "options": {"expires": 3600}},
 }
 

@@ -27,7 +27,9 @@ ROOMS = {
     " rows secrets shell store templatetags/* unchanged units",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
-    "queries": f"{TIER} servers workload",
+    "queries": f"{TIER}"
+    " advice blocking compare_views comparison explain history index_checks indexes literals plan plan_views"
+    " servers statement_views texts upkeep_checks windows workload",
     "cache": f"{TIER} aside joined",
     "ratelimits": f"{TIER} limiter",
     "partitions": f"{TIER} bounds coverage inventory targets",

@@ -5,11 +5,16 @@ from datetime import timedelta
 
 from apps.metrics.kernel import NodeKind, NodeRole, Rows, Sample
 from apps.metrics.probe import SLOW, Probe, TierProbe, numeric, rate, share, sql
+from apps.queries.blocking import BLOCKS, blocks
+from apps.queries.history import EVERY, HISTORY, history, texts_missing
+from apps.queries.indexes import USE, index_use
+from apps.queries.literals import with_normalised_texts, without_literals
 from apps.queries.servers import SERVERS, TOP, servers, top
-from apps.queries.workload import statement_samples
+from apps.queries.workload import statement_samples, total
 
 DEAD_ROWS_OF_INTEREST = 10_000
 TEXTS_EVERY = timedelta(minutes=1)
+WAIT_TYPES = ("CPU", "IO", "LWLock", "Lock")
 
 
 def read_counters(rows: Rows) -> Iterator[Sample]:
@@ -55,9 +60,13 @@ def read_statements(rows: Rows) -> Iterator[Sample]:
             yield Sample("queries.statements.entries", numeric(row["entries"]))
 
 
-def derive_statements(now: Rows, before: Rows, seconds: float) -> Iterable[Sample]:
-    """See `workload.statement_samples`."""
-    return statement_samples("queries.statements", now, before, seconds)
+def derive_statements(now: Rows, before: Rows, seconds: float) -> Iterator[Sample]:
+    """See `workload.statement_samples`; and how often a minute the server's list was full and dropped a twentieth of its statements."""
+    yield from statement_samples("queries.statements", now, before, seconds)
+    new, old = total(now), total(before)
+    if new and old and new["stats_reset"] == old["stats_reset"]:
+        evicted = rate(new["dealloc"], old["dealloc"], seconds)
+        yield Sample("queries.statements.evictions_per_minute", None if evicted is None else evicted * 60)
 
 
 def read_nothing(_rows: Rows) -> Iterator[Sample]:
@@ -89,6 +98,15 @@ def read_tables(rows: Rows) -> Iterator[Sample]:
     yield Sample("queries.tables.worst_dead_ratio", max(ratios, default=0.0))
 
 
+def read_waits(rows: Rows) -> Iterator[Sample]:
+    """Sessions at work by the type of what they wait for; types that nobody waits for are 0, so that lines have no holes."""
+    found = dict.fromkeys(WAIT_TYPES, 0)
+    for row in rows:
+        found[row["object"]] = found.get(row["object"], 0) + row["sessions"]
+    for of, sessions in found.items():
+        yield Sample("queries.waits.sessions", sessions, of)
+
+
 def read_sequences(rows: Rows) -> Iterator[Sample]:
     """The fullest sequence; 0 when there is none, no number when none may be read."""
     known = [row["used"] for row in rows if row["used"] is not None]
@@ -105,9 +123,20 @@ PROBES = (
     _probe("sessions", needs=MONITOR),
     _probe("counters", read=read_counters, derive=derive_counters),
     _probe("statements", read=read_statements, derive=derive_statements, needs=STATISTICS),
-    _probe("texts", every=TEXTS_EVERY, read=read_nothing, needs=STATISTICS),
-    _probe("activity", read=read_nothing, needs=MONITOR),
+    _probe(
+        "texts",
+        every=TEXTS_EVERY,
+        read=read_nothing,
+        keep=with_normalised_texts,
+        wanted=texts_missing,
+        needs=STATISTICS,
+    ),
+    _probe("costs", every=EVERY, read=read_nothing, needs=STATISTICS),
+    _probe("activity", read=read_nothing, keep=without_literals, needs=MONITOR),
+    _probe("blocking", read=read_nothing, keep=without_literals, needs=MONITOR),
+    _probe("waits", read=read_waits, needs=MONITOR),
     _probe("upkeep", every=SLOW, read=read_upkeep, derive=derive_upkeep),
+    _probe("indexes", every=SLOW, read=read_nothing),
     _probe("tables", every=SLOW, role=NodeRole.PRIMARY, read=read_tables),
     _probe("sequences", every=SLOW, role=NodeRole.PRIMARY, read=read_sequences, needs="SELECT on the sequences"),
 )
@@ -119,5 +148,16 @@ TIER_PROBES = (
     ),
     TierProbe(
         TOP, top, "What took the time since the poll before? From queries.statements and queries.texts of each server."
+    ),
+    TierProbe(
+        HISTORY,
+        history,
+        "What did each of the costliest statements do in the last minute? From queries.costs and queries.statements of each server.",
+    ),
+    TierProbe(BLOCKS, blocks, "Who blocks whom? From queries.blocking of each server."),
+    TierProbe(
+        USE,
+        index_use,
+        "Which indexes are invalid, made twice, covered by another, or used by no server? From queries.indexes of each server.",
     ),
 )

@@ -9,6 +9,7 @@ from apps.metrics.probe import share
 from apps.queries.workload import Work, total, work_between
 
 SERVERS, TOP = "queries.servers", "queries.top"
+SHOWN = 600  # characters of a text, in a table
 RESTART_SHOWN = timedelta(minutes=10)
 ALL = "(all statements)"
 Told = tuple[Iterable[Row], Iterable[Sample]]
@@ -54,7 +55,8 @@ def top(view: TierView) -> Told:
     for row in view.previous:
         earlier.setdefault(row["node"], []).append(row)
     for node in view.of(NodeKind.POSTGRES):
-        texts |= {(node.name, row["object"]): row["query"] for row in node.rows("queries.texts") or ()}
+        read = node.rows("queries.texts") or ()
+        texts |= {(node.name, row["object"]): (row["query"] or "")[:SHOWN] for row in read}
     rows: list[Row] = []
     for node in view.of(NodeKind.POSTGRES):
         answer = node.rows("queries.statements")
@@ -77,6 +79,7 @@ def _statements(node: str, now: Rows, before: Rows, texts: dict[tuple[str, str],
         yield {
             **row,
             "node": node,
+            "page": row["object"],
             "query": texts.get((node, row["object"]), "") if row["object"] else ALL,
             "recent_calls": work.calls if work else 0,
             "recent_mean_ms": work.mean_ms if work and busy else None,
