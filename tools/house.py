@@ -29,7 +29,7 @@ ROOMS = {
     "pools": f"{TIER} joined",
     "queries": f"{TIER}"
     " advice blocking compare_views comparison explain history index_checks indexes literals plan plan_views"
-    " servers statement_views texts upkeep_checks windows workload",
+    " servers statement statement_views texts upkeep_checks windows workload",
     "cache": f"{TIER} aside joined",
     "ratelimits": f"{TIER} limiter",
     "partitions": f"{TIER} bounds coverage inventory targets",

@@ -139,6 +139,7 @@ def lines(
     end: datetime,
     points: int = 400,
     reduce: str = "avg",
+    *,
     objects: Sequence[str] | None = None,
 ) -> list[Line]:
     """Every series of these metrics (of these objects only, where given) in [start, end), thinned to at most `points` values each (average,

@@ -233,7 +233,7 @@ CHECKS = (
         role=PRIMARY,
         runbook="RB-8",
         alerting=False,
-        meaning="How often a minute the list of pg_stat_statements was full and dropped the least used twentieth. Totals of such a minute are not known.",
+        meaning="How often a minute the list of pg_stat_statements was full and dropped its least used twentieth; no totals then.",
         remedy="Raise pg_stat_statements.max, or let the application bind values and lists as parameters, so that fewer texts differ.",
     ),
     *UPKEEP_CHECKS,

@@ -1,7 +1,7 @@
 """The history of single statements: once a minute, what each of the costliest did a second since the reading before.
 
-Kept are at most MOST statements a node at a time, each at every reading, idle ones with zeros, so that an average over any stretch is one
-over its whole time. The rest is summed as "other", all together as "". Who is kept changes slowly: by time spent, halved every quarter of an
+Kept are at most MOST statements a node at a time, each at every reading, idle ones with zeros, so that an average over a stretch is one
+over all its time. The rest is summed as "other", all together as "". Who is kept changes slowly: by time spent, halved every quarter of an
 hour, and at most NEWCOMERS a day come in, because each brings series of its own. What a statement did across a reset, or before it came
 back to a list that had dropped it, cannot be told and is a gap; the standard deviation is of single calls within the minute, computed from
 the sums of durations and of their squares.

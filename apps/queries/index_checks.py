@@ -52,7 +52,7 @@ INDEX_CHECKS = (
         runbook="RB-9",
         alerting=False,
         shadow=True,
-        meaning="Indexes over 1 MB that neither the primary nor a replica has used since its statistics began, without those of constraints.",
+        meaning="Indexes over 1 MB that neither the primary nor a replica has used since its statistics began, but for constraints'.",
         remedy="See since when is counted: a report at the end of a month needs its index once a month. Then drop CONCURRENTLY.",
     ),
 )

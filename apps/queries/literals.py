@@ -60,7 +60,8 @@ def _masked(text: str, numbers: bool) -> Iterator[str]:
 
 def normalised(text: str) -> str:
     """A text of pg_stat_statements: the server has replaced constants by $1, $2 … in what it plans, but not in utility statements."""
-    return masked(text, numbers=_PLANNED.match(text) is None)
+    plain = masked(text, numbers=False).strip()
+    return plain if _PLANNED.match(plain) else masked(plain)
 
 
 def without_literals(rows: Rows) -> Rows:

@@ -1,6 +1,6 @@
 """What the PostgreSQL servers are asked about their work. Questions are in `sql/`; what two readings tell is in `workload`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 from apps.metrics.kernel import NodeKind, NodeRole, Rows, Sample

@@ -98,6 +98,16 @@ def with_unit(value: float | None, unit: Unit | str) -> str:
 
 
 @register.filter
+def signed(value: float | None, unit: Unit | str) -> str:
+    """A change with its unit and its sign.
+
+    >>> signed(0.12, "ratio"), signed(-0.5, "s"), signed(None, "s")
+    ('+12\xa0%', '−500\xa0ms', '–')
+    """
+    return f"{'+' if value is not None and value > 0 else ''}{show(value, unit)}"
+
+
+@register.filter
 def length_of(length: timedelta) -> str:
     """A length of time in words."""
     return duration(length.total_seconds())
