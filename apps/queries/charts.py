@@ -30,7 +30,9 @@ CHARTS = (
         reduce="max",
     ),
     Chart("active", "Sessions at work", Unit.COUNT, ("queries.sessions.active",), reduce="max"),
-    Chart("waits", "Sessions at work, by what they wait for", Unit.COUNT, ("queries.waits.sessions",), lines="object"),
+    Chart(
+        "waits", "Sessions at work, by what they wait for", Unit.COUNT, ("queries.waiting.sessions",), lines="object"
+    ),
     Chart(
         "transaction",
         "Longest transaction",
@@ -122,12 +124,11 @@ TABLES = (
             Column("object", "Index", code=True),
             Column("relation", "Table", code=True),
             Column("shown", "Columns", code=True),
-            Column("problem", "Is"),
-            Column("why", "Why"),
+            Column("why", "What is wrong"),
             Column("bytes", "Size", Unit.BYTES),
             Column("scans", "Used on the primary", Unit.COUNT),
             Column("since", "Counted since"),
-            Column("remedy", "What would remove it, if you agree", code=True),
+            Column("remedy", "What would remove it", code=True),
         ),
         empty="No index is invalid, made twice, covered by another, or large and unused on every server.",
         having="problem",

@@ -17,7 +17,7 @@ from apps.metrics.kernel import Unit
 from apps.metrics.models import Tier
 from apps.metrics.pages import refuse, tier_of
 from apps.metrics.ranges import BadRange, Range
-from apps.metrics.units import number, show
+from apps.metrics.units import show
 from apps.queries.comparison import WANTED, Change, Comparison, Measured, compare, measured
 from apps.queries.history import EVERY, OTHER
 from apps.queries.texts import texts_of
@@ -25,6 +25,7 @@ from apps.queries.windows import Windows, presets, read_windows
 
 POINTS = 120  # steps of a window; a minute at least
 SHOWN = 100
+WHOLE = 0.8  # of a window measured: a minute may fall between two steps
 SAME = 0.05  # of what it was: changes below this are called none
 FILES = ("csv", "json")
 COLUMNS = (
@@ -56,6 +57,7 @@ class ComparePage:
     comparison: Comparison | None = None
     verdict: str = ""
     rows: Sequence[Row] = ()
+    largest: Row | None = None
 
     @property
     def suggested(self) -> Windows:
@@ -64,7 +66,7 @@ class ComparePage:
 
     @property
     def thin(self) -> Sequence[tuple[str, float, float]]:
-        """Windows of which less than nine tenths were measured: which, measured and whole seconds."""
+        """Windows of which clearly less than the whole was measured: which, measured and whole seconds."""
         if self.windows is None or self.comparison is None:
             return ()
         both = (
@@ -72,7 +74,7 @@ class ComparePage:
             (_("after"), self.windows.after, self.comparison.after),
         )
         lengths = [(word, found.measured, (span.end - span.start).total_seconds()) for word, span, found in both]
-        return [one for one in lengths if one[1] < 0.9 * one[2]]
+        return [one for one in lengths if one[1] < WHOLE * one[2]]
 
 
 @allow(Permission.VIEW)
@@ -90,7 +92,9 @@ def comparing(request: HttpRequest, tier: str) -> HttpResponse:
     rows = _rows(found, compared)
     if request.GET.get("form") in FILES:
         return _file(found, windows, rows, request.GET["form"])
-    page = ComparePage(found, presets(now), windows, compared, sentence(compared, rows), rows[:SHOWN])
+    page = ComparePage(
+        found, presets(now), windows, compared, sentence(compared), rows[:SHOWN], largest(compared, rows)
+    )
     return render(request, "queries/compare.html", {"page": page})
 
 
@@ -120,43 +124,38 @@ def _rows(tier: Tier, compared: Comparison) -> list[Row]:
     ]
 
 
-def sentence(compared: Comparison, rows: Sequence[Row]) -> str:
-    """What changed, in words that can be read aloud: the time in all, whether calls or their length made it, and who did the most."""
+def sentence(compared: Comparison) -> str:
+    """What changed in all, in words that can be read aloud: the time, and whether more calls or longer ones made it."""
     whole, equal = compared.whole, compared.at_equal_calls
-    words = _("Statements took %(load)s") % {"load": _moved(whole.load_ratio)}
-    words += _(" (%(before)s before, %(after)s after)") % {
-        "before": _busy(whole.before.load),
-        "after": _busy(whole.after.load),
+    words = _("Statements took %(change)s: %(before)s a second before, %(after)s after; %(calls)s") % {
+        "change": _moved(whole.load_ratio, _("about the same time"), _("%s more time"), _("%s less time")),
+        "before": show(whole.before.load, Unit.SECONDS),
+        "after": show(whole.after.load, Unit.SECONDS),
+        "calls": _moved(whole.calls_ratio, _("as many calls"), _("%s more calls"), _("%s fewer calls")),
     }
-    words += _("; calls were %(calls)s") % {"calls": _moved(whole.calls_ratio, _("as many"), _("fewer"))}
-    if equal is not None:
-        words += _("; the same calls took %(each)s") % {"each": _moved(equal)}
-    first = next((row for row in rows if row.href and abs(row.change.load) > SAME * max(whole.before.load, 1e-9)), None)
-    if first is None:
-        return words + _(". No single statement changed much.")
-    return words + _(". The largest change: %(text)s, %(by)s.") % {
-        "text": " ".join(first.text.split())[:60] or first.change.name,
-        "by": _("%(change)s of a session") % {"change": _signed(first.change.load)},
-    }
+    if equal is None:
+        return f"{words}."
+    each = _moved(
+        equal,
+        _("the same call took about as long"),
+        _("the same call took %s longer"),
+        _("the same call was %s quicker"),
+    )
+    return f"{words}, {each}."
 
 
-def _busy(load: float) -> str:
-    return _("%(load)s s a second") % {"load": number(load)}
+def largest(compared: Comparison, rows: Sequence[Row]) -> Row | None:
+    """The statement whose time changed the most; None where no single one changed the whole by more than SAME."""
+    much = SAME * max(compared.whole.before.load, compared.whole.after.load)
+    return next((row for row in rows if row.href and abs(row.change.load) > much), None)
 
 
-def _moved(ratio: float | None, same: str = "", less: str = "") -> str:
+def _moved(ratio: float | None, same: str, more: str, less: str) -> str:
     if ratio is None:
         return _("a time that cannot be compared")
     if abs(ratio) < SAME:
-        return same or _("about the same time")
-    size = show(abs(ratio), Unit.RATIO)
-    if same:
-        return _("%(size)s more") % {"size": size} if ratio > 0 else f"{size} {less}"
-    return _("%(size)s more time") % {"size": size} if ratio > 0 else _("%(size)s less time") % {"size": size}
-
-
-def _signed(value: float) -> str:
-    return f"{'+' if value > 0 else ''}{number(value)}"
+        return same
+    return (more if ratio > 0 else less) % show(abs(ratio), Unit.RATIO)
 
 
 def _file(tier: Tier, windows: Windows, rows: Sequence[Row], form: str) -> HttpResponse:

@@ -6,6 +6,7 @@ database; they run as the polling login, within the same bounds. The server's te
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -18,7 +19,8 @@ from psycopg.rows import tuple_row
 from apps.metrics.kernel import NodeKind
 from apps.metrics.readers import Target
 from apps.metrics.readers.postgres import refusal
-from apps.queries.advice import Guess, Table, guesses, scans
+from apps.queries.advice import Guess, Table, guesses, quoted, scans
+from apps.queries.literals import masked
 
 SECONDS = 5.0  # for everything, connecting included
 SETTINGS = (
@@ -41,6 +43,8 @@ TABLE = """
     WHERE pg_class.oid = to_regclass(format('%%I.%%I', %s::text, %s::text))
     GROUP BY relpages, reltuples
 """
+_DENIED = re.compile(r"^permission denied for (?P<kind>table|view|materialized view|function|schema) (?P<name>.+)$")
+_WRITES = re.compile(r"\b(insert\s+into|update|delete\s+from|merge\s+into)\b", re.IGNORECASE)
 MAKE_UP, LET_GO = "SELECT hypopg_create_index(%s)", "SELECT hypopg_reset()"
 
 
@@ -59,11 +63,14 @@ class Problem(Enum):
 
 
 class NoPlan(Exception):
-    """There is no plan: `problem` says why, `said` what the server said (hostile: it may quote the statement)."""
+    """There is no plan: `problem` says why, `said` what the server said (hostile: it may quote the statement).
 
-    def __init__(self, problem: Problem, said: str = "", login: str = "") -> None:
+    Where a privilege is missing, `grant` is what would give it; empty where none should: planning what writes needs the right to write.
+    """
+
+    def __init__(self, problem: Problem, said: str = "", grant: str = "") -> None:
         super().__init__(said)
-        self.problem, self.said, self.login = problem, said, login
+        self.problem, self.said, self.grant = problem, said, grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ async def _explain(target: Target, queryid: int, values: Sequence[str | None] | 
     try:
         return await _planned(connection, queryid, values)
     except psycopg.Error as error:
-        raise _problem(error, connection.info.user) from error
+        raise _problem(error) from error
     finally:
         await connection.close()
 
@@ -131,6 +138,15 @@ async def _planned(
     text, here = row
     if not here:
         raise NoPlan(Problem.ELSEWHERE)
+    try:
+        return await _within_transaction(connection, text, values)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NoPlan(Problem.DENIED, _said(error), missing(_said(error), text, connection.info.user)) from error
+
+
+async def _within_transaction(
+    connection: psycopg.AsyncConnection[tuple[Any, ...]], text: str, values: Sequence[str | None] | None
+) -> Planned:
     async with connection.transaction(force_rollback=True):
         try:
             async with connection.pipeline():  # whose protocol takes one statement only
@@ -191,11 +207,27 @@ def _said(error: psycopg.Error) -> str:
     return (error.diag.message_primary or str(error)).partition("\n")[0]
 
 
-def _problem(error: psycopg.Error, login: str) -> NoPlan:
+def missing(said: str, text: str, login: str) -> str:
+    """The GRANT for what the server denied; empty where the statement writes or locks rows.
+
+    >>> missing("permission denied for table orders", "SELECT * FROM shop.orders WHERE id = $1", "opsportal_poll")
+    'GRANT SELECT ON shop.orders TO opsportal_poll;'
+    >>> missing("permission denied for table orders", "UPDATE orders SET paid = $1", "opsportal_poll")
+    ''
+    """
+    match = _DENIED.match(said)
+    if match is None or _WRITES.search(masked(text)):
+        return ""
+    kind, name = match["kind"], match["name"]
+    written = re.search(rf'((?:"[^"]+"|\w+)\.)"?{re.escape(name)}\b', text)
+    where = f"{written[1] if written else ''}{quoted(name)}"
+    what = {"function": f"EXECUTE ON FUNCTION {where}", "schema": f"USAGE ON SCHEMA {quoted(name)}"}
+    return f"GRANT {what.get(kind, f'SELECT ON {where}')} TO {quoted(login)};"
+
+
+def _problem(error: psycopg.Error) -> NoPlan:
     said = _said(error)
     match error:
-        case psycopg.errors.InsufficientPrivilege():
-            return NoPlan(Problem.DENIED, said, login)
         case psycopg.errors.LockNotAvailable():
             return NoPlan(Problem.LOCKED, said)
         case psycopg.errors.QueryCanceled():

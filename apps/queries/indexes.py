@@ -75,23 +75,21 @@ def findings(indexes: Sequence[Mapping[str, Any]], used: set[str] | None) -> Ite
     """All that is to be said, the worst first. `used`: those that some server has used; None when one of them is not known."""
     for index in indexes:
         if not index["valid"] and not index["building"] and not index["partitioned"]:
-            yield Finding(index, "invalid", "It was left half made: it slows writes and serves no read.")
+            yield Finding(index, "invalid", "Invalid: it was left half made; it slows down writes and serves no read.")
     sound = [index for index in indexes if index["valid"]]
     for index in sound:
         other = next((other for other in sound if stands_in(other, index)), None)
         if other is not None:
             same = same_columns(index, other)
-            words = "has the same columns as" if same else "begins with all the columns of this one:"
-            yield Finding(
-                index,
-                "twice" if same else "covered",
-                f"{other['object']} ({other['shown']}) {words} {'it' if same else ''}".strip(),
-            )
+            words = "Twice: the same columns as" if same else "Covered: these are the first columns of"
+            yield Finding(index, "twice" if same else "covered", f"{words} {other['object']} ({other['shown']}).")
     if used is None:
         return
     for index in sound:
         if not (used & set(index["parts"]) or index["is_unique"] or index["constrained"] or index["bytes"] < SMALL):
-            yield Finding(index, "unused", "No server has used it since its statistics began.")
+            yield Finding(
+                index, "unused", "Unused: neither the primary nor a replica has used it since counting began."
+            )
 
 
 def stands_in(other: Mapping[str, Any], index: Mapping[str, Any]) -> bool:

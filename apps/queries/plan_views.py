@@ -21,7 +21,7 @@ from apps.metrics.models import Node
 from apps.metrics.pages import tier_of
 from apps.metrics.poll import target
 from apps.metrics.ranges import read_range
-from apps.queries.advice import Guess, quoted
+from apps.queries.advice import Guess
 from apps.queries.explain import LONGEST_VALUE, MOST_PARAMETERS, NoPlan, Planned, Problem, explain
 from apps.queries.plan import Step, steps
 from apps.queries.statement_views import page_of
@@ -52,10 +52,6 @@ SAYS = {
     Problem.SLOW: gettext_lazy("Planning took longer than the portal waits (5 s in all). Nothing goes on there: the server ended it."),
     Problem.REFUSED: gettext_lazy("The server refuses to plan it; the reason is below."),
 }  # fmt: skip
-_DENIED = re.compile(
-    r"^permission denied for (?P<kind>table|view|materialized view|function|schema|sequence) (?P<name>.+)$"
-)
-_WRITES = re.compile(r"\s*(insert|update|delete|merge)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +125,7 @@ def _ask(
         status = 422 if problem.problem is Problem.VALUE else 409
         return Asked(
             node.name, at, monotonic() - started, parameters=kept, problem=str(SAYS[problem.problem]), said=problem.said,
-            grant=grant(problem, text), by_hand=by_hand(text) if problem.problem is Problem.DENIED else "",
+            grant=problem.grant, by_hand=by_hand(text) if problem.problem is Problem.DENIED else "",
         ), status  # fmt: skip
     return _shown(node.name, at, monotonic() - started, planned, typed), 200
 
@@ -141,19 +137,6 @@ def _shown(node: str, at: datetime, seconds: float, planned: Planned, typed: Map
 
 def _parameters(types: Sequence[str], typed: Mapping[str, str]) -> list[tuple[int, str, str, str]]:
     return [(n, kind[:60], EXAMPLES.get(kind, ""), typed.get(f"p{n}", "")) for n, kind in enumerate(types, 1)]
-
-
-def grant(problem: NoPlan, text: str) -> str:
-    """The GRANT that is missing; empty where none should be made: a plan of a statement that writes needs the privilege to write."""
-    match = _DENIED.match(problem.said)
-    if match is None or _WRITES.match(text):
-        return ""
-    login, name = quoted(problem.login), quoted(match["name"])
-    if match["kind"] == "function":
-        return f"GRANT EXECUTE ON FUNCTION {name} TO {login};"
-    if match["kind"] == "schema":
-        return f"GRANT USAGE ON SCHEMA {name} TO {login};"
-    return f"GRANT SELECT ON {name} TO {login};"
 
 
 def by_hand(text: str) -> str:

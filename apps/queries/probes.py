@@ -9,12 +9,11 @@ from apps.queries.blocking import BLOCKS, blocks
 from apps.queries.history import EVERY, HISTORY, history, texts_missing
 from apps.queries.indexes import USE, index_use
 from apps.queries.literals import with_normalised_texts, without_literals
-from apps.queries.servers import SERVERS, TOP, servers, top
+from apps.queries.servers import SERVERS, TOP, WAITING, servers, top, waiting
 from apps.queries.workload import statement_samples, total
 
 DEAD_ROWS_OF_INTEREST = 10_000
 TEXTS_EVERY = timedelta(minutes=1)
-WAIT_TYPES = ("CPU", "IO", "LWLock", "Lock")
 
 
 def read_counters(rows: Rows) -> Iterator[Sample]:
@@ -98,15 +97,6 @@ def read_tables(rows: Rows) -> Iterator[Sample]:
     yield Sample("queries.tables.worst_dead_ratio", max(ratios, default=0.0))
 
 
-def read_waits(rows: Rows) -> Iterator[Sample]:
-    """Sessions at work by the type of what they wait for; types that nobody waits for are 0, so that lines have no holes."""
-    found = dict.fromkeys(WAIT_TYPES, 0)
-    for row in rows:
-        found[row["object"]] = found.get(row["object"], 0) + row["sessions"]
-    for of, sessions in found.items():
-        yield Sample("queries.waits.sessions", sessions, of)
-
-
 def read_sequences(rows: Rows) -> Iterator[Sample]:
     """The fullest sequence; 0 when there is none, no number when none may be read."""
     known = [row["used"] for row in rows if row["used"] is not None]
@@ -134,7 +124,7 @@ PROBES = (
     _probe("costs", every=EVERY, read=read_nothing, needs=STATISTICS),
     _probe("activity", read=read_nothing, keep=without_literals, needs=MONITOR),
     _probe("blocking", read=read_nothing, keep=without_literals, needs=MONITOR),
-    _probe("waits", read=read_waits, needs=MONITOR),
+    _probe("waits", read=read_nothing, needs=MONITOR),
     _probe("upkeep", every=SLOW, read=read_upkeep, derive=derive_upkeep),
     _probe("indexes", every=SLOW, read=read_nothing),
     _probe("tables", every=SLOW, role=NodeRole.PRIMARY, read=read_tables),
@@ -153,6 +143,11 @@ TIER_PROBES = (
         HISTORY,
         history,
         "What did each of the costliest statements do in the last minute? From queries.costs and queries.statements of each server.",
+    ),
+    TierProbe(
+        WAITING,
+        waiting,
+        "How many sessions of all servers are at work, by what they wait for? From queries.waits of each server.",
     ),
     TierProbe(BLOCKS, blocks, "Who blocks whom? From queries.blocking of each server."),
     TierProbe(

@@ -8,7 +8,8 @@ from apps.metrics.kernel import NodeKind, NodeRole, NodeView, Row, Rows, Sample,
 from apps.metrics.probe import share
 from apps.queries.workload import Work, total, work_between
 
-SERVERS, TOP = "queries.servers", "queries.top"
+SERVERS, TOP, WAITING = "queries.servers", "queries.top", "queries.waiting"
+WAIT_TYPES = ("CPU", "IO", "LWLock", "Lock")
 SHOWN = 600  # characters of a text, in a table
 RESTART_SHOWN = timedelta(minutes=10)
 ALL = "(all statements)"
@@ -43,6 +44,18 @@ def _server(view: TierView, node: NodeView, known: Row | None) -> dict[str, Any]
         "noticed_at": noticed,
         "restarted": recently,
     }
+
+
+def waiting(view: TierView) -> Told:
+    """Sessions at work on all servers that answered, by the type of what they wait for; usual types that nobody waits for are 0."""
+    answers = [answer for node in view.of(NodeKind.POSTGRES) if (answer := node.rows("queries.waits")) is not None]
+    if not answers:
+        return (), ()
+    found = dict.fromkeys(WAIT_TYPES, 0)
+    for row in (row for answer in answers for row in answer):
+        found[row["object"]] = found.get(row["object"], 0) + row["sessions"]
+    samples = [Sample(f"{WAITING}.sessions", sessions, of) for of, sessions in found.items()]
+    return [{"object": of, "sessions": sessions} for of, sessions in found.items()], samples
 
 
 def top(view: TierView) -> Told:

@@ -19,12 +19,13 @@ from apps.metrics.models import Node, Tier
 from apps.metrics.pages import refuse, tier_of
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.units import show
-from apps.queries.history import ALL
+from apps.queries.history import ALL, EVERY
 from apps.queries.statement import CHARTS, WANTED, Course, Spent
 from apps.queries.texts import texts_of
 
 ALWAYS = {"calls", "mean", "share", "rows", "band", "blocks"}
 LARGEST = 2**63
+POINTS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,9 @@ def page_of(request: HttpRequest, tier: Tier, queryid: str, within: Range) -> St
 
 
 def course_of(tier: Tier, queryid: str, within: Range) -> Course:
-    """Its lines within a range, and those of all statements together."""
-    lines = store.lines(tier, WANTED, within.start, within.end, points=300, objects=[queryid, ALL])
+    """Its lines within a range, and those of all statements together; a step is a minute at least, as statements are read then."""
+    points = max(1, min(POINTS, int((within.end - within.start) / EVERY)))
+    lines = store.lines(tier, WANTED, within.start, within.end, points=points, objects=[queryid, ALL])
     return Course(lines, queryid)
 
 
@@ -178,8 +180,8 @@ def _verdict(spent: Sequence[Spent], within: Range) -> str:
         "share": show(first.share, Unit.RATIO),
     }
     if first.share is None:
-        return _("%(calls)s calls of %(mean)s each on %(node)s.") % words
-    return _("It takes %(share)s of the statements’ time on %(node)s: %(calls)s, %(mean)s a call.") % words
+        return _("On %(node)s it is called %(calls)s, for %(mean)s each.") % words
+    return _("It takes %(share)s of the statements’ time on %(node)s: called %(calls)s, for %(mean)s each.") % words
 
 
 def _facts(spent: Sequence[Spent], costs: Sequence[Row]) -> list[tuple[str, str]]:
@@ -194,6 +196,9 @@ def _facts(spent: Sequence[Spent], costs: Sequence[Row]) -> list[tuple[str, str]
         found += [(label, show(value, unit)) for label, value, unit in rows if value is not None]
     if costs:
         least, most = min(row["least_ms"] for row in costs), max(row["most_ms"] for row in costs)
-        text = _("%(least)s to %(most)s") % {"least": show(least, "ms"), "most": show(most, "ms")}
-        found.append((_("Quickest and slowest call since the counters were reset"), text))
+        text = _("%(least)s to %(most)s, since the counters were reset") % {
+            "least": show(least, "ms"),
+            "most": show(most, "ms"),
+        }
+        found.append((_("Single calls"), text))
     return found
