@@ -92,10 +92,12 @@ def columns_of(condition: str, columns: Sequence[str]) -> tuple[str, ...]:
 
     >>> columns_of("((m.created_at > $1) AND ((m.status)::text = 'sent'::text))", ["id", "status", "created_at"])
     ('status', 'created_at')
+    >>> columns_of("((lower(m.name) = 'x'::text) AND (m.note >= $2))", ["name", "note"])
+    ('note',)
     """
     equal, ordered = [], []
     for column in columns:
-        name = rf'(?<![\w."])\(*(?:[\w]+\.|"[^"]+"\.)?{re.escape(quoted(column))}'
+        name = rf'(?<!\w\()(?<![\w."])(?:\w+\.|"[^"]+"\.)?{re.escape(quoted(column))}'
         if re.search(name + _EQUAL, condition):
             equal.append(column)
         elif re.search(name + _RANGE, condition):

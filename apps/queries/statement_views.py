@@ -165,8 +165,20 @@ def _drawings(course: Course, spent: Sequence[Spent], within: Range, nodes: Sequ
     for chart in CHARTS:
         lines = course.drawn(chart, busiest)
         if chart.id in ALWAYS or any(value for line in lines for value in line.values):
-            made.append(draw(chart, lines, within, nodes, None))
+            drawing = draw(chart, lines, within, nodes, None)
+            made.append(_as_band(drawing) if chart.id == "band" else drawing)
     return made
+
+
+def _as_band(drawing: Drawing) -> Drawing:
+    """One colour for the mean and its band, which is filled."""
+    for place, trace in enumerate(drawing.figure["data"]):
+        trace["meta"]["colour"] = 0
+        trace["line"] |= {"width": 1.8 if place == 1 else 0.8}
+        trace |= {"fill": "tonexty"} if place else {}
+    for label in drawing.figure["layout"]["annotations"]:
+        label["name"] = "end-0"
+    return drawing
 
 
 def _verdict(spent: Sequence[Spent], within: Range) -> str:
