@@ -69,7 +69,7 @@ TABLES = (
             Column("rows", "Rows", Unit.COUNT),
         ),
         empty="No statements are known. Is the extension pg_stat_statements loaded and installed in this database?",
-        limit=60,
+        limit=30,
     ),
     Table(
         "blocks",
@@ -103,6 +103,7 @@ TABLES = (
             Column("query", "Statement", code=True),
         ),
         empty="No session does anything at this moment.",
+        limit=30,
     ),
     Table(
         "waits",
@@ -151,6 +152,7 @@ TABLES = (
             Column("state", "State"),
         ),
         empty="This database has no tables.",
+        limit=25,
     ),
     Table(
         "sequences",

@@ -175,7 +175,7 @@ def _as_band(drawing: Drawing) -> Drawing:
     for place, trace in enumerate(drawing.figure["data"]):
         trace["meta"]["colour"] = 0
         trace["line"] |= {"width": 1.8 if place == 1 else 0.8}
-        trace |= {"fill": "tonexty"} if place else {}
+        trace.update({"fill": "tonexty"} if place else {})
     for label in drawing.figure["layout"]["annotations"]:
         label["name"] = "end-0"
     return drawing

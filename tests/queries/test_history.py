@@ -25,7 +25,8 @@ class Server:
     """One node read again and again, a minute apart."""
 
     def __init__(self) -> None:
-        self.at, self.rows = NOON, ()  # type: tuple[datetime, Rows]
+        self.at = NOON
+        self.rows: tuple[Row, ...] = ()
 
     def read(
         self, *costs: Row, reset: str = "monday", dealloc: int = 0, after: timedelta = EVERY, more_calls: int = 0

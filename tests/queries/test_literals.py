@@ -38,7 +38,7 @@ def test_a_secret_never_remains_wherever_the_text_is_cut(
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers())
 def test_no_digit_of_a_number_remains(number: float) -> None:
-    assert not any(character.isdigit() for character in masked(f"SELECT a FROM t WHERE x = {number} AND y<{number}"))
+    assert not any(character.isdigit() for character in masked(f"a = {number} AND y<{number}"))
 
 
 @pytest.mark.parametrize(
