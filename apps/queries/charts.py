@@ -127,7 +127,7 @@ TABLES = (
             Column("shown", "Columns", code=True),
             Column("why", "What is wrong"),
             Column("bytes", "Size", Unit.BYTES),
-            Column("scans", "Used on the primary", Unit.COUNT),
+            Column("scans", "Scans", Unit.COUNT),
             Column("since", "Counted since"),
             Column("remedy", "What would remove it", code=True),
         ),

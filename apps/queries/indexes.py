@@ -133,6 +133,6 @@ def _row(finding: Finding) -> dict[str, Any]:
         "why": finding.why,
         "bytes": index["bytes"],
         "scans": index["scans"],
-        "since": index["stats_since"],
+        "since": index["stats_since"] or "the beginning",
         "remedy": index["drop"] if not index["partitioned"] else index["drop"].replace(" CONCURRENTLY", ""),
     }
