@@ -6,6 +6,7 @@ checkpoints and archiving; on the primary also dead rows, bloat, transaction ids
 It cannot change anything yet: ending a session and making an index come with the runbooks' actions. A plan is asked for when somebody wants
 it (`explain`); nothing is executed.
 `probes` says what is asked, `workload` and `history` what is read from two readings of the counters, `checks` what must hold, `charts` and
-the views how it is shown; `comparison` sets two windows of time side by side. Times of statements are server time, without network. PostgreSQL keeps totals for each statement, not single
-durations: percentiles here count each statement at its mean within the interval, and say so.
+the views how it is shown; `comparison` sets two windows of time side by side. Times of statements are server time, without network.
+PostgreSQL keeps totals for each statement, not single durations: percentiles here count each statement at its mean within the interval, and
+say so.
 """
