@@ -8,8 +8,8 @@ from time import monotonic
 
 import structlog
 from django import forms
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -17,10 +17,11 @@ from django.views.decorators.http import require_POST
 
 from apps.accounts.policy import Permission, allow
 from apps.metrics.kernel import NodeKind
-from apps.metrics.models import Node
+from apps.metrics.models import Tier
 from apps.metrics.pages import tier_of
-from apps.metrics.poll import target
+from apps.metrics.poll import targets_of
 from apps.metrics.ranges import read_range
+from apps.metrics.readers import Target
 from apps.queries.advice import Guess
 from apps.queries.explain import LONGEST_VALUE, MOST_PARAMETERS, NoPlan, Planned, Problem, explain
 from apps.queries.plan import Step, steps
@@ -107,19 +108,27 @@ def plan(request: HttpRequest, tier: str, queryid: str) -> HttpResponse:
         words = " ".join(str(text) for texts in form.errors.values() for text in texts)
         asked, status = Asked("", timezone.now(), 0.0, problem=words), 422
     else:
-        node = get_object_or_404(Node, tier=found, name=form.cleaned_data["node"], kind=NodeKind.POSTGRES.value)
+        node = _server(found, form.cleaned_data["node"])
         asked, status = _ask(node, int(queryid), page.text, form.values(), request.POST)
         log.info("plan.asked", tier=tier, node=node.name, statement=queryid, problem=asked.problem or None)
     template = "queries/statement.html#plan" if getattr(request, "htmx", False) else "queries/statement.html"
     return render(request, template, {"page": page, "asked": asked}, status=status)
 
 
+def _server(tier: Tier, name: str) -> Target:
+    """The PostgreSQL server of this name; raises Http404 where the tier has none."""
+    found = next((one for one in targets_of(tier) if one.name == name and one.kind is NodeKind.POSTGRES), None)
+    if found is None:
+        raise Http404("This tier has no PostgreSQL server of this name.")
+    return found
+
+
 def _ask(
-    node: Node, queryid: int, text: str, values: list[str | None] | None, typed: Mapping[str, str]
+    node: Target, queryid: int, text: str, values: list[str | None] | None, typed: Mapping[str, str]
 ) -> tuple[Asked, int]:
     at, started = datetime.now(UTC), monotonic()
     try:
-        planned = explain(target(node), queryid, values)
+        planned = explain(node, queryid, values)
     except NoPlan as problem:
         kept = _parameters([typed.get(f"type{n}", "") for n in range(1, len(values or ()) + 1)], typed)
         status = 422 if problem.problem is Problem.VALUE else 409

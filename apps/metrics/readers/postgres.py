@@ -29,7 +29,9 @@ class PostgresReader(Reader):
 
     wire: Wire | None = None
     role: NodeRole = NodeRole.NONE
-    extensions: Mapping[str, str] = MappingProxyType({})  # as it said last, by name; another version may have other columns
+    extensions: Mapping[str, str] = MappingProxyType(
+        {}
+    )  # as it said last, by name; another version may have other columns
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)
@@ -86,7 +88,9 @@ class PostgresReader(Reader):
     def _differs(self, wire: Wire, probes: Sequence[Probe], known: Mapping[str, str]) -> bool:
         """Whether a question has another text for the extensions that the server has than for those it was thought to have."""
         major = wire.connection.info.server_version // 10000
-        return known != self.extensions and any(_text(p, major, known) != _text(p, major, self.extensions) for p in probes)
+        return known != self.extensions and any(
+            _text(p, major, known) != _text(p, major, self.extensions) for p in probes
+        )
 
     async def _pipeline(self, wire: Wire, probes: Sequence[Probe]) -> tuple[Identity, dict[str, Said]]:
         """Ask all at once. The first question without an answer is the one that failed; those behind it are asked again without it.
@@ -103,7 +107,7 @@ class PostgresReader(Reader):
             first, *others = await wire.together([who, *waiting.values()])
             if isinstance(first, psycopg.Error):
                 raise first
-            identity, extensions = _identity(first), _extensions(first)
+            identity, self.extensions = _identity(first), _extensions(first)
             said |= {
                 probe: _said(waiting[probe], heard)
                 for probe, heard in zip(waiting, others, strict=True)
@@ -113,7 +117,6 @@ class PostgresReader(Reader):
         for probe in self.troubled & asked.keys():
             said[probe] = _said(asked[probe], await wire.alone(asked[probe]))
         self.troubled = {probe for probe, words in said.items() if words.failure}
-        self.extensions = extensions
         return identity, said
 
 
