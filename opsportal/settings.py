@@ -132,6 +132,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": POLL_SECONDS},
     },
     "deliver": {"task": "apps.metrics.tasks.deliver", "schedule": 5, "options": {"expires": 5}},
+    "keep-texts": {"task": "apps.queries.tasks.keep_texts", "schedule": 60, "options": {"expires": 60}},
     "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 3600, "options": {"expires": 3600}},
     "forget-sessions": {
         "task": "apps.accounts.tasks.forget_expired_sessions",

@@ -30,7 +30,9 @@ ROOMS = {
     " thresholds transitions unchanged units webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
-    "queries": f"{TIER} servers workload",
+    "queries": f"{TIER}"
+    " advice blocking compare_views comparison explain history index_checks indexes literals plan plan_views"
+    " servers statement statement_views texts upkeep_checks windows workload",
     "cache": f"{TIER} aside joined",
     "ratelimits": f"{TIER} limiter",
     "partitions": f"{TIER} bounds coverage inventory targets",

@@ -54,5 +54,5 @@ def _entry(check: Check) -> Entry:
         derived = tier_probes()[check.source]
         return Entry(check, derived.says, _("the answers of all nodes together"))
     asked = probe.question
-    text = asked.variants[0][1] if isinstance(asked, Question) else asked if isinstance(asked, str) else probe.says
+    text = asked.variants[0].text if isinstance(asked, Question) else asked if isinstance(asked, str) else probe.says
     return Entry(check, text, f"{probe.kind.value} {probe.role.value if probe.role else ''}".strip())

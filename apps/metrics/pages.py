@@ -156,11 +156,17 @@ def _table_file(tier: Tier, board: Board, table: Table, form: str) -> HttpRespon
     answers = data.rows(table.source)
     keys = [column.key for column in table.columns]
     if form == "json":
-        rows = [{"node": a.node, "at": a.at, **{key: row.get(key) for key in keys}} for a in answers for row in a.rows]
+        rows = [
+            {"node": a.node, "at": a.at, **{key: row.get(key) for key in keys}}
+            for a in answers
+            for row in table.of(a.rows)
+        ]
         document = {"tier": tier.slug, "table": table.id, "taken": data.now, "units": _units(table), "rows": rows}
         return json_file(name, document)
     head = ["node", "at", *(f"{c.key} ({c.unit.value})" if c.unit else c.key for c in table.columns)]
-    return csv_file(name, head, ([a.node, a.at, *(row.get(key) for key in keys)] for a in answers for row in a.rows))
+    return csv_file(
+        name, head, ([a.node, a.at, *(row.get(key) for key in keys)] for a in answers for row in table.of(a.rows))
+    )
 
 
 def _units(table: Table) -> dict[str, str]:

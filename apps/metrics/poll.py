@@ -67,13 +67,20 @@ def due(target: Target, memory: Memory, now: datetime) -> list[Probe]:
     """The probes of a node's kind whose turn it is; slow ones start spread by node so that they do not come together."""
     found = []
     for probe in probes().values():
-        if probe.kind is not target.kind:
+        if probe.kind is not target.kind or not _wanted(probe, target, memory):
             continue
         last = memory.before.get((target.id, probe.id))
         early = timedelta(seconds=settings.POLL_SECONDS / 2)
         if probe.every == FAST or last is None or now - last.at >= probe.every - early:
             found.append(probe)
     return found
+
+
+def _wanted(probe: Probe, target: Target, memory: Memory) -> bool:
+    if probe.wanted is None:
+        return True
+    answers = {other: before.rows for (node, other), before in memory.before.items() if node == target.id}
+    return probe.wanted(target.name, answers | {name: rows for name, (_at, rows) in memory.tier_answers.items()})
 
 
 def poll(tier: Tier, slot: datetime) -> Measured | None:

@@ -135,9 +135,17 @@ def open_alerts(tier: Tier) -> list[Alert]:
 
 
 def lines(
-    tier: Tier, metrics: Sequence[str], start: datetime, end: datetime, points: int = 400, reduce: str = "avg"
+    tier: Tier,
+    metrics: Sequence[str],
+    start: datetime,
+    end: datetime,
+    points: int = 400,
+    reduce: str = "avg",
+    *,
+    objects: Sequence[str] | None = None,
 ) -> list[Line]:
-    """Every series of these metrics in [start, end), thinned to at most `points` values each (average, max or min of each step).
+    """Every series of these metrics (of these objects only, where given) in [start, end), thinned to at most `points` values each (average,
+    max or min of each step).
 
     A stretch without samples of over two and a half steps is a gap: one None. Served by the raw day partitions.
     """
@@ -145,7 +153,14 @@ def lines(
     with connection.cursor() as cursor:
         cursor.execute(
             LINES.replace("/*reduce*/", REDUCERS[reduce]),
-            {"tier": tier.pk, "metrics": list(metrics), "start": start, "end": end, "step": step},
+            {
+                "tier": tier.pk,
+                "metrics": list(metrics),
+                "start": start,
+                "end": end,
+                "step": step,
+                "objects": None if objects is None else list(objects),
+            },
         )
         rows = cursor.fetchall()
     grouped: dict[tuple[str, str, str], list[tuple[float, float | None]]] = defaultdict(list)

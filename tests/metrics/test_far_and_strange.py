@@ -23,7 +23,7 @@ from apps.metrics.collect import Collector, NodePoll
 from apps.metrics.kernel import NodeKind, NodeRole
 from apps.metrics.models import LatestAnswer, NodeStatus
 from apps.metrics.poll import poll
-from apps.metrics.probe import Probe, Question
+from apps.metrics.probe import Probe, Question, Variant
 from apps.metrics.readers import Target
 from tests.metrics.test_poll import rows, slots
 from tests.watch import Asking
@@ -85,7 +85,7 @@ def ask(lab: object, layout: Layout, collector: Collector) -> Callable[..., Node
             NodeRole.PRIMARY,
             layout.dsn(Server.PRIMARY, "opsportal_poll", database),
         )
-        probe = Probe("test.it", NodeKind.POSTGRES, Question(((0, text),)))
+        probe = Probe("test.it", NodeKind.POSTGRES, Question((Variant(text),)))
         (polled,) = collector.poll([target], {1: [probe]}, {})
         return polled
 

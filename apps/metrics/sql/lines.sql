@@ -6,6 +6,6 @@ SELECT s.metric, coalesce(n.name, '') AS node, s.object,
 FROM metrics_series s
 LEFT JOIN metrics_node n ON n.id = s.node_id
 JOIN metrics_sample p ON p.series_id = s.id AND p.at >= %(start)s AND p.at < %(end)s
-WHERE s.tier_id = %(tier)s AND s.metric = ANY(%(metrics)s)
+WHERE s.tier_id = %(tier)s AND s.metric = ANY(%(metrics)s) AND (%(objects)s::text[] IS NULL OR s.object = ANY(%(objects)s))
 GROUP BY s.metric, n.name, s.object, bin
 ORDER BY s.metric, n.name, s.object, bin

@@ -35,6 +35,7 @@ WORDS = {
     State.NO_DATA: pgettext_lazy("state of a check", "no data"),
     State.ERROR: pgettext_lazy("state of a check", "no answer"),
 }
+MINUS = "\N{MINUS SIGN}"
 MUTED_WORD = gettext_lazy("not judged")
 
 _SHAPES = {
@@ -95,6 +96,19 @@ def state_word(value: State | str) -> SafeString:
 def with_unit(value: float | None, unit: Unit | str) -> str:
     """A number with its unit as a person reads it."""
     return show(value, unit)
+
+
+@register.filter
+def signed(value: float | None, unit: Unit | str) -> str:
+    """A change with its unit and its sign.
+
+    >>> signed(0.12, "ratio"), signed(-0.5, "s"), signed(-1e-12, "s"), signed(None, "s")
+    ('+12\xa0%', '−500\xa0ms', '0\xa0μs', '–')
+    """
+    text = show(None if value is None else abs(value), unit)
+    if value is None or not any(digit in text for digit in "123456789"):
+        return text
+    return f"{'+' if value > 0 else MINUS}{text}"
 
 
 @register.filter
