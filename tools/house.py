@@ -33,7 +33,7 @@ ROOMS = {
     "queries": f"{TIER} servers workload",
     "cache": f"{TIER} aside joined",
     "ratelimits": f"{TIER} limiter",
-    "partitions": f"{TIER} bounds coverage inventory targets",
+    "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": COMMON,
     "rollouts": f"{COMMON} act_views baseline checklist events occasions progress reach refusals sheet sign_views"

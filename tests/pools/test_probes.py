@@ -82,11 +82,13 @@ def untouched(layout: Layout) -> Iterator[Callable[[str, str], Asking]]:
         asked.append(Asking(NodeKind.PGBOUNCER, f"postgresql://poll:secret@{HOST}:{port}/pgbouncer", probes.PROBES))
         return asked[-1]
 
-    yield start
-    for one in asked:
-        one.close()
-    roster.stop("pooler")
-    shutil.rmtree(folder)
+    try:
+        yield start
+        for one in asked:
+            one.close()
+    finally:
+        roster.stop("pooler")
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(
