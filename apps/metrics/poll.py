@@ -57,11 +57,11 @@ def targets_of(tier: Tier) -> list[Target]:
     """The tier's nodes with their passwords, in the order they were added."""
     nodes = Node.objects.filter(tier=tier).values_list("pk", "name", "kind", "role", "address", "secret")
     within = reach()
-    return [_target(*node, within) for node in nodes]
+    return [_target(*node, within=within) for node in nodes]
 
 
 @lru_cache(NODES_KEPT)
-def _target(pk: int, name: str, kind: str, role: str, address: str, secret: str, within: Reach) -> Target:
+def _target(pk: int, name: str, kind: str, role: str, address: str, secret: str, *, within: Reach) -> Target:
     """One node, ready to be read; decrypting its password costs more than asking it."""
     return Target(pk, name, NodeKind(kind), NodeRole(role), secrets.whole(address, secret), within)
 
