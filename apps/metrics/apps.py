@@ -19,6 +19,12 @@ class MetricsConfig(AppConfig):
         declare("node.add", _("Node added"), _("{actor} added the {kind} node {name} at {address}."))
         declare("node.change", _("Node changed"), _("{actor} changed the {kind} node {name} to {address}."))
         declare("node.remove", _("Node removed"), _("{actor} removed the {kind} node {name}."))
+        declare(
+            "node.role",
+            _("Role changed"),
+            _("{node} was found to be {role}; before it was {before}."),
+            _("{node} is {role}"),
+        )
         declare("alert.acknowledge", _("Alert acknowledged"), _("{actor} acknowledged {check} on {node}: {note}"))
         declare("mute.begin", _("Alerts muted"), _("{actor} muted {what} from {from} to {to}: {reason}"))
         declare("mute.end", _("Mute ended early"), _("{actor} ended the mute of {what} early."))
