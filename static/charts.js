@@ -37,6 +37,7 @@ function coloured(trace, colours) {
 }
 
 const NARROW = 480;
+const LABELLED = 380; // below, marks are lines without words
 
 // The room right of the lines, the same for all charts of a page, so that their times stand one above the other.
 function roomForLabels(figures) {
@@ -60,7 +61,7 @@ function laidOut(layout, colours, room, width) {
     yaxis: { ...layout.yaxis, gridcolor: colours.line, linecolor: "rgba(0,0,0,0)" },
     shapes: layout.shapes.map((line) => ({ ...line, ...(line.xref === "x" ? { x0: shift(line.x0), x1: shift(line.x1) } : {}),
       line: { ...line.line, color: colourOf(line.name.replace(/^mark-/, "")) } })),
-    annotations: layout.annotations.filter((label) => label.name !== "mark" || width >= NARROW).map((label) => ({ ...label, ...(label.xref === "x" ? { x: shift(label.x) } : {}), font: { size: 11, color: colourOf(label.name), weight: label.name.startsWith("end-") ? 600 : 400 } })),
+    annotations: layout.annotations.filter((label) => label.name !== "mark" || width >= LABELLED).map((label) => ({ ...label, ...(label.xref === "x" ? { x: shift(label.x) } : {}), font: { size: 11, color: colourOf(label.name), weight: label.name.startsWith("end-") ? 600 : 400 } })),
   };
 }
 

@@ -139,8 +139,9 @@ def _mark_line(mark: Mark) -> Figure:
 
 
 def _mark_label(at: datetime, label: str) -> Figure:
+    """Above the chart, to the right of its line; at the end of the range in the margin."""
     return {"name": "mark", "xref": "x", "x": _moment(at), "xanchor": "left", "yref": "paper", "y": 1, "yanchor": "bottom",
-            "text": escape(shorten(label)), "showarrow": False}  # fmt: skip
+            "text": escape(label), "showarrow": False}  # fmt: skip
 
 
 def _trace(curve: Curve, axis: Axis, unit: Unit) -> Figure:

@@ -23,7 +23,8 @@ from apps.metrics.registry import checks
 
 MOST = 40
 TOLD = 3  # in the words for those who do not see the chart
-LABEL_SHARE = 6  # of a chart's width one label takes: within it one stands for all
+LABEL_LENGTH = 15
+LABEL_SHARE = 3  # of a chart's width one label takes: within it one stands for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,11 @@ def labelled(found: Sequence[Mark], within: Range) -> list[tuple[datetime, str]]
             groups[-1].append(one)
         else:
             groups.append([one])
-    return [(g[0].at, g[0].label if len(g) == 1 else f"{g[0].label} +{len(g) - 1}") for g in groups]
+    return [(g[0].at, _short(g[0].label) + (f" +{len(g) - 1}" if len(g) > 1 else "")) for g in groups]
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= LABEL_LENGTH else f"{label[: LABEL_LENGTH - 1]}…"
 
 
 def in_words(found: Sequence[Mark]) -> str:
