@@ -115,7 +115,7 @@ CHECKS = (
         role=PRIMARY,
         runbook="RB-22",
         meaning="Rows of pg_stat_replication in state streaming, of the replicas declared. It sees none that follow a replica.",
-        remedy="Read the table of standbys for the state of each: startup and catchup pass. One that is missing cannot reach the primary.",
+        remedy="The table of standbys has the state of each: startup and catchup pass. A replica that is missing cannot reach the primary.",
     ),
     Check(
         id="replicas.standby_slots",
