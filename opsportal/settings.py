@@ -117,6 +117,8 @@ CACHES = {
 # Polling: every tier each POLL_SECONDS; a node that does not answer within NODE_DEADLINE is abandoned, the others go on.
 POLL_SECONDS = env.whole("OPSPORTAL_POLL_SECONDS", default=10, least=2, most=300)
 NODE_DEADLINE = timedelta(seconds=min(4, POLL_SECONDS * 0.4))
+# Which hosts a node may have: names, ends of names (.db.example.org), networks (10.0.0.0/8); empty: see docs/security.md.
+NODE_HOSTS = env.words("OPSPORTAL_NODE_HOSTS")
 RAW_RETENTION = timedelta(days=env.whole("OPSPORTAL_RAW_DAYS", default=14, least=1, most=400))
 
 CELERY_BROKER_URL = f"{REDIS_URL}/0"

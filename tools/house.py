@@ -24,8 +24,8 @@ ROOMS = {
     " statements third_party",
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
-    " channel_views channels collect context curves dependence exports facts figures hashes itself judge"
-    " kept kernel lives mute_views muting node_views now occasions outbox pages poll present probe ranges"
+    " channel_views channels collect context curves dependence exports facts figures hashes hosts itself judge"
+    " kept kernel lives marks mute_views muting node_views now occasions outbox pages poll present probe ranges"
     " readers/* readings record registry rows secrets shell store templatetags/* threshold_views"
     " thresholds transitions unchanged units webhook",
     "replicas": f"{TIER} lag router topology",
@@ -35,9 +35,9 @@ ROOMS = {
     " servers statement statement_views texts upkeep_checks windows workload",
     "cache": f"{TIER} aside joined",
     "ratelimits": f"{TIER} limiter",
-    "partitions": f"{TIER} bounds coverage inventory targets",
+    "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
-    "runbooks": COMMON,
+    "runbooks": f"{COMMON} naming",
     "rollouts": f"{COMMON} act_views baseline checklist events occasions progress reach refusals sheet sign_views"
     " signing start statement templatetags/*",
     "overview": f"{COMMON} away health summary",

@@ -200,7 +200,9 @@ def _rail(request: HttpRequest, tier: Tier | None, alerts: int) -> tuple[Group, 
             rooms += _entries(request, [address], state=states[room])
         nodes = _entries(request, [(_("Nodes"), f"/t/{tier.slug}/nodes/")])
         groups.append(Group(_("Data tier"), rooms + nodes))
-    work = _entries(request, [(_("Rollouts"), "/rollouts/"), (_("Playbook"), "/playbook/")])
+    work = _entries(
+        request, [(_("Rollouts"), "/rollouts/"), (_("Runbooks"), "/runbooks/"), (_("Playbook"), "/playbook/")]
+    )
     record = _entries(
         request,
         [

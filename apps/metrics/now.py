@@ -72,6 +72,11 @@ class Checked:
         """What did not pass."""
         return tuple(e for e in self.evidence if e.state != State.PASS)
 
+    def of(self, name: str) -> "Checked":
+        """The same of one object only, such as a table; INCONCLUSIVE when the check does not speak of it."""
+        mine = tuple(e for e in self.evidence if e.object == name)
+        return Checked(self.check, worst([State(e.state) for e in mine]), mine)
+
 
 def check_now(tier: Tier, check_id: str) -> Checked:
     """Run one check on the tier at this moment. Raises KeyError when no room declares it.

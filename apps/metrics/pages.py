@@ -35,6 +35,7 @@ from apps.metrics.board import Board, Chart, Fact, Table
 from apps.metrics.exports import csv_file, json_file
 from apps.metrics.figures import Drawing, draw
 from apps.metrics.kept import kept
+from apps.metrics.marks import marks
 from apps.metrics.models import Tier
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.readings import Readings, readings_now
@@ -125,12 +126,13 @@ def drawn(board: Board, data: Readings, within: Range) -> DrawnBoard:
     """Everything a board shows, read and laid out."""
     lines = data.lines(board.charts, within)
     nodes = [node.name for node in data.nodes]
+    marked = marks(data.tier, within)
     return DrawnBoard(
         board=board,
         data=data,
         verdict=board.verdict(data),
         facts=board.facts(data),
-        drawings=[draw(chart, lines, within, nodes, data.limits.of(chart.check)) for chart in board.charts],
+        drawings=[draw(chart, lines, within, nodes, data.limits.of(chart.check), marked) for chart in board.charts],
         tables=tables(data, board.tables),
         checks=check_rows(data),
         within=within,
@@ -175,7 +177,7 @@ def _units(table: Table) -> dict[str, str]:
 
 def _chart_file(tier: Tier, board: Board, chart: Chart, within: Range, form: str) -> HttpResponse:
     name = f"{tier.slug}-{board.room}-{chart.id}"
-    lines = Readings(tier, board.room, ()).lines([chart], within)
+    lines, marked = Readings(tier, board.room, ()).lines([chart], within), marks(tier, within)
     if form == "json":
         series: list[dict[str, Any]] = [
             {
@@ -187,10 +189,13 @@ def _chart_file(tier: Tier, board: Board, chart: Chart, within: Range, form: str
             }
             for line in lines
         ]
-        return json_file(name, {"tier": tier.slug, "chart": chart.id, "unit": chart.unit.value, "series": series})
-    rows = (
+        told = [{"at": mark.at, "text": mark.text} for mark in marked]
+        document = {"tier": tier.slug, "chart": chart.id, "unit": chart.unit.value, "series": series, "marks": told}
+        return json_file(name, document)
+    rows: list[list[Any]] = [
         [line.metric, line.node, line.object, datetime.fromtimestamp(at, UTC), value]
         for line in lines
         for at, value in zip(line.times, line.values, strict=True)
-    )
+    ]
+    rows += [["mark", "", mark.text, mark.at, None] for mark in marked]
     return csv_file(name, ["metric", "node", "object", "at", f"value ({chart.unit.value})"], rows)

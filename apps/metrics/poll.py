@@ -12,12 +12,14 @@ from django.db import transaction
 
 from apps.metrics import secrets, store
 from apps.metrics.collect import Before, Collector, NodePoll
+from apps.metrics.hosts import reach
 from apps.metrics.judge import Measured, measure
 from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, TierView
 from apps.metrics.lives import WORKER
 from apps.metrics.models import LatestAnswer, Node, Tier
 from apps.metrics.probe import FAST, Probe
 from apps.metrics.readers import Target
+from apps.metrics.readers.reach import Reach
 from apps.metrics.record import record
 from apps.metrics.registry import probes, tier_probes
 
@@ -54,13 +56,14 @@ def slot_of(now: datetime) -> datetime:
 def targets_of(tier: Tier) -> list[Target]:
     """The tier's nodes with their passwords, in the order they were added."""
     nodes = Node.objects.filter(tier=tier).values_list("pk", "name", "kind", "role", "address", "secret")
-    return [_target(*node) for node in nodes]
+    within = reach()
+    return [_target(*node, within=within) for node in nodes]
 
 
 @lru_cache(NODES_KEPT)
-def _target(pk: int, name: str, kind: str, role: str, address: str, secret: str) -> Target:
+def _target(pk: int, name: str, kind: str, role: str, address: str, secret: str, *, within: Reach) -> Target:
     """One node, ready to be read; decrypting its password costs more than asking it."""
-    return Target(pk, name, NodeKind(kind), NodeRole(role), secrets.whole(address, secret))
+    return Target(pk, name, NodeKind(kind), NodeRole(role), secrets.whole(address, secret), within)
 
 
 def due(target: Target, memory: Memory, now: datetime) -> list[Probe]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from apps.ledger.chain import SYSTEM, append
 from apps.metrics import store
 from apps.metrics.alerts import Stood, failing_since, since
 from apps.metrics.collect import NodePoll
@@ -21,7 +22,7 @@ def record(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Mea
     _samples(tier, slot, measured, ids)
     _polls(slot, polled)
     _answers(tier, slot, polled, measured)
-    _statuses(slot, polled)
+    _statuses(tier, slot, polled)
     return _verdicts(tier, slot, measured, ids)
 
 
@@ -74,8 +75,9 @@ def _answers(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: M
     )
 
 
-def _statuses(slot: datetime, polled: Sequence[NodePoll]) -> None:
-    store.upsert_statuses(
+def _statuses(tier: Tier, slot: datetime, polled: Sequence[NodePoll]) -> None:
+    """How this poll found each node; another role than before (a failover) goes into the ledger as well."""
+    changed = store.upsert_statuses(
         slot,
         [
             (
@@ -92,6 +94,11 @@ def _statuses(slot: datetime, polled: Sequence[NodePoll]) -> None:
             for one in polled
         ],
     )
+    names = {one.target.id: one.target.name for one in polled}
+    for node, before, role in changed:
+        body = {"node": names[node], "role": role, "before": before}
+        subject = f"tier/{tier.slug}/{names[node]}"
+        append(kind="node.role", subject=subject, actor=SYSTEM, body=body, tier=tier.slug)
 
 
 def standings(tier: Tier) -> dict[Key, Stood]:

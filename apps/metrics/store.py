@@ -237,18 +237,17 @@ def upsert_standings(
     _execute("upsert_standings.sql", tier_id, rows)
 
 
-def upsert_statuses(slot: datetime, rows: Sequence[tuple[Any, ...]]) -> None:
+def upsert_statuses(slot: datetime, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, str, str]]:
     """How a poll found the nodes: node id, up, failure, message, role, version, identity, clock offset, duration (seconds).
 
-    Role, version and identity None: as they were.
+    Role, version and identity None: as they were. Returns node id, role before and role now of those that changed it.
     """
-    _execute("upsert_statuses.sql", slot, rows)
+    return _execute("upsert_statuses.sql", slot, rows)
 
 
-def _execute(file: str, first: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+def _execute(file: str, first: Any, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """One statement for all rows, its parameters bound by the server: quoting documents into a statement costs more than the rest."""
-    if rows:
-        _rows(file, [first, *map(array, zip(*rows, strict=True))])
+    return _rows(file, [first, *map(array, zip(*rows, strict=True))]) if rows else []
 
 
 def _rows(file: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:

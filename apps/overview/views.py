@@ -19,6 +19,7 @@ from apps.metrics.figures import Drawing, draw
 from apps.metrics.kept import kept
 from apps.metrics.kernel import Check
 from apps.metrics.lives import Polling, polling_since
+from apps.metrics.marks import marks
 from apps.metrics.models import Alert, Tier
 from apps.metrics.pages import refuse, tier_of
 from apps.metrics.present import Present, status_of
@@ -146,9 +147,12 @@ def dismiss(request: PersonRequest, tier: str) -> HttpResponse:
 def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Drawing]]:
     """The charts, each with the address of its dashboard."""
     charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
-    lines, names = data.lines(charts, within), [node.name for node in data.nodes]
+    lines, names, marked = data.lines(charts, within), [node.name for node in data.nodes], marks(tier, within)
     return [
-        (reverse(f"{room}:page", args=[tier.slug]), draw(chart, lines, within, names, data.limits.of(chart.check)))
+        (
+            reverse(f"{room}:page", args=[tier.slug]),
+            draw(chart, lines, within, names, data.limits.of(chart.check), marked),
+        )
         for (room, _place), chart in zip(CHARTS, charts, strict=True)
     ]
 

@@ -18,6 +18,7 @@ from apps.metrics.readers.base import (
     Target,
     Unreadable,
 )
+from apps.metrics.readers.place import place
 from apps.metrics.readers.wire import Heard, Wire
 
 IDENTITY = sql(str(__file__).replace("readers/postgres.py", "registry.py"), "identity")
@@ -44,9 +45,12 @@ class PostgresReader(Reader):
 
     async def open(self) -> None:
         """See Reader."""
+        where = await place(self.target)
         try:
             connection = await psycopg.AsyncConnection.connect(
                 self.target.url,
+                host=where.hosts,
+                hostaddr=where.hostaddr,
                 autocommit=True,
                 application_name=APPLICATION_NAME,
                 connect_timeout=CONNECT_SECONDS,
