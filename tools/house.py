@@ -24,10 +24,10 @@ ROOMS = {
     " statements third_party",
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
-    " channel_views channels collect context curves dependence exports facts figures hashes itself judge"
-    " kept kernel lives mute_views muting node_views now occasions outbox pages poll present probe ranges"
-    " readers/* readings record registry rows secrets shell store templatetags/* threshold_views"
-    " thresholds transitions unchanged units webhook",
+    " channel_views channels chunks collect context copyformat curves dependence exports facts figures hashes"
+    " histories/* itself judge kept kernel levels lines lives mute_views muting names node_views now occasions"
+    " outbox pages poll present probe ranges readers/* readings record registry rolls rows seal secrets shell"
+    " store templatetags/* threshold_views thresholds transitions unchanged units webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
     "queries": f"{TIER} servers workload",
