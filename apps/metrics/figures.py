@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 from apps.metrics.board import Chart
 from apps.metrics.curves import DRAWN, Curve, curves, summarise
 from apps.metrics.kernel import Check, Unit
+from apps.metrics.lines import Line
 from apps.metrics.ranges import Range
-from apps.metrics.store import Line
 from apps.metrics.units import show
 
 Figure: TypeAlias = dict[str, Any]
@@ -42,13 +42,17 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A chart ready for a page: the declaration, the figure, the sentence; `empty` when nothing was measured in the range."""
+    """A chart ready for a page: the declaration, the figure, the sentence; `empty` when nothing was measured in the range.
+
+    `grain`: what one point of its lines is.
+    """
 
     chart: Chart
     figure: Figure
     summary: str
     empty: bool
     last_at: datetime | None
+    grain: str = ""
 
     @property
     def island(self) -> SafeString:
@@ -93,8 +97,10 @@ def scale_of(unit: Unit, top: float) -> tuple[float, str]:
     return 1.0, ""
 
 
-def draw(chart: Chart, lines: Sequence[Line], within: Range, nodes: Sequence[str], check: Check | None) -> Drawing:
-    """A chart of these lines within a range, with the thresholds of its check."""
+def draw(
+    chart: Chart, lines: Sequence[Line], within: Range, nodes: Sequence[str], check: Check | None, unreadable: str = ""
+) -> Drawing:
+    """A chart of these lines within a range, with the thresholds of its check. `unreadable`: why no lines could be read."""
     found = curves(chart, lines, nodes)
     shown = sorted(found, key=lambda curve: -math.inf if curve.last is None else curve.last, reverse=True)[:DRAWN]
     shown = [curve for curve in found if curve in shown]
@@ -111,8 +117,9 @@ def draw(chart: Chart, lines: Sequence[Line], within: Range, nodes: Sequence[str
             + _end_labels(shown, axis, chart.unit, common(nodes)),
         },
     }
-    summary = summarise(found, chart.unit, len(shown))
-    return Drawing(chart, figure, summary, not values, datetime.fromtimestamp(last_at, UTC) if last_at else None)
+    summary = unreadable or summarise(found, chart.unit, len(shown))
+    grain = next((str(line.grain) for line in lines if line.metric in chart.metrics and line.grain), "")
+    return Drawing(chart, figure, summary, not values, datetime.fromtimestamp(last_at, UTC) if last_at else None, grain)
 
 
 def _trace(curve: Curve, axis: Axis, unit: Unit) -> Figure:

@@ -148,7 +148,10 @@ def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Draw
     charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
     lines, names = data.lines(charts, within), [node.name for node in data.nodes]
     return [
-        (reverse(f"{room}:page", args=[tier.slug]), draw(chart, lines, within, names, data.limits.of(chart.check)))
+        (
+            reverse(f"{room}:page", args=[tier.slug]),
+            draw(chart, lines, within, names, data.limits.of(chart.check), data.unreadable),
+        )
         for (room, _place), chart in zip(CHARTS, charts, strict=True)
     ]
 
