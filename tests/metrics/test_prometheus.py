@@ -14,7 +14,7 @@ import pytest
 from apps.accounts.models import Person
 from apps.lab.layout import free_ports
 from apps.metrics import histories, store
-from apps.metrics.histories import HistoryUnreachable, prometheus
+from apps.metrics.histories import HistoryUnreachable, Key, prometheus
 from apps.metrics.histories.prometheus import PrometheusHistory
 from apps.metrics.kernel import NodeKind
 from apps.metrics.levels import HOUR, floored

@@ -63,19 +63,22 @@ class PostgresHistory:
     ) -> list[Line]:
         """One query, whatever the range and however many series."""
         wanted = grid(start, end, points, datetime.now(UTC))
-        grouped = _read(
-            tier, metrics, wanted, max(start, wanted.origin) if wanted.level is RAW else wanted.origin, end, reduce
-        )
-        order = {metric: place for place, metric in enumerate(metrics)}
-        grain = Grain(reduce, wanted.step, wanted.level.title)
-        return [
-            _line(key, grouped[key], wanted, grain) for key in sorted(grouped, key=lambda key: (order[key[0]], key))
-        ]
+        return drawn(metrics, read(tier, metrics, wanted, wanted.origin, end, reduce), wanted, reduce)
 
 
-def _read(
+def drawn(
+    metrics: Sequence[str], found: Mapping[tuple[str, str, str], Sequence[Part]], wanted: Grid, reduce: str
+) -> list[Line]:
+    """Lines of what was read, in the order of the metrics."""
+    order = {metric: place for place, metric in enumerate(metrics)}
+    grain = Grain(reduce, wanted.step, wanted.level.title)
+    return [_line(key, found[key], wanted, grain) for key in sorted(found, key=lambda key: (order[key[0]], key))]
+
+
+def read(
     tier: Tier, metrics: Sequence[str], wanted: Grid, start: datetime, end: datetime, reduce: str
 ) -> dict[tuple[str, str, str], list[Part]]:
+    """What the store has of each series (metric, node, object), chunk by chunk and step by step."""
     level = wanted.level
     columns = [level.columns.index(name) for name in NEEDS[reduce]] if level is not RAW else None
     low, high = (round(moment.timestamp() * 1000) for moment in (start, end))
