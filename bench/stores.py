@@ -1,8 +1,9 @@
 """The peers of history: Prometheus and VictoriaMetrics as Debian packages them, filled by remote write, asked over HTTP."""
 
 import struct
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,13 +56,21 @@ class Store:
         if self.name == "Prometheus":
             told = self.client.post("/api/v1/admin/tsdb/snapshot").raise_for_status().json()
             return _bytes(self.data / "snapshots" / told["data"]["name"])
-        self.client.get("/internal/force_flush").raise_for_status()
-        self.client.get("/internal/force_merge").raise_for_status()
-        return _bytes(self.data / "data")
+        before, now = -1, 0
+        while before != now or not now:  # it writes and merges in the background
+            self.client.get("/internal/force_flush").raise_for_status()
+            self.client.get("/internal/force_merge").raise_for_status()
+            time.sleep(2)
+            before, now = now, _bytes(self.data / "data")
+        return now
 
 
 def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # merged away meanwhile
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 @contextmanager
