@@ -6,6 +6,8 @@ crash leaves the hour as it was. An hour to which a late poll added rows is seal
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -98,11 +100,13 @@ def _first_hour() -> datetime | None:
 def _late() -> list[datetime]:
     """Sealed hours that had fewer polls then than they have now."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT hour, polls FROM metrics_sealed WHERE hour >= metrics_sealed_until() - %s::interval ORDER BY hour",
-            [str(LATE)],
-        )
-        return [hour.astimezone(UTC) for hour, polls in cursor.fetchall() if _polls(hour) > polls]
+        cursor.execute(_statement("late_hours.sql"), [str(LATE)])
+        return [hour.astimezone(UTC) for (hour,) in cursor.fetchall()]
+
+
+@cache
+def _statement(file: str) -> str:
+    return (Path(__file__).parent / "sql" / file).read_text(encoding="utf-8")
 
 
 def _polls(hour: datetime) -> int:

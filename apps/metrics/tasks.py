@@ -50,8 +50,7 @@ def send_history() -> None:
 def maintain() -> None:
     """Make the history's partitions of the next week, settle what was written, drop what is past retention."""
     now = datetime.now(UTC)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT metrics_make_partitions((now() AT TIME ZONE 'UTC')::date, 8)")
+    _make_ahead()
     history().settle(now)
     seal_due(now)  # rows from before another store of history was chosen, too
     ends = {level.table: now - level.retention for level in LEVELS} | {"metrics_poll": now - settings.RAW_RETENTION}
@@ -65,9 +64,15 @@ def maintain() -> None:
     outbox.forget(now - DELIVERIES_KEPT)
 
 
+def _make_ahead() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT metrics_make_partitions((now() AT TIME ZONE 'UTC')::date, 8)")
+
+
 @worker_ready.connect
 def _worker_lives(**_: Any) -> None:
-    maintain()
+    _make_ahead()  # the first poll needs them; the rest may take its time
+    maintain.apply_async(expires=600)
     _lives.append(lives.Life(lives.WORKER))
 
 
