@@ -21,7 +21,7 @@ from apps.metrics.histories import postgres
 from apps.metrics.kernel import NodeKind
 from apps.metrics.levels import HOUR, ONE_HOUR, RAW, Grid, floored
 from apps.metrics.models import Node as Watched
-from apps.metrics.models import Series, Tier
+from apps.metrics.models import Series, Slot, Tier
 from apps.metrics.ranges import Range
 from apps.metrics.readings import Readings
 from apps.metrics.rolls import rolled
@@ -89,6 +89,7 @@ def _own_history(layout: Layout) -> Iterator[psycopg.Connection]:
         def forget() -> None:
             owner.execute(f"TRUNCATE {', '.join(KEPT)}")
             owner.execute("DROP TABLE IF EXISTS bench_sample")
+            Slot.objects.filter(at__gt=datetime.now(UTC) + timedelta(days=1)).delete()
             Series.objects.filter(tier__slug=SLUG).delete()
             Watched.every.filter(tier__slug=SLUG).delete()
             Tier.objects.filter(slug=SLUG).delete()
@@ -168,6 +169,9 @@ def _fill(
     began = datetime.now(UTC)
     hours = seal.seal_due(start + count * STEP + HOUR + seal.GRACE - timedelta(seconds=1))
     spent = (datetime.now(UTC) - began).total_seconds() / max(hours * len(ids), 1)
+    owner.execute(
+        "SELECT metrics_drop_partitions('metrics_sample', (metrics_sealed_until() AT TIME ZONE 'UTC')::date - 1)"
+    )
     owner.execute("TRUNCATE metrics_sample")
     owner.execute("VACUUM FULL metrics_chunk_raw, metrics_chunk_5m, metrics_chunk_1h")
     return spent
@@ -236,6 +240,10 @@ def _dashboards(
             [when, [pk for pk, _ in packed], [content for _, content in packed]],
         )
     owner.execute("INSERT INTO metrics_sealed (hour, polls) VALUES (%s, 0)", [end - HOUR])
+    for name, kept in (("sample", 2), ("poll", 14), ("chunk_raw", 14), ("chunk_5m", 100)):  # as maintenance would
+        owner.execute(
+            "SELECT metrics_drop_partitions(%s, %s)", [f"metrics_{name}", (end - timedelta(days=kept)).date()]
+        )
     owner.execute("ANALYZE metrics_chunk_1h")
     return [_dashboard(tier, board) for board in boards()]
 
