@@ -1,4 +1,4 @@
-"""What only the benchmarks need: `wrk`, the exporters of Debian, and PgBouncer's in an environment of its own."""
+"""What only the benchmarks need: `wrk`, Prometheus, VictoriaMetrics and exporters of Debian, PgBouncer's in an environment of its own."""
 
 import hashlib
 import shutil
@@ -18,6 +18,8 @@ PACKAGES = {
     "wrk": "wrk",
     "prometheus-postgres-exporter": "prometheus-postgres-exporter",
     "prometheus-redis-exporter": "prometheus-redis-exporter",
+    "prometheus": "prometheus",
+    "victoria-metrics": "victoria-metrics",
 }
 
 

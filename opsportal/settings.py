@@ -119,7 +119,19 @@ POLL_SECONDS = env.whole("OPSPORTAL_POLL_SECONDS", default=10, least=2, most=300
 NODE_DEADLINE = timedelta(seconds=min(4, POLL_SECONDS * 0.4))
 # Which hosts a node may have: names, ends of names (.db.example.org), networks (10.0.0.0/8); empty: see docs/security.md.
 NODE_HOSTS = env.words("OPSPORTAL_NODE_HOSTS")
-RAW_RETENTION = timedelta(days=env.whole("OPSPORTAL_RAW_DAYS", default=14, least=1, most=400))
+
+# History: for how long each level is kept (see docs/decisions/0018), and which store keeps it.
+RAW_RETENTION = timedelta(days=env.whole("OPSPORTAL_RAW_DAYS", default=14, least=2, most=400))
+HISTORY_RETENTION = {
+    "raw": RAW_RETENTION,
+    "5m": timedelta(days=env.whole("OPSPORTAL_ROLLUP_5M_DAYS", default=100, least=2, most=1500)),
+    "1h": timedelta(days=env.whole("OPSPORTAL_ROLLUP_1H_DAYS", default=800, least=2, most=4000)),
+}
+HISTORY = env.one_of("OPSPORTAL_HISTORY", ("postgres", "prometheus"))
+HISTORY_URL = env.text("OPSPORTAL_HISTORY_URL").rstrip("/")
+HISTORY_TOKEN = env.text("OPSPORTAL_HISTORY_TOKEN")
+if HISTORY == "prometheus" and not HISTORY_URL.startswith(("http://", "https://")):
+    raise ImproperlyConfigured("OPSPORTAL_HISTORY is prometheus: set OPSPORTAL_HISTORY_URL to http(s)://host:port.")
 
 CELERY_BROKER_URL = f"{REDIS_URL}/0"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -135,7 +147,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "deliver": {"task": "apps.metrics.tasks.deliver", "schedule": 5, "options": {"expires": 5}},
     "keep-texts": {"task": "apps.queries.tasks.keep_texts", "schedule": 60, "options": {"expires": 60}},
-    "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 3600, "options": {"expires": 3600}},
+    "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 600, "options": {"expires": 600}},
     "forget-sessions": {
         "task": "apps.accounts.tasks.forget_expired_sessions",
         "schedule": 3600,
@@ -149,6 +161,13 @@ globals().update(env.mail("OPSPORTAL_EMAIL_URL", env.text("OPSPORTAL_EMAIL_PASSW
 DEFAULT_FROM_EMAIL = env.text("OPSPORTAL_EMAIL_FROM", "opsportal@localhost")
 EMAIL_TIMEOUT = 10
 WEBHOOK_HOSTS = env.words("OPSPORTAL_WEBHOOK_HOSTS")
+
+if HISTORY == "prometheus":
+    CELERY_BEAT_SCHEDULE["send-history"] = {
+        "task": "apps.metrics.tasks.send_history",
+        "schedule": POLL_SECONDS,
+        "options": {"expires": POLL_SECONDS},
+    }
 
 AUTH_USER_MODEL = "accounts.Person"
 AUTHENTICATION_BACKENDS = [

@@ -24,15 +24,15 @@ ROOMS = {
     " statements third_party",
     "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
-    " channel_views channels collect context curves dependence exports facts figures hashes hosts itself judge"
-    " kept kernel lives marks mute_views muting node_views now occasions outbox pages poll present probe ranges"
-    " readers/* readings record registry rows secrets shell store templatetags/* threshold_views"
-    " thresholds transitions unchanged units webhook",
+    " channel_views channels chunks collect context copyformat curves dependence exports facts figures"
+    " hashes histories/* hosts itself judge kept kernel levels lines lives marks mute_views muting names"
+    " node_views now occasions outbox pages poll present probe ranges readers/* readings record registry"
+    " rolls rows seal secrets shell store templatetags/* threshold_views thresholds transitions unchanged"
+    " units webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
-    "queries": f"{TIER}"
-    " advice blocking compare_views comparison explain history index_checks indexes literals plan plan_views"
-    " servers statement statement_views texts upkeep_checks windows workload",
+    "queries": f"{TIER} advice blocking compare_views comparison explain history index_checks indexes literals plan"
+    " plan_views servers statement statement_views texts upkeep_checks windows workload",
     "cache": f"{TIER} aside joined",
     "ratelimits": f"{TIER} limiter",
     "partitions": f"{TIER} bounds coverage inventory targets wanted",

@@ -17,7 +17,7 @@ class Chart:
 
     `metrics`: metric names; one line for each series found (node, object). `lines`: what names a line: "node", "object" or "metric"
     (then `names` gives the label of each metric in order). `check`: its thresholds are drawn.
-    `reduce`: "avg", "max" or "min" within a pixel's time.
+    `reduce`: "avg", "max", "min" or "last" within a pixel's time.
     """
 
     id: str

@@ -18,9 +18,9 @@ from django.utils.translation import gettext as _
 from apps.metrics.board import Chart
 from apps.metrics.curves import DRAWN, Curve, curves, summarise
 from apps.metrics.kernel import Check, Unit
+from apps.metrics.lines import Line
 from apps.metrics.marks import Mark, in_words, labelled
 from apps.metrics.ranges import Range
-from apps.metrics.store import Line
 from apps.metrics.units import show
 
 Figure: TypeAlias = dict[str, Any]
@@ -43,7 +43,10 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A chart ready for a page: the declaration, the figure, the sentence; `empty` when nothing was measured in the range."""
+    """A chart ready for a page: the declaration, the figure, the sentence; `empty` when nothing was measured in the range.
+
+    `grain`: what one point of its lines is.
+    """
 
     chart: Chart
     figure: Figure
@@ -51,6 +54,7 @@ class Drawing:
     empty: bool
     last_at: datetime | None
     marked: str = ""  # the marks in words
+    grain: str = ""
 
     @property
     def island(self) -> SafeString:
@@ -101,9 +105,14 @@ def draw(
     within: Range,
     nodes: Sequence[str],
     check: Check | None,
+    *,
     marked: Sequence[Mark] = (),
+    unreadable: str = "",
 ) -> Drawing:
-    """A chart of these lines within a range, with the thresholds of its check and the marks of its page."""
+    """A chart of these lines within a range, with the thresholds of its check and the marks of its page.
+
+    `unreadable`: why no lines could be read.
+    """
     found = curves(chart, lines, nodes)
     shown = sorted(found, key=lambda curve: -math.inf if curve.last is None else curve.last, reverse=True)[:DRAWN]
     shown = [curve for curve in found if curve in shown]
@@ -122,9 +131,10 @@ def draw(
             + [_mark_label(at, label) for at, label in labelled(marked, within)],
         },
     }
-    summary = summarise(found, chart.unit, len(shown))
+    summary = unreadable or summarise(found, chart.unit, len(shown))
     moment = datetime.fromtimestamp(last_at, UTC) if last_at else None
-    return Drawing(chart, figure, summary, not values, moment, in_words(marked))
+    grain = next((str(line.grain) for line in lines if line.metric in chart.metrics and line.grain), "")
+    return Drawing(chart, figure, summary, not values, moment, in_words(marked), grain)
 
 
 def _moment(at: datetime) -> int:

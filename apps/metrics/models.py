@@ -251,6 +251,30 @@ class Alert(models.Model):
         return self.mute_id is not None or self.cause_id is not None
 
 
+class Unsent(models.Model):
+    """The samples of one poll that the store of history (OPSPORTAL_HISTORY=prometheus) has not taken yet, as they will be sent."""
+
+    at = models.DateTimeField()
+    samples = models.IntegerField()
+    body = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.samples} samples of {self.at:%H:%M:%S}"
+
+
+class Forwarding(models.Model):
+    """How sending to the store of history goes; one row."""
+
+    sent_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    message = models.TextField(blank=True, help_text=_("What the store said last when it did not take something."))
+    lost = models.BigIntegerField(default=0, help_text=_("Polls whose samples were dropped, since the beginning."))
+    lost_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class ProcessRun(models.Model):
     """One life of a worker or beat process, so that a killed one is noticed without asking it."""
 

@@ -132,7 +132,10 @@ def drawn(board: Board, data: Readings, within: Range) -> DrawnBoard:
         data=data,
         verdict=board.verdict(data),
         facts=board.facts(data),
-        drawings=[draw(chart, lines, within, nodes, data.limits.of(chart.check), marked) for chart in board.charts],
+        drawings=[
+            draw(chart, lines, within, nodes, data.limits.of(chart.check), marked=marked, unreadable=data.unreadable)
+            for chart in board.charts
+        ],
         tables=tables(data, board.tables),
         checks=check_rows(data),
         within=within,
@@ -177,7 +180,10 @@ def _units(table: Table) -> dict[str, str]:
 
 def _chart_file(tier: Tier, board: Board, chart: Chart, within: Range, form: str) -> HttpResponse:
     name = f"{tier.slug}-{board.room}-{chart.id}"
-    lines, marked = Readings(tier, board.room, ()).lines([chart], within), marks(tier, within)
+    data = Readings(tier, board.room, ())
+    lines, marked = data.lines([chart], within), marks(tier, within)
+    if data.unreadable:
+        return HttpResponse(data.unreadable, status=503, content_type="text/plain; charset=utf-8")
     if form == "json":
         series: list[dict[str, Any]] = [
             {

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from apps.metrics import secrets, store
 from apps.metrics.collect import Before, Collector, NodePoll
+from apps.metrics.histories import history
 from apps.metrics.hosts import reach
 from apps.metrics.judge import Measured, measure
 from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, TierView
@@ -150,7 +151,8 @@ def _portal(tier: Tier, at: datetime) -> Row:
     """
     start, kept = store.kept_slots(tier, at - WINDOW, at, WORKER)
     expected = int((at - start).total_seconds()) // settings.POLL_SECONDS
-    return {"missed_slots": max(0, expected - kept - 1), "window_seconds": (at - start).total_seconds()}
+    polling = {"missed_slots": max(0, expected - kept - 1), "window_seconds": (at - start).total_seconds()}
+    return {**polling, **history().state(at)}
 
 
 def forget(tier: Tier) -> None:

@@ -7,13 +7,12 @@ from apps.ledger.chain import SYSTEM, append
 from apps.metrics import store
 from apps.metrics.alerts import Stood, failing_since, since
 from apps.metrics.collect import NodePoll
+from apps.metrics.histories import history
 from apps.metrics.judge import TIER, Key, Measured, judge
 from apps.metrics.kernel import State, Verdict
 from apps.metrics.models import Standing, Tier
 from apps.metrics.thresholds import limits
 from apps.metrics.transitions import Turn, follow
-
-_book = store.SeriesBook()
 
 
 def record(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Measured) -> list[Verdict]:
@@ -33,9 +32,7 @@ def _samples(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int]
             values[ids.get(owner), sample.metric, sample.object[:200]] = (
                 None if sample.value is None else float(sample.value)
             )
-    series = _book.ids(tier.pk, values)
-    rows = ((series[key], slot, value) for key, value in values.items())
-    store.copy("metrics_sample", ("series_id", "at", "value"), ("int8", "timestamptz", "float8"), rows)
+    history().write(tier, slot, values)
 
 
 def _polls(slot: datetime, polled: Sequence[NodePoll]) -> None:

@@ -151,7 +151,7 @@ def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Draw
     return [
         (
             reverse(f"{room}:page", args=[tier.slug]),
-            draw(chart, lines, within, names, data.limits.of(chart.check), marked),
+            draw(chart, lines, within, names, data.limits.of(chart.check), marked=marked, unreadable=data.unreadable),
         )
         for (room, _place), chart in zip(CHARTS, charts, strict=True)
     ]

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from apps.metrics.store import Line
+from apps.metrics.lines import Line
 from apps.queries.history import ALL, HISTORY, OTHER
 
 WANTED = tuple(f"{HISTORY}.{metric}" for metric in ("calls", "load", "rows"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from apps.metrics.board import Chart
 from apps.metrics.kernel import Unit
-from apps.metrics.store import Line
+from apps.metrics.lines import Line
 from apps.queries.history import ALL, HISTORY, METRICS
 
 WANTED = tuple(f"{HISTORY}.{metric}" for metric in METRICS)

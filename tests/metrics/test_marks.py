@@ -15,10 +15,10 @@ from apps.ledger.models import Entry
 from apps.metrics.board import Chart
 from apps.metrics.figures import draw
 from apps.metrics.kernel import Unit
+from apps.metrics.lines import Line
 from apps.metrics.marks import Mark, in_words, labelled, marks
 from apps.metrics.models import Alert, Node, NodeStatus, Tier
 from apps.metrics.ranges import Range
-from apps.metrics.store import Line
 from tests.people import Browser
 from tests.watch import Watch
 
@@ -61,7 +61,7 @@ def test_they_are_drawn_told_and_written_into_files(tier: Tier, viewer: Person, 
     chart = Chart("lag", "Replay lag", Unit.SECONDS, ("replicas.lag.seconds",))
     lines = [Line("replicas.lag.seconds", "replica-2", "", [NOW.timestamp()], [0.2])]
     found = marks(tier, WITHIN)
-    drawing = draw(chart, lines, WITHIN, ["replica-2"], None, found)
+    drawing = draw(chart, lines, WITHIN, ["replica-2"], None, marked=found)
     go.Figure(drawing.figure)  # type: ignore[attr-defined,no-untyped-call]
     drawn = [shape for shape in drawing.figure["layout"]["shapes"] if shape["xref"] == "x"]
     assert [shape["x0"] for shape in drawn] == [round(mark.at.timestamp() * 1000) for mark in found]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.metrics.lines import Line
 from apps.metrics.ranges import BadRange
-from apps.metrics.store import Line
 from apps.queries.comparison import Comparison, compare, measured
 from apps.queries.windows import presets, read_windows
 
