@@ -3,9 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from structlog.contextvars import bind_contextvars, get_contextvars, reset_contextvars
+
+if TYPE_CHECKING:
+    import httpx
 
 HEADER = "X-Correlation-ID"
 ACCEPTED = ("HTTP_X_CORRELATION_ID", "HTTP_X_REQUEST_ID")
@@ -52,3 +56,15 @@ def outgoing_headers() -> dict[str, str]:
     """The header to send on an outgoing HTTP call: `httpx.get(url, headers=outgoing_headers())`."""
     word = current()
     return {HEADER: word} if word else {}
+
+
+def carry(request: "httpx.Request") -> None:
+    """Hook for a kept client: `httpx.Client(event_hooks={"request": [correlation.carry]})`."""
+    word = current()
+    if word:
+        request.headers.setdefault(HEADER, word)
+
+
+async def carry_async(request: "httpx.Request") -> None:
+    """The same for `httpx.AsyncClient`."""
+    carry(request)
