@@ -20,7 +20,9 @@ ROOMS = {
     "ledger": f"{COMMON} chain export kinds leaf search verify",
     "batch": COMMON,
     "accounts": f"{COMMON} adapter checks grants middleware policy recent request roles routes third_party",
-    "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
+    "telemetry": f"{COMMON}"
+    " callers carrying controls correlation figures lines log_views logs masking middleware monitor outbox process query_views"
+    " readiness serving sessions sketches statements templatetags/* windows",
     "metrics": f"{TIER}"
     " alert_views alerts application board catalogue_views collect context curves exports facts figures hashes"
     " itself judge kept kernel lives node_views now pages poll probe ranges readers/* readings record registry"

@@ -44,6 +44,7 @@ class Permission(StrEnum):
     START_ROLLOUT = auto()
     EDIT_TIER = auto()
     GRANT_ROLES = auto()
+    SEE_LOGS = auto()
 
 
 P = Permission
@@ -54,7 +55,7 @@ OF_A_TIER = frozenset(
 
 _SEES = frozenset({P.VIEW, P.READ_LEDGER, P.SEE_PEOPLE})
 _WATCHES = _SEES | {P.ACKNOWLEDGE, P.CHECK_NOW, P.NOTE}
-_BUILDS = _WATCHES | {P.TICK, P.CAPTURE, P.DEPLOY, P.SIGN}
+_BUILDS = _WATCHES | {P.TICK, P.CAPTURE, P.DEPLOY, P.SIGN, P.SEE_LOGS}
 _DECIDES = _SEES | {P.ACKNOWLEDGE, P.CHECK_NOW, P.NOTE, P.SIGN, P.START_ROLLOUT}
 
 TABLE: Mapping[Role, frozenset[Permission]] = {
@@ -65,10 +66,10 @@ TABLE: Mapping[Role, frozenset[Permission]] = {
     Role.BACKEND: _BUILDS,
     Role.DEVOPS: _BUILDS | {P.EDIT_TIER},
     Role.DBA: _BUILDS | {P.EDIT_TIER},
-    Role.LEAD: _DECIDES | {P.TICK, P.CAPTURE, P.EDIT_TIER, P.GRANT_ROLES},
+    Role.LEAD: _DECIDES | {P.TICK, P.CAPTURE, P.EDIT_TIER, P.GRANT_ROLES, P.SEE_LOGS},
     Role.PRODUCT: _DECIDES,
     Role.VP: _DECIDES | {P.GRANT_ROLES},
-    Role.CTO: _DECIDES | {P.EDIT_TIER, P.GRANT_ROLES},
+    Role.CTO: _DECIDES | {P.EDIT_TIER, P.GRANT_ROLES, P.SEE_LOGS},
 }
 
 
