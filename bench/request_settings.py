@@ -27,6 +27,7 @@ match VARIANT:
         LOGGING_CONFIG = "bench.request_loop.log_by_structlog"
     case "monitor":
         INSTALLED_APPS.append("apps.telemetry")
+        LOGGING_CONFIG = "apps.telemetry.logs.configure"  # a busy machine has slow queries to tell of
     case "portal":
         MIDDLEWARE.insert(0, "apps.telemetry.middleware.CorrelationMiddleware")
         INSTALLED_APPS.append("apps.telemetry")

@@ -17,7 +17,7 @@ from bench.ground import ROOT
 from bench.harness import Contestant, Goal, Part, Times, machine, race, report, table
 
 QUERIES = 3
-REQUESTS = 60
+REQUESTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _child(variant: Variant) -> Iterator[Child]:
 
 def main(_lab: Lab, quick: bool) -> None:
     """Measure and print."""
-    rounds = 3 if quick else 30
+    rounds = 3 if quick else 20
     with ExitStack() as stack:
         contestants = []
         for variant in VARIANTS:
