@@ -4,6 +4,7 @@ The library's mapping chooses a duration's bin and the library's sketch reads qu
 travel, which add up in any order.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,14 +53,19 @@ class Durations:
             self.bins[key] = self.bins.get(key, 0) + number
 
     def quantiles(self, *shares: float) -> list[float | None]:
-        """The durations, in seconds, below which these shares lie; None of nothing."""
+        """The durations, in seconds, that these shares of all did not exceed (nearest rank); None of nothing."""
         store = DenseStore()
         for key, number in self.bins.items():
             store.add(key, number)
         sketch = BaseDDSketch(_MAPPING, store, DenseStore(), 0.0)
-        found = [sketch.get_quantile_value(share) for share in shares]
+        found = [sketch.get_quantile_value(self._nearest(share)) for share in shares]
         # A bin's middle may lie above the longest that was seen.
         return [None if value is None else min(float(value), self.longest) for value in found]
+
+    def _nearest(self, share: float) -> float:
+        """The library takes the rank below, which of two values is never the longer; the nearest rank, in its terms."""
+        rank = max(math.ceil(share * self.count) - 1, 0)
+        return min((rank + 1e-9) / (self.count - 1), 1.0) if self.count > 1 else 0.0
 
     @property
     def average(self) -> float | None:
