@@ -113,6 +113,7 @@ CACHES = {
         "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
     }
 }
+TELEMETRY_REDIS_URL = f"{REDIS_URL}/2"
 
 # Polling: every tier each POLL_SECONDS; a node that does not answer within NODE_DEADLINE is abandoned, the others go on.
 POLL_SECONDS = env.whole("OPSPORTAL_POLL_SECONDS", default=10, least=2, most=300)
@@ -219,4 +220,12 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 PLAYBOOK = Path(env.text("OPSPORTAL_PLAYBOOK", str(BASE_DIR / "apps" / "playbook" / "default")))
 LOGGING_CONFIG = "apps.telemetry.logs.configure"
-LOGGING: dict[str, object] = {"level": env.text("OPSPORTAL_LOG_LEVEL", "INFO")}
+# The last lines of all processes are kept for the page of lines; 0 keeps none.
+LOG_LINES = env.whole("OPSPORTAL_LOG_LINES", default=20_000, least=0, most=1_000_000)
+LOGGING: dict[str, object] = {"level": env.text("OPSPORTAL_LOG_LEVEL", "INFO"), "keep": LOG_LINES > 0}
+SLOW_REQUEST_MS = env.whole("OPSPORTAL_SLOW_REQUEST_MS", default=1000, least=1, most=600_000)
+# Very slow is twice that. A statement that one request or task sends so many times is warned of.
+SLOW_QUERY_MS = env.whole("OPSPORTAL_SLOW_QUERY_MS", default=100, least=1, most=600_000)
+REPEATED_QUERIES = env.whole("OPSPORTAL_REPEATED_QUERIES", default=10, least=2, most=100_000)
+# Machines that read the portal's own figures show this; empty: only people with the permission may.
+METRICS_TOKEN = env.text("OPSPORTAL_METRICS_TOKEN")

@@ -22,7 +22,9 @@ ROOMS = {
     " session shape signals tables terminal work",
     "accounts": f"{COMMON} adapter batches checks grants middleware policy recent request roles routes sessions"
     " statements third_party",
-    "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
+    "telemetry": f"{COMMON} callers carrying controls correlation figures lines log_views logs masking middleware"
+    " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
+    " windows",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
     " channel_views channels chunks collect context copyformat curves dependence exports facts figures"
     " hashes histories/* hosts itself judge kept kernel levels lines lives marks mute_views muting names"

@@ -12,6 +12,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
+from apps.accounts.policy import Permission, permitted
 from apps.accounts.roles import roles_of, tiers_seen
 from apps.metrics import store
 from apps.metrics.kernel import State, Verdict, worst
@@ -212,5 +213,7 @@ def _rail(request: HttpRequest, tier: Tier | None, alerts: int) -> tuple[Group, 
             (_("People"), "/people/"),
         ],
     )
+    if permitted(request.user, Permission.SEE_LOGS):
+        record += _entries(request, [(_("Logs"), "/portal/logs/"), (_("Own queries"), "/portal/queries/")])
     groups.append(Group(_("Work"), work + _entries(request, [(_("Alerts"), "/alerts/")], count=alerts) + record))
     return tuple(group for group in groups if group.entries)
