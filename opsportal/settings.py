@@ -121,7 +121,7 @@ NODE_DEADLINE = timedelta(seconds=min(4, POLL_SECONDS * 0.4))
 # Which hosts a node may have: names, ends of names (.db.example.org), networks (10.0.0.0/8); empty: see docs/security.md.
 NODE_HOSTS = env.words("OPSPORTAL_NODE_HOSTS")
 
-# History: for how long each level is kept (see docs/decisions/0018), and which store keeps it.
+# History: for how long each level is kept (see docs/decisions/0017), and which store keeps it.
 RAW_RETENTION = timedelta(days=env.whole("OPSPORTAL_RAW_DAYS", default=14, least=2, most=400))
 HISTORY_RETENTION = {
     "raw": RAW_RETENTION,

@@ -1,6 +1,6 @@
 """The levels of history: single samples, and what was rolled up from them over five minutes and over an hour.
 
-A level's numbers are kept in chunks, one for each series and `span`; see `chunks` and docs/decisions/0018.
+A level's numbers are kept in chunks, one for each series and `span`; see `chunks` and docs/decisions/0017.
 """
 
 import math

@@ -1,4 +1,4 @@
--- Levels of history in chunks, beside the rows of the last days: see docs/decisions/0018.
+-- Levels of history in chunks, beside the rows of the last days: see docs/decisions/0017.
 -- Owned by the migration's login. The serving login may read, add rows, and call the functions; what it keeps in chunks it may
 -- replace only while the rows it was made from are still there.
 
