@@ -1,9 +1,9 @@
 -- Purpose: the tables with the most dead rows and the largest ones, estimates of the statistics and the catalog; no table is locked or read.
--- Privilege: none; for bloat SELECT on the table, because pg_stats shows only what the login may read.
+-- Privilege: none; for bloat SELECT on the whole table, because pg_stats shows only the columns that the login may read.
 -- Columns: object (schema and table), live_rows, dead_rows, dead_ratio (dead of all), last_vacuum and last_analyse (by a person or by
 --   autovacuum), changed_rows (since the last analyse), frozen_used (age of the oldest transaction id, of autovacuum_freeze_max_age), bytes (of the
---   table itself, estimate), bloat_ratio (of these bytes, the part that its rows would not need by their average width; NULL where pg_stats may not
---   be read), state (“locked by DDL” where a session holds it against everybody).
+--   table itself, estimate), bloat_ratio (of these bytes, the part that its rows would not need by their average width; NULL where not
+--   every column's width may be read), state (“locked by DDL” where a session holds it against everybody).
 WITH one AS MATERIALIZED (
     SELECT usage.*, relpages, reltuples, relfrozenxid, reloptions
     FROM pg_stat_user_tables AS usage JOIN pg_class ON pg_class.oid = relid
@@ -30,7 +30,7 @@ SELECT
     n_mod_since_analyze AS changed_rows,
     age(relfrozenxid)::float8 / current_setting('autovacuum_freeze_max_age')::int AS frozen_used,
     relpages::bigint * block AS bytes,
-    CASE WHEN relpages > 100 AND reltuples >= 0 AND width IS NOT NULL THEN greatest(
+    CASE WHEN relpages > 100 AND reltuples >= 0 AND has_table_privilege(one.relid, 'SELECT') THEN greatest(
         0, 1 - reltuples * (28 + ceil(width / 8) * 8)
             / (relpages::float8 * (block - 24) * coalesce(substring(reloptions::text FROM 'fillfactor=(\d+)')::int, 100) / 100)
     ) END AS bloat_ratio,
