@@ -1,4 +1,4 @@
-"""What only the benchmarks need: `wrk`, the exporters of Debian, and PgBouncer's in an environment of its own."""
+"""What only the benchmarks need: `wrk`, Prometheus, VictoriaMetrics and exporters of Debian; others in an environment of its own."""
 
 import hashlib
 import shutil
@@ -18,6 +18,8 @@ PACKAGES = {
     "wrk": "wrk",
     "prometheus-postgres-exporter": "prometheus-postgres-exporter",
     "prometheus-redis-exporter": "prometheus-redis-exporter",
+    "prometheus": "prometheus",
+    "victoria-metrics": "victoria-metrics",
 }
 
 
@@ -38,7 +40,7 @@ def _environment() -> None:
     stamp, wanted = VENV / ".stamp", hashlib.sha256(sys.version.encode() + LOCK.read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return
-    print("Making .bench-venv for PgBouncer's exporter.", flush=True)
+    print("Making .bench-venv for the peers.", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
     pip: list[str | Path] = [
         VENV / "bin" / "python",

@@ -37,9 +37,40 @@ def whole(name: str, default: int, least: int, most: int) -> int:
     return int(value)
 
 
+def one_of(name: str, choices: tuple[str, ...]) -> str:
+    """One of these words, by default the first; raises ImproperlyConfigured for any other."""
+    value = text(name, choices[0])
+    if value in choices:
+        return value
+    raise ImproperlyConfigured(f"{name} is {value!r}: write one of {', '.join(choices)}.")
+
+
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list, blanks dropped."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def mail(name: str, password: str) -> dict[str, Any]:
+    """Django's EMAIL_… settings for a `smtp://user:password@host:587` URL; `password` wins over the URL's.
+
+    smtp: STARTTLS when there is a login (`?tls=no` or `?tls=starttls` says otherwise); smtps: TLS from the start. Empty: no mail is sent.
+    """
+    url = text(name)
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
+        raise ImproperlyConfigured(f"{name} must look like smtp://user:password@host:587.")
+    tls = dict(parse_qsl(parts.query)).get("tls", "starttls" if parts.username else "no")
+    if tls not in {"starttls", "no"}:
+        raise ImproperlyConfigured(f"{name} has tls={tls}: write starttls or no.")
+    over_tls = parts.scheme == "smtps"
+    return {
+        "EMAIL_HOST": parts.hostname or "",
+        "EMAIL_PORT": parts.port or (465 if over_tls else 587 if tls == "starttls" else 25),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": password or unquote(parts.password or ""),
+        "EMAIL_USE_SSL": over_tls,
+        "EMAIL_USE_TLS": not over_tls and tls == "starttls",
+    }
 
 
 def database(name: str, default: str) -> dict[str, Any]:
@@ -54,7 +85,7 @@ def database(name: str, default: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
-        "OPTIONS": dict(parse_qsl(parts.query)),
+        "OPTIONS": {"application_name": "opsportal", **dict(parse_qsl(parts.query))},
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }

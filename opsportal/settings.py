@@ -124,11 +124,26 @@ CACHES = {
         "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
     }
 }
+TELEMETRY_REDIS_URL = f"{REDIS_URL}/2"
 
 # Polling: every tier each POLL_SECONDS; a node that does not answer within NODE_DEADLINE is abandoned, the others go on.
 POLL_SECONDS = env.whole("OPSPORTAL_POLL_SECONDS", default=10, least=2, most=300)
 NODE_DEADLINE = timedelta(seconds=min(4, POLL_SECONDS * 0.4))
-RAW_RETENTION = timedelta(days=env.whole("OPSPORTAL_RAW_DAYS", default=14, least=1, most=400))
+# Which hosts a node may have: names, ends of names (.db.example.org), networks (10.0.0.0/8); empty: see docs/security.md.
+NODE_HOSTS = env.words("OPSPORTAL_NODE_HOSTS")
+
+# History: for how long each level is kept (see docs/decisions/0017), and which store keeps it.
+RAW_RETENTION = timedelta(days=env.whole("OPSPORTAL_RAW_DAYS", default=14, least=2, most=400))
+HISTORY_RETENTION = {
+    "raw": RAW_RETENTION,
+    "5m": timedelta(days=env.whole("OPSPORTAL_ROLLUP_5M_DAYS", default=100, least=2, most=1500)),
+    "1h": timedelta(days=env.whole("OPSPORTAL_ROLLUP_1H_DAYS", default=800, least=2, most=4000)),
+}
+HISTORY = env.one_of("OPSPORTAL_HISTORY", ("postgres", "prometheus"))
+HISTORY_URL = env.text("OPSPORTAL_HISTORY_URL").rstrip("/")
+HISTORY_TOKEN = env.text("OPSPORTAL_HISTORY_TOKEN")
+if HISTORY == "prometheus" and not HISTORY_URL.startswith(("http://", "https://")):
+    raise ImproperlyConfigured("OPSPORTAL_HISTORY is prometheus: set OPSPORTAL_HISTORY_URL to http(s)://host:port.")
 
 CELERY_BROKER_URL = f"{REDIS_URL}/0"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -143,7 +158,9 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": POLL_SECONDS},
     },
     "sign-checkpoint": {"task": "apps.ledger.tasks.sign_checkpoint", "schedule": 60, "options": {"expires": 60}},
-    "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 3600, "options": {"expires": 3600}},
+    "deliver": {"task": "apps.metrics.tasks.deliver", "schedule": 5, "options": {"expires": 5}},
+    "keep-texts": {"task": "apps.queries.tasks.keep_texts", "schedule": 60, "options": {"expires": 60}},
+    "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 600, "options": {"expires": 600}},
     "forget-sessions": {
         "task": "apps.accounts.tasks.forget_expired_sessions",
         "schedule": 3600,
@@ -151,6 +168,19 @@ CELERY_BEAT_SCHEDULE = {
     },
     "forget-batches": {"task": "apps.batch.tasks.forget_old", "schedule": 86400, "options": {"expires": 3600}},
 }
+
+# Alerts by e-mail, and where webhooks may go besides https on the open internet: host or host:port, commas between.
+globals().update(env.mail("OPSPORTAL_EMAIL_URL", env.text("OPSPORTAL_EMAIL_PASSWORD")))
+DEFAULT_FROM_EMAIL = env.text("OPSPORTAL_EMAIL_FROM", "opsportal@localhost")
+EMAIL_TIMEOUT = 10
+WEBHOOK_HOSTS = env.words("OPSPORTAL_WEBHOOK_HOSTS")
+
+if HISTORY == "prometheus":
+    CELERY_BEAT_SCHEDULE["send-history"] = {
+        "task": "apps.metrics.tasks.send_history",
+        "schedule": POLL_SECONDS,
+        "options": {"expires": POLL_SECONDS},
+    }
 
 AUTH_USER_MODEL = "accounts.Person"
 AUTHENTICATION_BACKENDS = [
@@ -202,4 +232,12 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 PLAYBOOK = Path(env.text("OPSPORTAL_PLAYBOOK", str(BASE_DIR / "apps" / "playbook" / "default")))
 LOGGING_CONFIG = "apps.telemetry.logs.configure"
-LOGGING: dict[str, object] = {"level": env.text("OPSPORTAL_LOG_LEVEL", "INFO")}
+# The last lines of all processes are kept for the page of lines; 0 keeps none.
+LOG_LINES = env.whole("OPSPORTAL_LOG_LINES", default=20_000, least=0, most=1_000_000)
+LOGGING: dict[str, object] = {"level": env.text("OPSPORTAL_LOG_LEVEL", "INFO"), "keep": LOG_LINES > 0}
+SLOW_REQUEST_MS = env.whole("OPSPORTAL_SLOW_REQUEST_MS", default=1000, least=1, most=600_000)
+# Very slow is twice that. A statement that one request or task sends so many times is warned of.
+SLOW_QUERY_MS = env.whole("OPSPORTAL_SLOW_QUERY_MS", default=100, least=1, most=600_000)
+REPEATED_QUERIES = env.whole("OPSPORTAL_REPEATED_QUERIES", default=10, least=2, most=100_000)
+# Machines that read the portal's own figures show this; empty: only people with the permission may.
+METRICS_TOKEN = env.text("OPSPORTAL_METRICS_TOKEN")

@@ -11,6 +11,7 @@ urlpatterns = [
     path("people/", include("apps.accounts.urls")),
     *(path(f"t/<slug:tier>/{room}/", include(f"apps.{room}.urls")) for room in settings.TIER_ROOMS),
     path("playbook/", include("apps.playbook.urls")),
+    path("runbooks/", include("apps.runbooks.urls")),
     path("rollouts/", include("apps.rollouts.urls")),
     path("ledger/", include("apps.ledger.urls")),
     path("batches/", include("apps.batch.urls")),

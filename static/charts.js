@@ -37,6 +37,7 @@ function coloured(trace, colours) {
 }
 
 const NARROW = 480;
+const LABELLED = 380; // below, marks are lines without words
 
 // The room right of the lines, the same for all charts of a page, so that their times stand one above the other.
 function roomForLabels(figures) {
@@ -58,8 +59,9 @@ function laidOut(layout, colours, room, width) {
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: colours.quiet, spikesnap: "cursor",
       hoverformat: "%H:%M:%S" },
     yaxis: { ...layout.yaxis, gridcolor: colours.line, linecolor: "rgba(0,0,0,0)" },
-    shapes: layout.shapes.map((line) => ({ ...line, line: { ...line.line, color: colourOf(line.name) } })),
-    annotations: layout.annotations.map((label) => ({ ...label, font: { size: 11, color: colourOf(label.name), weight: label.name.startsWith("end-") ? 600 : 400 } })),
+    shapes: layout.shapes.map((line) => ({ ...line, ...(line.xref === "x" ? { x0: shift(line.x0), x1: shift(line.x1) } : {}),
+      line: { ...line.line, color: colourOf(line.name.replace(/^mark-/, "")) } })),
+    annotations: layout.annotations.filter((label) => label.name !== "mark" || width >= LABELLED).map((label) => ({ ...label, ...(label.xref === "x" ? { x: shift(label.x) } : {}), font: { size: 11, color: colourOf(label.name), weight: label.name.startsWith("end-") ? 600 : 400 } })),
   };
 }
 
@@ -117,7 +119,9 @@ function cross(chart, event) {
 // ---- the figures as a table, made when somebody opens it ----
 function tabulate(details) {
   const figure = JSON.parse(island(details.dataset.figures)?.textContent || '{"data":[]}');
-  const moments = [...new Set(figure.data.flatMap((trace) => trace.x))].sort((a, b) => b - a).slice(0, POINTS_IN_TABLE);
+  const marks = new Map();
+  for (const { at, text } of figure.layout?.meta?.marks ?? []) marks.set(at, [...(marks.get(at) ?? []), text]);
+  const moments = [...new Set([...figure.data.flatMap((trace) => trace.x), ...marks.keys()])].sort((a, b) => b - a).slice(0, POINTS_IN_TABLE);
   const values = figure.data.map((trace) => new Map(trace.x.map((at, index) => [at, trace.y[index]])));
   const unit = figure.layout?.yaxis?.ticksuffix ?? "";
   const ratio = figure.layout?.yaxis?.tickformat === ".0%";
@@ -138,6 +142,13 @@ function tabulate(details) {
   for (const at of moments) {
     const row = body.insertRow();
     row.insertCell().textContent = clock.format(at);
+    if (marks.has(at)) {
+      const cell = row.insertCell();
+      cell.colSpan = figure.data.length;
+      cell.className = "marked";
+      cell.textContent = marks.get(at).join(" · ");
+      continue;
+    }
     for (const known of values) {
       const cell = row.insertCell();
       cell.className = "num";

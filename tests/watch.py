@@ -3,7 +3,7 @@
 Time between polls is the slots' own, ten seconds each, whatever the clock says: a minute of holding is six polls.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +17,7 @@ from apps.metrics.collect import Before, Collector
 from apps.metrics.judge import Measured
 from apps.metrics.kernel import Answer, NodeKind, NodeRole, NodeView, Sample, State, TierView, worst
 from apps.metrics.models import Alert, Standing, Tier
-from apps.metrics.poll import poll, slot_of
+from apps.metrics.poll import collector, poll, slot_of
 from apps.metrics.probe import Probe, TierProbe
 from apps.metrics.readers import Target
 
@@ -65,12 +65,14 @@ class Watch:
 
 
 @pytest.fixture
-def watch(lab: object, layout: Layout, db: None) -> Watch:
-    """The lab's tier, known to the portal and polled once."""
+def watch(lab: object, layout: Layout, db: None) -> Iterator[Watch]:
+    """The lab's tier, known to the portal and polled once. Its connections end with it: the next test's nodes are others."""
     register(layout)
     watching = Watch(Tier.objects.get(slug="lab"))
     watching.poll()
-    return watching
+    yield watching
+    collector().close()
+    collector.cache_clear()
 
 
 class Asking:

@@ -54,6 +54,9 @@ def missing(purpose: str) -> tuple[binaries.Missing, ...]:
         lacking.insert(0, binaries.Missing("python -m venv", "this Python comes without it", minor, "python@3.13"))
     if purpose == "test" and find_browser() is None:
         lacking.append(binaries.Missing("chromium", "needed by the browser tests", "chromium", "chromium"))
+    if purpose == "test" and shutil.which("victoria-metrics") is None:
+        reason = "needed by the tests of a store of history"
+        lacking.append(binaries.Missing("victoria-metrics", reason, "victoria-metrics", "victoriametrics"))
     return tuple(lacking)
 
 

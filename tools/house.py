@@ -17,26 +17,33 @@ COMMON = "__init__ apps models views urls forms tasks migrations/* management/__
 TIER = f"{COMMON} probes checks actions charts"
 # Each room's own modules; `folder/*` stands for a folder whose files follow one contract.
 ROOMS = {
-    "ledger": f"{COMMON} bundle chain checkpoints export keys kinds leaf offline/* proofs search state templatetags/* tree verify witness",
+    "ledger": f"{COMMON} bundle chain checkpoints export keys kinds leaf offline/* proofs search state"
+    " templatetags/* tree verify witness",
     "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
     " session shape signals tables terminal work",
     "accounts": f"{COMMON} adapter batches checks grants middleware policy recent request roles routes sessions"
     " statements third_party",
-    "telemetry": f"{COMMON} carrying correlation logs masking middleware readiness serving",
-    "metrics": f"{TIER} alert_views alerts application board catalogue_views collect context curves exports facts"
-    " figures hashes itself judge kept kernel lives node_views now pages poll present probe ranges"
-    " readers/* readings record registry rows secrets shell store templatetags/* unchanged units",
+    "telemetry": f"{COMMON} callers carrying controls correlation figures lines log_views logs masking middleware"
+    " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
+    " windows",
+    "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
+    " channel_views channels chunks collect context copyformat curves dependence exports facts figures"
+    " hashes histories/* hosts itself judge kept kernel levels lines lives marks mute_views muting names"
+    " node_views now occasions outbox pages poll present probe ranges readers/* readings record registry"
+    " rolls rows seal secrets shell store templatetags/* threshold_views thresholds transitions unchanged"
+    " units webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
-    "queries": f"{TIER} servers workload",
+    "queries": f"{TIER} advice blocking compare_views comparison explain history index_checks indexes literals plan"
+    " plan_views servers statement statement_views texts upkeep_checks windows workload",
     "cache": f"{TIER} aside joined",
     "ratelimits": f"{TIER} limiter",
-    "partitions": f"{TIER} bounds coverage inventory targets",
+    "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
-    "runbooks": COMMON,
-    "rollouts": f"{COMMON} act_views baseline checklist events evidence evidence_views progress reach refusals sheet sign_views signing start"
-    " statement templatetags/*",
-    "overview": f"{COMMON} health summary",
+    "runbooks": f"{COMMON} naming",
+    "rollouts": f"{COMMON} act_views baseline checklist events evidence evidence_views occasions progress reach"
+    " refusals sheet sign_views signing start statement templatetags/*",
+    "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"
     " switches tier traffic twin",

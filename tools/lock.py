@@ -23,11 +23,14 @@ def compile_lock(*arguments: str, given: str = "") -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Three locks: uv itself (only where it is built already), everything in pyproject.toml, and of that what serving needs."""
+    """Four locks: uv itself (only where it is built already), everything in pyproject.toml, of that what serving needs, and
+    the benchmarks' peers, which name all they need themselves.
+    """
     upgrade = ["--upgrade"] if "--upgrade" in arguments else []
     compile_lock("-", "--no-build", "-o", virtualenv.UV_LOCK.name, *upgrade, given="uv\n")
     compile_lock("pyproject.toml", "--group", "dev", "-o", virtualenv.LOCK.name, *upgrade)
     compile_lock("pyproject.toml", "-c", virtualenv.LOCK.name, "-o", SERVING)
+    compile_lock("bench/requirements.in", "--no-deps", "-o", "bench/requirements.lock", *upgrade)
     return 0
 
 

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     SEE_PEOPLE = auto()
     ACKNOWLEDGE = auto()
     CHECK_NOW = auto()
+    EXPLAIN = auto()
     NOTE = auto()
     TICK = auto()
     CAPTURE = auto()
@@ -45,31 +46,40 @@ class Permission(StrEnum):
     EDIT_TIER = auto()
     CANCEL_BATCH = auto()
     GRANT_ROLES = auto()
+    MUTE = auto()
+    SET_THRESHOLDS = auto()
+    EDIT_CHANNELS = auto()
+    SEE_LOGS = auto()
 
 
 P = Permission
 # A tier is named by the URL or by `tier_of` for these; the others concern the portal as a whole as well.
 OF_A_TIER = frozenset(
-    {P.ACKNOWLEDGE, P.CHECK_NOW, P.NOTE, P.TICK, P.CAPTURE, P.DEPLOY, P.SIGN, P.START_ROLLOUT, P.EDIT_TIER}
+    {P.ACKNOWLEDGE, P.CHECK_NOW, P.EXPLAIN, P.NOTE, P.TICK, P.CAPTURE, P.DEPLOY, P.SIGN, P.START_ROLLOUT, P.EDIT_TIER}
+    | {P.MUTE, P.SET_THRESHOLDS, P.EDIT_CHANNELS}
 )
+# How alerting behaves: where a check begins to warn, and who is told.
+_TUNES = frozenset({P.MUTE, P.SET_THRESHOLDS, P.EDIT_CHANNELS})
 
 _SEES = frozenset({P.VIEW, P.READ_LEDGER, P.SEE_PEOPLE})
 _WATCHES = _SEES | {P.ACKNOWLEDGE, P.CHECK_NOW, P.NOTE}
-_BUILDS = _WATCHES | {P.TICK, P.CAPTURE, P.DEPLOY, P.SIGN}
+_BUILDS = _WATCHES | {P.EXPLAIN, P.TICK, P.CAPTURE, P.DEPLOY, P.SIGN, P.SEE_LOGS}
 _DECIDES = _SEES | {P.ACKNOWLEDGE, P.CHECK_NOW, P.NOTE, P.SIGN, P.START_ROLLOUT}
 
 TABLE: Mapping[Role, frozenset[Permission]] = {
     Role.VIEWER: _SEES,
     Role.SUPPORT: _WATCHES,
-    Role.ON_CALL: _WATCHES | {P.SIGN},  # signs for the 24 hours they watched
+    Role.ON_CALL: _WATCHES | {P.SIGN, P.MUTE},  # signs for the 24 hours they watched
     Role.QA: _WATCHES | {P.TICK, P.CAPTURE, P.SIGN},  # a playbook may give QA a slot
-    Role.BACKEND: _BUILDS | {P.CANCEL_BATCH},
-    Role.DEVOPS: _BUILDS | {P.EDIT_TIER, P.CANCEL_BATCH},
-    Role.DBA: _BUILDS | {P.EDIT_TIER, P.CANCEL_BATCH},
-    Role.LEAD: _DECIDES | {P.TICK, P.CAPTURE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES},
+    Role.BACKEND: _BUILDS | {P.MUTE, P.CANCEL_BATCH},
+    Role.DEVOPS: _BUILDS | _TUNES | {P.EDIT_TIER, P.CANCEL_BATCH},
+    Role.DBA: _BUILDS | _TUNES | {P.EDIT_TIER, P.CANCEL_BATCH},
+    Role.LEAD: _DECIDES
+    | _TUNES
+    | {P.EXPLAIN, P.TICK, P.CAPTURE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS},
     Role.PRODUCT: _DECIDES,
     Role.VP: _DECIDES | {P.GRANT_ROLES},
-    Role.CTO: _DECIDES | {P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES},
+    Role.CTO: _DECIDES | _TUNES | {P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS},
 }
 
 

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 
-from apps.metrics.kernel import Check, Direction, NodeKind, State, Unit
+from apps.metrics.kernel import Check, Direction, NodeKind, NodeRole, State, Unit
 
 KIND = NodeKind.REDIS
+
+EXPLAINED_BY = {"cache": ((NodeKind.REDIS, NodeRole.NONE),)}
 
 CHECKS = (
     Check(
@@ -31,6 +33,7 @@ CHECKS = (
         direction=Direction.LOW,
         warn=0.5,
         fail=0.3,
+        band=0.05,
         hold=timedelta(seconds=60),
         kind=KIND,
         runbook="RB-11",

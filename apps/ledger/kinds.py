@@ -5,6 +5,8 @@ A room declares its kinds in its `AppConfig.ready`:
     from apps.ledger.kinds import declare
     declare("rollout.tick", _("Checklist item ticked"), _("{actor} ticked {item} in {week}."))
 
+A kind with a `mark`, a few words, is drawn on the charts of its tier too (apps/metrics/marks.py).
+
 Between braces stand `actor`, `subject`, `tier` or any top-level key of the entry's body.
 """
 
@@ -23,19 +25,20 @@ class UnknownKind(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of entry: its id, a label for filters, and a sentence with `{names}` from the entry."""
+    """One kind of entry: its id, a label for filters, a sentence with `{names}` from the entry; a mark when charts show it."""
 
     id: str
     label: Words
     sentence: Words
+    mark: Words = ""
 
 
 _kinds: dict[str, Kind] = {}
 
 
-def declare(name: str, label: Words, sentence: Words) -> None:
+def declare(name: str, label: Words, sentence: Words, mark: Words = "") -> None:
     """Make a kind known. Declaring the same one again replaces its words (start-up may run twice in one process)."""
-    _kinds[name] = Kind(name, label, sentence)
+    _kinds[name] = Kind(name, label, sentence, mark)
 
 
 def every() -> list[Kind]:
@@ -63,6 +66,15 @@ def sentence(name: str, values: Mapping[str, Any]) -> str:
     """The entry in words. A kind whose room is gone is shown by its id, a value that is absent by a dash."""
     kind = _kinds.get(name)
     template = str(kind.sentence) if kind else "{actor}: " + name.replace("{", "").replace("}", "") + " {subject}."
+    return _filled(template, values)
+
+
+def mark(name: str, values: Mapping[str, Any]) -> str:
+    """The few words of a declared kind that stand on a chart."""
+    return _filled(str(known(name).mark), values)
+
+
+def _filled(template: str, values: Mapping[str, Any]) -> str:
     return template.format_map(_Values({key: _plain(value) for key, value in values.items()}))
 
 

@@ -17,7 +17,7 @@ class Chart:
 
     `metrics`: metric names; one line for each series found (node, object). `lines`: what names a line: "node", "object" or "metric"
     (then `names` gives the label of each metric in order). `check`: its thresholds are drawn.
-    `reduce`: "avg", "max" or "min" within a pixel's time.
+    `reduce`: "avg", "max", "min" or "last" within a pixel's time.
     """
 
     id: str
@@ -33,18 +33,26 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: `key` in the answer's rows; `unit` None for text; `code` for query texts and identifiers."""
+    """One column of a table: `key` in the answer's rows; `unit` None for text; `code` for query texts and identifiers.
+
+    `link`: the key in the rows whose value is the last part of the address that the cell leads to, below the board's own; a row without a
+    value there has no link.
+    """
 
     key: str
     title: str
     unit: Unit | None = None
     code: bool = False
+    link: str = ""
     spark: str = ""  # metric whose last hour is drawn as a sparkline in this column
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The objects a room watches, one row each, from the latest answer of `source` on every node (with a Node column)."""
+    """The objects a room watches, one row each, from the latest answer of `source` on every node (with a Node column).
+
+    `having`: only rows with a value under this key are objects.
+    """
 
     id: str
     title: str
@@ -52,6 +60,11 @@ class Table:
     columns: tuple[Column, ...]
     empty: str
     limit: int = 200
+    having: str = ""
+
+    def of(self, rows: Rows) -> Rows:
+        """The rows of an answer that are shown."""
+        return tuple(row for row in rows if row.get(self.having)) if self.having else rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from apps.metrics import context
 from apps.metrics.kernel import Check
 from apps.metrics.probe import Question
 from apps.metrics.registry import checks, probes, tier_probes
+from apps.metrics.thresholds import limits
 
 _TITLES = {**context.ROOM_TITLES, "node": gettext_lazy("Nodes"), "portal": gettext_lazy("The portal itself")}
 
@@ -32,12 +33,14 @@ class Entry:
 @require_GET
 def catalogue(request: HttpRequest) -> HttpResponse:
     """All checks, by room: the documentation of what is judged, generated from the declarations."""
-    ordered = sorted(checks().values(), key=_room_order)
+    tier = context.current_tier(request)
+    counting = limits(tier).checks if tier else checks()
+    ordered = sorted(counting.values(), key=_room_order)
     rooms = [
         (room, str(_TITLES.get(room, room)), [_entry(c) for c in found])
         for room, found in groupby(ordered, key=lambda check: check.room)
     ]
-    return render(request, "metrics/catalogue.html", {"rooms": rooms, "count": len(ordered)})
+    return render(request, "metrics/catalogue.html", {"rooms": rooms, "count": len(ordered), "tier": tier})
 
 
 def _room_order(check: Check) -> tuple[int, str]:
@@ -51,5 +54,5 @@ def _entry(check: Check) -> Entry:
         derived = tier_probes()[check.source]
         return Entry(check, derived.says, _("the answers of all nodes together"))
     asked = probe.question
-    text = asked.variants[0][1] if isinstance(asked, Question) else asked if isinstance(asked, str) else probe.says
+    text = asked.variants[0].text if isinstance(asked, Question) else asked if isinstance(asked, str) else probe.says
     return Entry(check, text, f"{probe.kind.value} {probe.role.value if probe.role else ''}".strip())

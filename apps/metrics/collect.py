@@ -23,6 +23,8 @@ from apps.metrics.readers.base import CONNECT_SECONDS, Said
 log = structlog.get_logger()
 
 CONNECTING = 0.5  # of the deadline, at most: what is left must do for the questions
+HANGING_UP_SECONDS = 2  # for all together, when the process ends; a frozen server would take longer
+FORGOTTEN_SECONDS = 300  # a node that nobody asked for so long was removed; its server gets the connection back
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,11 @@ class Collector:
         self._loop.close()
 
     async def _close(self) -> None:
-        under_way = [*self._opening.values(), *self._left]
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
-        for reader in self._readers.values():
-            await reader.close()
-        self._readers.clear()
+        for node in list(self._readers):
+            self._hang_up(node)
+        before = monotonic() + HANGING_UP_SECONDS
+        while self._left and monotonic() < before:  # one that ends may leave another: hanging up on the server it asked
+            await asyncio.wait(self._left, timeout=before - monotonic())
 
     async def _all(
         self,
@@ -116,6 +116,7 @@ class Collector:
         before: Mapping[tuple[int, str], Before],
     ) -> list[NodePoll]:
         at, asked = datetime.now(UTC), {}
+        self._forget()
         for target in targets:
             if target.id not in self._busy:
                 self._busy.add(target.id)
@@ -165,12 +166,22 @@ class Collector:
         }
         return NodePoll(target, reply.identity, None, duration, offset, at, answers)
 
+    def _forget(self) -> None:
+        oldest = monotonic() - FORGOTTEN_SECONDS
+        for node in [
+            node for node, reader in self._readers.items() if reader.until < oldest and node not in self._busy
+        ]:
+            self._hang_up(node)
+
+    def _hang_up(self, node: int) -> None:
+        self._stop_opening(node)
+        self._leave(self._loop.create_task(self._readers.pop(node).close()))
+
     def _reader(self, target: Target) -> Reader:
         reader = self._readers.get(target.id)
         if reader is None or reader.target != target:
             if reader is not None:  # another address or password now
-                self._stop_opening(target.id)
-                self._leave(self._loop.create_task(reader.close()))
+                self._hang_up(target.id)
             reader = self._readers[target.id] = KINDS[target.kind](target)
         return reader
 

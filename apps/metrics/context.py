@@ -12,6 +12,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
+from apps.accounts.policy import Permission, permitted
 from apps.accounts.roles import roles_of, tiers_seen
 from apps.metrics import store
 from apps.metrics.kernel import State, Verdict, worst
@@ -27,6 +28,8 @@ ROOM_TITLES = {
     "ratelimits": gettext_lazy("Rate limits"),
     "partitions": gettext_lazy("Partitions"),
 }
+
+"""Alerts that are counted: open, and not quiet because they are muted or explained by a node that is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +201,9 @@ def _rail(request: HttpRequest, tier: Tier | None, alerts: int) -> tuple[Group, 
             rooms += _entries(request, [address], state=states[room])
         nodes = _entries(request, [(_("Nodes"), f"/t/{tier.slug}/nodes/")])
         groups.append(Group(_("Data tier"), rooms + nodes))
-    work = _entries(request, [(_("Rollouts"), "/rollouts/"), (_("Playbook"), "/playbook/")])
+    work = _entries(
+        request, [(_("Rollouts"), "/rollouts/"), (_("Runbooks"), "/runbooks/"), (_("Playbook"), "/playbook/")]
+    )
     record = _entries(
         request,
         [
@@ -208,5 +213,7 @@ def _rail(request: HttpRequest, tier: Tier | None, alerts: int) -> tuple[Group, 
             (_("People"), "/people/"),
         ],
     )
+    if permitted(request.user, Permission.SEE_LOGS):
+        record += _entries(request, [(_("Logs"), "/portal/logs/"), (_("Own queries"), "/portal/queries/")])
     groups.append(Group(_("Work"), work + _entries(request, [(_("Alerts"), "/alerts/")], count=alerts) + record))
     return tuple(group for group in groups if group.entries)

@@ -9,9 +9,10 @@ from django.utils.translation import ngettext
 
 from apps.metrics.board import Chart
 from apps.metrics.kernel import Unit
-from apps.metrics.store import Line
+from apps.metrics.lines import Line
 from apps.metrics.units import show
 
+DAY = 86_400  # seconds
 DRAWN = 8
 """Lines drawn at most, and the number of colours; those with the highest last values are drawn, the summary says so."""
 
@@ -108,4 +109,5 @@ def _gaps(curve: Curve) -> str:
     if not longest[0]:
         return ""
     start, end = (datetime.fromtimestamp(t, UTC) for t in (longest[1], longest[1] + longest[0]))
-    return " " + _("No data %(start)s–%(end)s UTC.") % {"start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}
+    written = "%H:%M" if curve.times[-1] - curve.times[0] <= DAY else "%d %b %H:%M"
+    return " " + _("No data %(start)s–%(end)s UTC.") % {"start": f"{start:{written}}", "end": f"{end:{written}}"}

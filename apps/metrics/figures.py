@@ -18,8 +18,9 @@ from django.utils.translation import gettext as _
 from apps.metrics.board import Chart
 from apps.metrics.curves import DRAWN, Curve, curves, summarise
 from apps.metrics.kernel import Check, Unit
+from apps.metrics.lines import Line
+from apps.metrics.marks import Mark, in_words, labelled
 from apps.metrics.ranges import Range
-from apps.metrics.store import Line
 from apps.metrics.units import show
 
 Figure: TypeAlias = dict[str, Any]
@@ -42,13 +43,18 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A chart ready for a page: the declaration, the figure, the sentence; `empty` when nothing was measured in the range."""
+    """A chart ready for a page: the declaration, the figure, the sentence; `empty` when nothing was measured in the range.
+
+    `grain`: what one point of its lines is.
+    """
 
     chart: Chart
     figure: Figure
     summary: str
     empty: bool
     last_at: datetime | None
+    marked: str = ""  # the marks in words
+    grain: str = ""
 
     @property
     def island(self) -> SafeString:
@@ -93,8 +99,20 @@ def scale_of(unit: Unit, top: float) -> tuple[float, str]:
     return 1.0, ""
 
 
-def draw(chart: Chart, lines: Sequence[Line], within: Range, nodes: Sequence[str], check: Check | None) -> Drawing:
-    """A chart of these lines within a range, with the thresholds of its check."""
+def draw(
+    chart: Chart,
+    lines: Sequence[Line],
+    within: Range,
+    nodes: Sequence[str],
+    check: Check | None,
+    *,
+    marked: Sequence[Mark] = (),
+    unreadable: str = "",
+) -> Drawing:
+    """A chart of these lines within a range, with the thresholds of its check and the marks of its page.
+
+    `unreadable`: why no lines could be read.
+    """
     found = curves(chart, lines, nodes)
     shown = sorted(found, key=lambda curve: -math.inf if curve.last is None else curve.last, reverse=True)[:DRAWN]
     shown = [curve for curve in found if curve in shown]
@@ -106,13 +124,34 @@ def draw(chart: Chart, lines: Sequence[Line], within: Range, nodes: Sequence[str
         "data": [_trace(curve, axis, chart.unit) for curve in shown],
         "layout": _layout(chart, axis, within)
         | {
-            "shapes": _threshold_lines(thresholds, axis),
+            "shapes": _threshold_lines(thresholds, axis) + [_mark_line(mark) for mark in marked],
+            "meta": {"marks": [{"at": _moment(mark.at), "text": mark.text} for mark in marked]},
             "annotations": _threshold_labels(thresholds, axis, chart.unit)
-            + _end_labels(shown, axis, chart.unit, common(nodes)),
+            + _end_labels(shown, axis, chart.unit, common(nodes))
+            + [_mark_label(at, label) for at, label in labelled(marked, within)],
         },
     }
-    summary = summarise(found, chart.unit, len(shown))
-    return Drawing(chart, figure, summary, not values, datetime.fromtimestamp(last_at, UTC) if last_at else None)
+    summary = unreadable or summarise(found, chart.unit, len(shown))
+    moment = datetime.fromtimestamp(last_at, UTC) if last_at else None
+    grain = next((str(line.grain) for line in lines if line.metric in chart.metrics and line.grain), "")
+    return Drawing(chart, figure, summary, not values, moment, in_words(marked), grain)
+
+
+def _moment(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _mark_line(mark: Mark) -> Figure:
+    """A thin line over the chart's height, at a moment."""
+    at = _moment(mark.at)
+    return {"type": "line", "name": f"mark-{mark.state}", "xref": "x", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1,
+            "layer": "below", "line": {"width": 1, "dash": "dot"}}  # fmt: skip
+
+
+def _mark_label(at: datetime, label: str) -> Figure:
+    """Above the chart, to the right of its line; at the end of the range in the margin."""
+    return {"name": "mark", "xref": "x", "x": _moment(at), "xanchor": "left", "yref": "paper", "y": 1, "yanchor": "bottom",
+            "text": escape(label), "showarrow": False}  # fmt: skip
 
 
 def _trace(curve: Curve, axis: Axis, unit: Unit) -> Figure:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.metrics import secrets
 from apps.metrics.collect import Collector, NodePoll
+from apps.metrics.hosts import reach
 from apps.metrics.kernel import FailureKind, NodeKind, NodeRole
 from apps.metrics.models import Node, Tier
 from apps.metrics.readers import Target
@@ -87,7 +88,7 @@ class NodeForm(forms.ModelForm[Node]):
             self.add_error("address", error)
             return data
         self.sealed = secrets.seal(password)
-        self._try(Target(0, data["name"], kind, role, secrets.whole(self.cleaned_address, self.sealed)))
+        self._try(Target(0, data["name"], kind, role, secrets.whole(self.cleaned_address, self.sealed), reach()))
         return data
 
     def _try(self, target: Target) -> None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 import structlog
 
@@ -55,8 +56,13 @@ def _derived(probe: TierProbe, view: TierView) -> Answer:
         return Answer(probe.id, probe.says, failure=misread(error))
 
 
-def judge(measured: Measured, checks: Iterable[Check], standing: Mapping[Key, Verdict]) -> list[Verdict]:
-    """The verdict of every check on every node and object it applies to.
+def judge(
+    measured: Measured,
+    checks: Iterable[Check],
+    standing: Mapping[Key, Verdict],
+    of_nodes: Mapping[tuple[str, str], Check] = MappingProxyType({}),
+) -> list[Verdict]:
+    """The verdict of every check on every node and object it applies to; `of_nodes`: a node's own check by (check id, node).
 
     `standing`: the verdicts before; a check whose probe was not due keeps its value and is judged by its age. What a node that is down was
     last known to have becomes NO_DATA; what its probe no longer lists disappears.
@@ -73,7 +79,8 @@ def judge(measured: Measured, checks: Iterable[Check], standing: Mapping[Key, Ve
         having = by_metric.get(check.metric, {})
         before = (owner for check_id, owner in earlier if check_id == check.id)
         for owner in _owners(check, measured.view, having, before):
-            verdicts += _of_owner(check, owner, having.get(owner, ()), earlier.get((check.id, owner), ()), measured)
+            mine = of_nodes.get((check.id, owner), check)
+            verdicts += _of_owner(mine, owner, having.get(owner, ()), earlier.get((check.id, owner), ()), measured)
     return verdicts
 
 

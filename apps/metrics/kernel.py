@@ -116,11 +116,23 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """That somebody set a check's thresholds: what they are by default, who did it (empty: somebody who is gone), when, and why."""
+
+    warn: float | None
+    fail: float | None
+    by: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One thing that must hold, declared once and used by alerts, dashboards, checklists, trees and runbooks.
 
     HIGH: `value >= warn` warns and `value > fail` fails. LOW: `value <= warn` warns and `value < fail` fails. A threshold may be absent.
-    `hold`: how long a state must last before an alert opens. `when_null`: the state of a sample without a number.
+    `hold`: how long a state must last before an alert opens; `fail_hold`: another time for failing. `band`: the share of the warning
+    threshold by which a value must be better before an open alert closes. `when_null`: the state of a sample without a number.
     `alerting`: False for those that classify health but wake nobody. `shadow`: measured and shown, never part of a verdict.
     """
 
@@ -142,6 +154,9 @@ class Check:
     runbook: str = ""
     alerting: bool = True
     shadow: bool = False
+    fail_hold: timedelta | None = None
+    band: float = 0.0
+    changed: Changed | None = None
 
     @property
     def room(self) -> str:
@@ -167,6 +182,23 @@ class Check:
         if self.warn is not None and (value >= self.warn if high else value <= self.warn):
             return State.WARN
         return State.PASS
+
+    def hold_of(self, state: State) -> timedelta:
+        """How long a state must last before there is an alert of it."""
+        return self.fail_hold if state is State.FAIL and self.fail_hold is not None else self.hold
+
+    def clears(self, value: float | None) -> bool:
+        """Whether a value that passes is far enough from the first threshold for an open alert to close.
+
+        >>> c = Check("a.b", "", "a.b.c", "a.b", Unit.RATIO, "", "", warn=0.8, fail=0.95, band=0.05)
+        >>> [c.clears(v) for v in (0.79, 0.76, 0.75, None)]
+        [False, False, True, True]
+        """
+        first = self.warn if self.warn is not None else self.fail
+        if value is None or first is None or not self.band:
+            return True
+        room = abs(first) * self.band
+        return value < first - room if self.direction is Direction.HIGH else value > first + room
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,35 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from apps.metrics.alerting import Channel, Delivery, Mute, Threshold
+from apps.metrics.alerts import Kind
 from apps.metrics.kernel import FailureKind, NodeKind, NodeRole, State
+
+__all__ = [
+    "Alert",
+    "Channel",
+    "ClosedBy",
+    "Delivery",
+    "LatestAnswer",
+    "Mute",
+    "Node",
+    "NodeStatus",
+    "ProcessRun",
+    "Series",
+    "Slot",
+    "Standing",
+    "Threshold",
+    "Tier",
+]
+
+
+class ClosedBy(models.TextChoices):
+    """Why an alert is closed."""
+
+    PASSED = "passed", _("the check passed")
+    BACK = "back", _("there are data again")
+    GONE = "gone", _("what it was of is gone")
+    REMOVED = "removed", _("the node is no longer watched")
 
 
 class Tier(models.Model):
@@ -67,7 +95,7 @@ class Node(models.Model):
 
     def remove(self, now: datetime) -> None:
         """Stop watching it: its samples and alerts stay, its open alerts close, its present verdicts and answers go."""
-        self.alert_set.filter(closed_at=None).update(closed_at=now, updated_at=now)
+        self.alert_set.filter(closed_at=None).update(closed_at=now, updated_at=now, closed_by=ClosedBy.REMOVED)
         self.standing_set.all().delete()
         self.latestanswer_set.all().delete()
         self.removed_at = now
@@ -160,7 +188,8 @@ class Standing(models.Model):
     state = models.CharField(max_length=16, choices=[(s.value, s.value) for s in State])
     value = models.FloatField(null=True)
     at = models.DateTimeField(null=True, help_text=_("When the value was measured; empty: never."))
-    since = models.DateTimeField(help_text=_("Since when it has been good, bad or unknown."))
+    since = models.DateTimeField(help_text=_("Since when it has been good, bad, undecided or silent."))
+    failing_since = models.DateTimeField(null=True, help_text=_("Since when it has failed without a break."))
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -174,18 +203,27 @@ class Standing(models.Model):
 
 
 class Alert(models.Model):
-    """A check that stayed bad for its hold time, until it passed twice in a row."""
+    """A check that stayed bad, or without data, for its hold time, until it passed, or had data, twice in a row.
+
+    `announced`: the worst state that channels were told of; empty while a mute or its cause keeps it quiet.
+    """
 
     tier = models.ForeignKey(Tier, models.CASCADE, related_name="alerts")
     node = models.ForeignKey(Node, models.CASCADE, null=True)
     check_id = models.CharField(max_length=80)
     object = models.CharField(max_length=200, blank=True)
-    state = models.CharField(max_length=16, help_text=_("warn or fail; rises with the worst seen."))
+    kind = models.CharField(max_length=8, choices=[(k.value, k.value) for k in Kind], default=Kind.LIMIT.value)
+    state = models.CharField(max_length=16, help_text=_("warn or fail, rising with the worst seen; or no_data."))
     value = models.FloatField(null=True, help_text=_("The latest value."))
     threshold = models.FloatField(null=True)
     opened_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
+    closed_by = models.CharField(max_length=8, choices=ClosedBy.choices, blank=True)
+    flapping = models.BooleanField(default=False)
+    cause = models.ForeignKey(Node, models.SET_NULL, null=True, related_name="+", help_text=_("The node that is down."))
+    mute = models.ForeignKey(Mute, models.SET_NULL, null=True, related_name="alerts")
+    announced = models.CharField(max_length=16, blank=True)
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
     note = models.TextField(blank=True)
@@ -194,15 +232,47 @@ class Alert(models.Model):
         ordering: ClassVar[list[str]] = ["-opened_at"]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(
-                fields=["tier", "check_id", "node", "object"],
+                fields=["tier", "check_id", "node", "object", "kind"],
                 condition=models.Q(closed_at=None),
                 name="alert_open_once",
                 nulls_distinct=False,
             ),
         ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["tier", "-opened_at"], name="alert_history"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.check_id} {self.state}"
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it calls nobody: muted, or explained by a node that is down."""
+        return self.mute_id is not None or self.cause_id is not None
+
+
+class Unsent(models.Model):
+    """The samples of one poll that the store of history (OPSPORTAL_HISTORY=prometheus) has not taken yet, as they will be sent."""
+
+    at = models.DateTimeField()
+    samples = models.IntegerField()
+    body = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.samples} samples of {self.at:%H:%M:%S}"
+
+
+class Forwarding(models.Model):
+    """How sending to the store of history goes; one row."""
+
+    sent_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    message = models.TextField(blank=True, help_text=_("What the store said last when it did not take something."))
+    lost = models.BigIntegerField(default=0, help_text=_("Polls whose samples were dropped, since the beginning."))
+    lost_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class ProcessRun(models.Model):

@@ -19,7 +19,9 @@ from apps.metrics.poll import Memory, assess, recall, targets_of
 from apps.metrics.probe import FAST, Probe
 from apps.metrics.readers import Target
 from apps.metrics.record import standings
-from apps.metrics.registry import checks, probes
+from apps.metrics.registry import probes
+from apps.metrics.templatetags.figures import threshold
+from apps.metrics.thresholds import limits
 from apps.metrics.units import show
 
 SHORTEST_WINDOW = timedelta(seconds=3)  # a counter's rate over less says little
@@ -31,7 +33,7 @@ class Evidence:
     """What a check said of one node and object, with everything needed to see why, later and elsewhere.
 
     `rows`: the raw rows (of this object where they say of what, at most MOST_ROWS); `taken_at`: our clock, ISO 8601 UTC;
-    `clock_offset_seconds`: the node's clock minus ours.
+    `clock_offset_seconds`: the node's clock minus ours; `thresholds`: the thresholds used in words, and who set them if not the room.
     """
 
     check_id: str
@@ -50,6 +52,7 @@ class Evidence:
     taken_at: str
     clock_offset_seconds: float | None
     problem: str
+    thresholds: str = ""
 
     def as_body(self) -> dict[str, Any]:
         """The same as JSON's types, for the ledger and for freezing."""
@@ -69,13 +72,19 @@ class Checked:
         """What did not pass."""
         return tuple(e for e in self.evidence if e.state != State.PASS)
 
+    def of(self, name: str) -> "Checked":
+        """The same of one object only, such as a table; INCONCLUSIVE when the check does not speak of it."""
+        mine = tuple(e for e in self.evidence if e.object == name)
+        return Checked(self.check, worst([State(e.state) for e in mine]), mine)
+
 
 def check_now(tier: Tier, check_id: str) -> Checked:
     """Run one check on the tier at this moment. Raises KeyError when no room declares it.
 
     A node that cannot be read gives NO_DATA with the reason; nothing is ever taken for a pass that was not measured now.
     """
-    check = checks()[check_id]
+    counting = limits(tier)
+    check = counting.checks[check_id]
     memory = _recent(tier, check)
     targets, asked = _concerned(tier, check)
     _let_window_grow(check, targets, memory)
@@ -85,8 +94,10 @@ def check_now(tier: Tier, check_id: str) -> Checked:
     finally:
         collector.close()
     measured = assess(tier, datetime.now(UTC), polled, memory.tier_answers)
-    verdicts = judge(measured, [check], _expected(tier, check))
-    evidence = tuple(_evidence(check, verdict, measured, polled) for verdict in verdicts)
+    verdicts = judge(measured, [check], _expected(tier, check), counting.of_nodes)
+    evidence = tuple(
+        _evidence(counting.of(check.id, verdict.node) or check, verdict, measured, polled) for verdict in verdicts
+    )
     return Checked(check, worst([v.state for v in verdicts]), evidence)
 
 
@@ -167,4 +178,5 @@ def _evidence(check: Check, verdict: Verdict, measured: Measured, polled: Sequen
         measured.view.at.isoformat(),
         one.clock_offset.total_seconds() if one and one.clock_offset is not None else None,
         problem,
+        threshold(check),
     )

@@ -35,10 +35,10 @@ from apps.metrics.board import Board, Chart, Fact, Table
 from apps.metrics.exports import csv_file, json_file
 from apps.metrics.figures import Drawing, draw
 from apps.metrics.kept import kept
+from apps.metrics.marks import marks
 from apps.metrics.models import Tier
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.readings import Readings, readings_now
-from apps.metrics.registry import checks
 from apps.metrics.rows import CheckRow, DrawnTable, check_rows, tables
 from apps.metrics.unchanged import polled
 
@@ -126,12 +126,16 @@ def drawn(board: Board, data: Readings, within: Range) -> DrawnBoard:
     """Everything a board shows, read and laid out."""
     lines = data.lines(board.charts, within)
     nodes = [node.name for node in data.nodes]
+    marked = marks(data.tier, within)
     return DrawnBoard(
         board=board,
         data=data,
         verdict=board.verdict(data),
         facts=board.facts(data),
-        drawings=[draw(chart, lines, within, nodes, checks().get(chart.check)) for chart in board.charts],
+        drawings=[
+            draw(chart, lines, within, nodes, data.limits.of(chart.check), marked=marked, unreadable=data.unreadable)
+            for chart in board.charts
+        ],
         tables=tables(data, board.tables),
         checks=check_rows(data),
         within=within,
@@ -157,11 +161,17 @@ def _table_file(tier: Tier, board: Board, table: Table, form: str) -> HttpRespon
     answers = data.rows(table.source)
     keys = [column.key for column in table.columns]
     if form == "json":
-        rows = [{"node": a.node, "at": a.at, **{key: row.get(key) for key in keys}} for a in answers for row in a.rows]
+        rows = [
+            {"node": a.node, "at": a.at, **{key: row.get(key) for key in keys}}
+            for a in answers
+            for row in table.of(a.rows)
+        ]
         document = {"tier": tier.slug, "table": table.id, "taken": data.now, "units": _units(table), "rows": rows}
         return json_file(name, document)
     head = ["node", "at", *(f"{c.key} ({c.unit.value})" if c.unit else c.key for c in table.columns)]
-    return csv_file(name, head, ([a.node, a.at, *(row.get(key) for key in keys)] for a in answers for row in a.rows))
+    return csv_file(
+        name, head, ([a.node, a.at, *(row.get(key) for key in keys)] for a in answers for row in table.of(a.rows))
+    )
 
 
 def _units(table: Table) -> dict[str, str]:
@@ -170,7 +180,10 @@ def _units(table: Table) -> dict[str, str]:
 
 def _chart_file(tier: Tier, board: Board, chart: Chart, within: Range, form: str) -> HttpResponse:
     name = f"{tier.slug}-{board.room}-{chart.id}"
-    lines = Readings(tier, board.room, ()).lines([chart], within)
+    data = Readings(tier, board.room, ())
+    lines, marked = data.lines([chart], within), marks(tier, within)
+    if data.unreadable:
+        return HttpResponse(data.unreadable, status=503, content_type="text/plain; charset=utf-8")
     if form == "json":
         series: list[dict[str, Any]] = [
             {
@@ -182,10 +195,13 @@ def _chart_file(tier: Tier, board: Board, chart: Chart, within: Range, form: str
             }
             for line in lines
         ]
-        return json_file(name, {"tier": tier.slug, "chart": chart.id, "unit": chart.unit.value, "series": series})
-    rows = (
+        told = [{"at": mark.at, "text": mark.text} for mark in marked]
+        document = {"tier": tier.slug, "chart": chart.id, "unit": chart.unit.value, "series": series, "marks": told}
+        return json_file(name, document)
+    rows: list[list[Any]] = [
         [line.metric, line.node, line.object, datetime.fromtimestamp(at, UTC), value]
         for line in lines
         for at, value in zip(line.times, line.values, strict=True)
-    )
+    ]
+    rows += [["mark", "", mark.text, mark.at, None] for mark in marked]
     return csv_file(name, ["metric", "node", "object", "at", f"value ({chart.unit.value})"], rows)

@@ -12,12 +12,15 @@ from django.db import transaction
 
 from apps.metrics import secrets, store
 from apps.metrics.collect import Before, Collector, NodePoll
+from apps.metrics.histories import history
+from apps.metrics.hosts import reach
 from apps.metrics.judge import Measured, measure
 from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, TierView
 from apps.metrics.lives import WORKER
 from apps.metrics.models import LatestAnswer, Node, Tier
 from apps.metrics.probe import FAST, Probe
 from apps.metrics.readers import Target
+from apps.metrics.readers.reach import Reach
 from apps.metrics.record import record
 from apps.metrics.registry import probes, tier_probes
 
@@ -54,26 +57,34 @@ def slot_of(now: datetime) -> datetime:
 def targets_of(tier: Tier) -> list[Target]:
     """The tier's nodes with their passwords, in the order they were added."""
     nodes = Node.objects.filter(tier=tier).values_list("pk", "name", "kind", "role", "address", "secret")
-    return [_target(*node) for node in nodes]
+    within = reach()
+    return [_target(*node, within=within) for node in nodes]
 
 
 @lru_cache(NODES_KEPT)
-def _target(pk: int, name: str, kind: str, role: str, address: str, secret: str) -> Target:
+def _target(pk: int, name: str, kind: str, role: str, address: str, secret: str, *, within: Reach) -> Target:
     """One node, ready to be read; decrypting its password costs more than asking it."""
-    return Target(pk, name, NodeKind(kind), NodeRole(role), secrets.whole(address, secret))
+    return Target(pk, name, NodeKind(kind), NodeRole(role), secrets.whole(address, secret), within)
 
 
 def due(target: Target, memory: Memory, now: datetime) -> list[Probe]:
     """The probes of a node's kind whose turn it is; slow ones start spread by node so that they do not come together."""
     found = []
     for probe in probes().values():
-        if probe.kind is not target.kind:
+        if probe.kind is not target.kind or not _wanted(probe, target, memory):
             continue
         last = memory.before.get((target.id, probe.id))
         early = timedelta(seconds=settings.POLL_SECONDS / 2)
         if probe.every == FAST or last is None or now - last.at >= probe.every - early:
             found.append(probe)
     return found
+
+
+def _wanted(probe: Probe, target: Target, memory: Memory) -> bool:
+    if probe.wanted is None:
+        return True
+    answers = {other: before.rows for (node, other), before in memory.before.items() if node == target.id}
+    return probe.wanted(target.name, answers | {name: rows for name, (_at, rows) in memory.tier_answers.items()})
 
 
 def poll(tier: Tier, slot: datetime) -> Measured | None:
@@ -140,7 +151,8 @@ def _portal(tier: Tier, at: datetime) -> Row:
     """
     start, kept = store.kept_slots(tier, at - WINDOW, at, WORKER)
     expected = int((at - start).total_seconds()) // settings.POLL_SECONDS
-    return {"missed_slots": max(0, expected - kept - 1), "window_seconds": (at - start).total_seconds()}
+    polling = {"missed_slots": max(0, expected - kept - 1), "window_seconds": (at - start).total_seconds()}
+    return {**polling, **history().state(at)}
 
 
 def forget(tier: Tier) -> None:

@@ -4,7 +4,7 @@ A probe does no input or output itself: the collector sends all due questions of
 """
 
 import re
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -17,18 +17,42 @@ from apps.metrics.kernel import Failure, FailureKind, NodeKind, NodeRole, Row, R
 FAST = timedelta(0)  # at every poll
 SLOW = timedelta(minutes=5)  # sizes, bloat, catalogs
 
-_VARIANT = re.compile(r"^(?P<name>.+?)(\.pg(?P<version>\d+))?\.sql$")
+_VARIANT = re.compile(r"^(?P<name>[a-z_]+)(\.pg(?P<version>\d+))?(\.(?P<extension>[a-z_]+)-(?P<of>\d+(\.\d+)*))?\.sql$")
+_DOTTED = re.compile(r"^\d+(\.\d+)*$")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A question's text from a server version on, or from a version of an extension on: a server may be newer than its extensions."""
+
+    text: str
+    major: int = 0
+    extension: str = ""
+    of: tuple[int, ...] = ()
+
+    def fits(self, major: int, extensions: Mapping[str, str]) -> bool:
+        """Whether a server of this major version with these extensions understands it."""
+        version = extensions.get(self.extension, "")
+        has = not self.extension or (_DOTTED.match(version) is not None and _numbers(version) >= self.of)
+        return has and self.major <= major
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """SQL in as many variants as server versions need it: `name.sql`, and `name.pg17.sql` from 17 on."""
+    """SQL in as many variants as versions need it: `name.sql`, `name.pg17.sql` from 17 on, and `name.hstore-1.8.sql` from 1.8 of an
+    extension on.
+    """
 
-    variants: tuple[tuple[int, str], ...]
+    variants: tuple[Variant, ...]
 
-    def for_version(self, major: int) -> str:
-        """The text for a server of this major version: the newest variant that is not newer than it."""
-        return max((v for v in self.variants if v[0] <= major), key=lambda v: v[0])[1]
+    def for_version(self, major: int, extensions: Mapping[str, str] | None = None) -> str:
+        """The text for a server of this major version: the newest variant that fits. `extensions`: versions of those it has, by name."""
+        fitting = (variant for variant in self.variants if variant.fits(major, extensions or {}))
+        return max(fitting, key=lambda variant: (variant.major, variant.of)).text
 
 
 @cache
@@ -42,8 +66,10 @@ def sql(room_file: str, name: str) -> Question:
     for path in sorted(folder.glob(f"{name}*.sql")):
         match = _VARIANT.match(path.name)
         if match and match["name"] == name:
-            found.append((int(match["version"] or 0), path.read_text(encoding="utf-8")))
-    if not any(version == 0 for version, _text in found):
+            of = _numbers(match["of"]) if match["of"] else ()
+            text = path.read_text(encoding="utf-8")
+            found.append(Variant(text, int(match["version"] or 0), match["extension"] or "", of))
+    if not any(variant.major == 0 and not variant.extension for variant in found):
         raise FileNotFoundError(f"{folder / name}.sql does not exist")
     return Question(tuple(found))
 
@@ -98,6 +124,7 @@ class Probe:
     `read(rows)`: samples of this answer; by default every numeric column.
     `derive(rows, rows before, seconds between)`: samples from two answers of a counter; called only when there are two. It must yield
     nothing where a counter was reset. `role`: asked only of nodes observed in that role. `needs`: the privilege, as a GRANT would name it.
+    `wanted(node, answers)`: asked only when it says so too; given the node's name and what it and the tier probes said last, by probe.
     """
 
     id: str
@@ -111,7 +138,8 @@ class Probe:
     says: str = field(default="", kw_only=True)  # the question in words, where `question` is a function
     keep: Callable[[Rows], Rows] | None = field(
         default=None, kw_only=True
-    )  # which rows of a long answer are kept; all by default
+    )  # which rows of a long answer are kept and in what form; all as they are by default
+    wanted: Callable[[str, Mapping[str, Rows]], bool] | None = field(default=None, kw_only=True)
 
     def samples(self, rows: Rows, before: Rows | None, seconds: float) -> tuple[Sample, ...]:
         """All samples of an answer, derived ones included."""

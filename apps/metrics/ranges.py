@@ -15,6 +15,9 @@ CHOICES: Mapping[str, timedelta] = {
     "6h": timedelta(hours=6),
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+    "1y": timedelta(days=365),
 }
 LABELS = {
     "15m": gettext_lazy("15 minutes"),
@@ -22,6 +25,9 @@ LABELS = {
     "6h": gettext_lazy("6 hours"),
     "24h": gettext_lazy("24 hours"),
     "7d": gettext_lazy("7 days"),
+    "30d": gettext_lazy("30 days"),
+    "90d": gettext_lazy("90 days"),
+    "1y": gettext_lazy("1 year"),
 }
 DEFAULT = "1h"
 SHORTEST, LONGEST = timedelta(seconds=30), timedelta(days=400)

@@ -10,12 +10,15 @@ from django.utils import timezone
 
 from apps.metrics import store
 from apps.metrics.board import Board, Chart, NodeRows
+from apps.metrics.histories import HistoryUnreachable
 from apps.metrics.kernel import Direction, State, Verdict, worst
+from apps.metrics.lines import Line
 from apps.metrics.models import Node, NodeStatus, Tier
 from apps.metrics.present import SILENT, Present, polled, silent_at, status_of, version_of
 from apps.metrics.probe import FAST
 from apps.metrics.ranges import Range
 from apps.metrics.registry import checks, checks_of, probes
+from apps.metrics.thresholds import Limits, limits
 
 SPARK = timedelta(hours=1)
 
@@ -27,7 +30,8 @@ class Readings:
     """A room's BoardData: everything its page shows, read once.
 
     `verdicts` may be all of the tier's; only this room's are kept. `wanted`: probe ids whose answers are fetched together with the first
-    one asked for; others cost a query each. `present`: where it is known already what `nodes` and `version` say.
+    one asked for; others cost a query each. `present`: where it is known already what `nodes` and `version` say. `unreadable`: why lines
+    could not be read, in words.
     """
 
     tier: Tier
@@ -36,6 +40,7 @@ class Readings:
     wanted: frozenset[str] = frozenset()
     present: Present | None = None
     now: datetime = field(default_factory=timezone.now)
+    unreadable: str = ""
     _answers: dict[str, list[NodeRows]] = field(default_factory=dict)
 
     @cached_property
@@ -45,6 +50,11 @@ class Readings:
         judged = {v.check_id for v in found}
         missing = [Verdict(c.id, "", "", None, State.NO_DATA, None) for c in checks_of(self.room) if c.id not in judged]
         return found + missing
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The tier's checks with the thresholds that count."""
+        return limits(self.tier)
 
     @cached_property
     def nodes(self) -> Sequence[Node]:
@@ -114,20 +124,29 @@ class Readings:
         down = any(status.node.name == node for status in self.down)
         return down or self.now - at > every + SILENT
 
-    def lines(self, charts: Sequence[Chart], within: Range) -> list[store.Line]:
-        """The lines of all charts in the range: one query for each way of thinning out."""
-        found: list[store.Line] = []
+    def lines(self, charts: Sequence[Chart], within: Range) -> list[Line]:
+        """The lines of all charts in the range: one query for each way of thinning out. None where that fails; see `unreadable`."""
+        found: list[Line] = []
         for reduce, group in groupby(sorted(charts, key=lambda c: c.reduce), key=lambda c: c.reduce):
             metrics = sorted({metric for chart in group for metric in chart.metrics})
-            found += store.lines(self.tier, metrics, within.start, within.end, points=300, reduce=reduce)
+            found += self._lines(metrics, within.start, within.end, 300, reduce)
         return found
+
+    def _lines(self, metrics: Sequence[str], start: datetime, end: datetime, points: int, reduce: str) -> list[Line]:
+        if self.unreadable:  # once is enough: whoever does not answer takes its time
+            return []
+        try:
+            return store.lines(self.tier, metrics, start, end, points, reduce)
+        except HistoryUnreachable as problem:
+            self.unreadable = str(problem)
+            return []
 
     def sparks(self, metrics: Iterable[str]) -> Mapping[SparkKey, Sequence[float | None]]:
         """The last hour of these metrics by (metric, node, object), in 40 steps; no query where there are none."""
         wanted = sorted(set(metrics))
         if not wanted:
             return {}
-        found = store.lines(self.tier, wanted, self.now - SPARK, self.now, points=40)
+        found = self._lines(wanted, self.now - SPARK, self.now, 40, "avg")
         return {(line.metric, line.node, line.object): line.values for line in found}
 
 

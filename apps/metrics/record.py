@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from apps.ledger.chain import SYSTEM, append
 from apps.metrics import store
-from apps.metrics.alerts import Step, Stood, risen, since, step, threshold
+from apps.metrics.alerts import Stood, failing_since, since
 from apps.metrics.collect import NodePoll
+from apps.metrics.histories import history
 from apps.metrics.judge import TIER, Key, Measured, judge
 from apps.metrics.kernel import State, Verdict
-from apps.metrics.models import Alert, Standing, Tier
-from apps.metrics.registry import checks
-
-_book = store.SeriesBook()
+from apps.metrics.models import Standing, Tier
+from apps.metrics.thresholds import limits
+from apps.metrics.transitions import Turn, follow
 
 
 def record(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Measured) -> list[Verdict]:
@@ -20,7 +21,7 @@ def record(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Mea
     _samples(tier, slot, measured, ids)
     _polls(slot, polled)
     _answers(tier, slot, polled, measured)
-    _statuses(slot, polled)
+    _statuses(tier, slot, polled)
     return _verdicts(tier, slot, measured, ids)
 
 
@@ -31,9 +32,7 @@ def _samples(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int]
             values[ids.get(owner), sample.metric, sample.object[:200]] = (
                 None if sample.value is None else float(sample.value)
             )
-    series = _book.ids(tier.pk, values)
-    rows = ((series[key], slot, value) for key, value in values.items())
-    store.copy("metrics_sample", ("series_id", "at", "value"), ("int8", "timestamptz", "float8"), rows)
+    history().write(tier, slot, values)
 
 
 def _polls(slot: datetime, polled: Sequence[NodePoll]) -> None:
@@ -73,8 +72,9 @@ def _answers(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: M
     )
 
 
-def _statuses(slot: datetime, polled: Sequence[NodePoll]) -> None:
-    store.upsert_statuses(
+def _statuses(tier: Tier, slot: datetime, polled: Sequence[NodePoll]) -> None:
+    """How this poll found each node; another role than before (a failover) goes into the ledger as well."""
+    changed = store.upsert_statuses(
         slot,
         [
             (
@@ -91,19 +91,25 @@ def _statuses(slot: datetime, polled: Sequence[NodePoll]) -> None:
             for one in polled
         ],
     )
+    names = {one.target.id: one.target.name for one in polled}
+    for node, before, role in changed:
+        body = {"node": names[node], "role": role, "before": before}
+        subject = f"tier/{tier.slug}/{names[node]}"
+        append(kind="node.role", subject=subject, actor=SYSTEM, body=body, tier=tier.slug)
 
 
 def standings(tier: Tier) -> dict[Key, Stood]:
     """The verdicts before this poll, by check, node name and object."""
     return {
-        (check, node or TIER, of): Stood(Verdict(check, node or TIER, of, value, State(state), at), began)
-        for check, node, of, state, value, at, began in store.standings(tier)
+        (check, node or TIER, of): Stood(Verdict(check, node or TIER, of, value, State(state), at), began, failing)
+        for check, node, of, state, value, at, began, failing in store.standings(tier)
     }
 
 
 def _verdicts(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int]) -> list[Verdict]:
-    before = standings(tier)
-    verdicts = judge(measured, checks().values(), {key: stood.verdict for key, stood in before.items()})
+    before, judged = standings(tier), limits(tier)
+    standing = {key: stood.verdict for key, stood in before.items()}
+    verdicts = judge(measured, judged.checks.values(), standing, judged.of_nodes)
     keyed = {(v.check_id, v.node, v.object[:200]): v for v in verdicts}
     store.upsert_standings(
         tier.pk,
@@ -116,6 +122,7 @@ def _verdicts(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int
                 v.value,
                 v.at,
                 since(before.get((check, node, of)), v, slot),
+                failing_since(before.get((check, node, of)), v, slot),
             )
             for (check, node, of), v in keyed.items()
         ],
@@ -123,44 +130,5 @@ def _verdicts(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int
     gone = before.keys() - keyed.keys()
     for check, node, of in gone:
         Standing.objects.filter(tier=tier, check_id=check, node=ids.get(node), object=of).delete()
-    _alerts(tier, slot, before, keyed, ids)
+    follow(Turn(tier, slot, judged, before, keyed, ids, measured.view.nodes))
     return verdicts
-
-
-def _alerts(
-    tier: Tier, slot: datetime, before: dict[Key, Stood], keyed: dict[Key, Verdict], ids: dict[str, int]
-) -> None:
-    names = {pk: name for name, pk in ids.items()}
-    opened = {
-        (alert.check_id, names.get(alert.node_id or 0, TIER), alert.object): alert
-        for alert in Alert.objects.select_for_update().filter(tier=tier, closed_at=None)
-    }
-    for key, verdict in keyed.items():
-        check, alert = checks()[verdict.check_id], opened.pop(key, None)
-        match step(check, before.get(key), verdict, slot, alert is not None):
-            case Step.OPEN:
-                Alert.objects.create(
-                    tier=tier,
-                    node_id=ids.get(verdict.node),
-                    check_id=check.id,
-                    object=key[2],
-                    state=verdict.state.value,
-                    value=verdict.value,
-                    threshold=threshold(check, verdict.state),
-                    opened_at=slot,
-                    updated_at=slot,
-                )
-            case Step.UPDATE if alert is not None:
-                alert.state = risen(alert.state, verdict.state)
-                alert.value, alert.updated_at = verdict.value, slot
-                alert.threshold = threshold(check, State(alert.state))
-                alert.save(update_fields=["state", "value", "threshold", "updated_at"])
-            case Step.CLOSE if alert is not None:
-                _close(alert, slot)
-    for alert in opened.values():  # its object is gone, or its check no longer exists
-        _close(alert, slot)
-
-
-def _close(alert: Alert, slot: datetime) -> None:
-    alert.closed_at = alert.updated_at = slot
-    alert.save(update_fields=["closed_at", "updated_at"])

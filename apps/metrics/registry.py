@@ -11,7 +11,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.metrics.kernel import Check
+from apps.metrics.kernel import Check, NodeKind, NodeRole
 from apps.metrics.probe import Probe, TierProbe
 
 
@@ -59,6 +59,13 @@ def checks() -> dict[str, Check]:
             )
     least = timedelta(seconds=settings.POLL_SECONDS * 2.5)  # else all would be stale before the next poll
     return {id_: replace(check, stale_after=max(check.stale_after, least)) for id_, check in table.items()}
+
+
+@cache
+def explained_by(room: str) -> tuple[tuple[NodeKind, NodeRole], ...]:
+    """The nodes that a room's checks need wherever they are measured: while one is down, theirs are explained by its alert."""
+    found = (getattr(module, "EXPLAINED_BY", {}) for module in _modules("checks"))
+    return next((needs[room] for needs in found if room in needs), ())
 
 
 def checks_of(room: str) -> tuple[Check, ...]:

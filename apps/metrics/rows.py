@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -30,6 +31,7 @@ class Cell:
     code: bool = False
     spark: Sequence[float | None] = ()
     moment: datetime | None = None
+    href: str = ""
 
     @property
     def long(self) -> bool:
@@ -103,9 +105,9 @@ def _drawn(data: Readings, table: Table, sparks: Mapping[SparkKey, Sequence[floa
             tuple(_cell(column, row, answer.node, sparks) for column in table.columns),
         )
         for answer in answers
-        for row in answer.rows[: table.limit]
+        for row in table.of(answer.rows)[: table.limit]
     ]
-    total = sum(len(answer.rows) for answer in answers)
+    total = sum(len(table.of(answer.rows)) for answer in answers)
     asked = next((answer.question for answer in answers if answer.question), "")
     by_node = any(answer.node for answer in answers) and "node" not in {column.key for column in table.columns}
     return DrawnTable(table, tuple(made[: table.limit]), max(total - table.limit, 0), asked, by_node)
@@ -119,7 +121,9 @@ def _cell(column: Column, row: Row, node: str, sparks: Mapping[SparkKey, Sequenc
         number = float(value) if isinstance(value, (int, float)) else None
         return Cell(show(number, column.unit), "" if number is None else repr(number), numeric=True, spark=spark)
     text = "–" if value is None else _flat(value)
-    return Cell(text, text.casefold(), code=column.code, spark=spark, moment=_moment(value))
+    part = str(row.get(column.link) or "") if column.link else ""
+    href = f"{quote(part, safe='')}/" if part else ""  # one part of a path, whatever the tier wrote
+    return Cell(text, text.casefold(), code=column.code, spark=spark, moment=_moment(value), href=href)
 
 
 def _moment(value: Any) -> datetime | None:
@@ -153,7 +157,7 @@ def check_rows(data: Readings) -> list[CheckRow]:
     seen: set[str] = set()
     made = []
     for verdict in ordered:
-        if check := known.get(verdict.check_id):
+        if check := data.limits.of(verdict.check_id, verdict.node):
             made.append(check_row(data, check, verdict, first=check.id not in seen))
             seen.add(check.id)
     return made

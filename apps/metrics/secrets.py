@@ -54,6 +54,19 @@ def seal(password: str) -> str:
     return _fernet().encrypt(password.encode()).decode() if password else ""
 
 
+def unseal(sealed: str) -> str:
+    """What was sealed; empty stays empty. Raises ImproperlyConfigured when it was sealed with another key."""
+    if not sealed:
+        return ""
+    try:
+        return _fernet().decrypt(sealed.encode()).decode()
+    except InvalidToken as error:
+        raise ImproperlyConfigured(
+            "OPSPORTAL_FIELD_KEY is not the key that the nodes' passwords were stored with. "
+            "Restore the old key, or enter the passwords again."
+        ) from error
+
+
 def whole(address: str, sealed: str) -> str:
     """The URL with its password, for connecting only.
 
@@ -61,13 +74,7 @@ def whole(address: str, sealed: str) -> str:
     """
     if not sealed:
         return address
-    try:
-        password = _fernet().decrypt(sealed.encode()).decode()
-    except InvalidToken as error:
-        raise ImproperlyConfigured(
-            "OPSPORTAL_FIELD_KEY is not the key that the nodes' passwords were stored with. "
-            "Restore the old key, or enter the passwords again."
-        ) from error
+    password = unseal(sealed)
     parts = urlsplit(address)
     user, _at, where = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{where}"))

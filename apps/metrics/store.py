@@ -3,9 +3,7 @@
 Reads serve the pages: few queries, no node is ever asked.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -13,32 +11,20 @@ from typing import Any
 
 import orjson
 import psycopg
-from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, Max
 from psycopg import sql
 
 from apps.accounts.statements import ask
 from apps.metrics.board import NodeRows
+from apps.metrics.histories import history
 from apps.metrics.kernel import State, Verdict
+from apps.metrics.lines import Line
 from apps.metrics.models import Alert, LatestAnswer, NodeStatus, Series, Standing, Tier
 from apps.metrics.registry import checks
 
 SQL = Path(__file__).parent / "sql"
-LINES = (SQL / "lines.sql").read_text(encoding="utf-8")
 TIER_FIELDS = ("id", "slug", "name", "time_zone", "created_at")
-REDUCERS = {"avg": "avg(value)", "max": "max(value)", "min": "min(value)", "last": "max(value)"}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One series in a range. `times`: Unix seconds; `values`: None marks a gap."""
-
-    metric: str
-    node: str
-    object: str
-    times: list[float]
-    values: list[float | None]
 
 
 def verdicts(tier: Tier, room: str | None = None, now: datetime | None = None) -> list[Verdict]:
@@ -120,56 +106,40 @@ def kept_slots(tier: Tier, after: datetime, before: datetime, worker: str) -> tu
 
 
 def standings(tier: Tier) -> list[tuple[Any, ...]]:
-    """Check, node name (None: the tier's own), object, state, value, at, since of every verdict that stands."""
+    """Check, node name (None: the tier's own), object, state, value, at, since, failing since of every verdict that stands."""
     return _rows("standings.sql", [tier.pk])
 
 
 def open_alerts(tier: Tier) -> list[Alert]:
     """Alerts not closed, worst first, then newest."""
     return sorted(
-        Alert.objects.filter(tier=tier, closed_at=None).select_related("node", "acknowledged_by"),
+        Alert.objects.filter(tier=tier, closed_at=None).select_related(
+            "tier", "node", "acknowledged_by", "cause", "mute", "mute__by"
+        ),
         key=lambda alert: (alert.state != State.FAIL, -alert.opened_at.timestamp()),
     )
 
 
 def lines(
-    tier: Tier, metrics: Sequence[str], start: datetime, end: datetime, points: int = 400, reduce: str = "avg"
+    tier: Tier,
+    metrics: Sequence[str],
+    start: datetime,
+    end: datetime,
+    points: int = 400,
+    reduce: str = "avg",
+    *,
+    objects: Sequence[str] | None = None,
 ) -> list[Line]:
-    """Every series of these metrics in [start, end), thinned to at most `points` values each (average, max or min of each step).
+    """Every series of these metrics (of these objects only, where given) in [start, end), thinned to about `points` values each (average,
+    max, min or last of each step).
 
-    A stretch without samples of over two and a half steps is a gap: one None. Served by the raw day partitions.
+    A stretch without samples of over two and a half steps is a gap: one None. Raises HistoryUnreachable.
     """
-    step = max(settings.POLL_SECONDS, (end - start).total_seconds() / points)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            LINES.replace("/*reduce*/", REDUCERS[reduce]),
-            {"tier": tier.pk, "metrics": list(metrics), "start": start, "end": end, "step": step},
-        )
-        rows = cursor.fetchall()
-    grouped: dict[tuple[str, str, str], list[tuple[float, float | None]]] = defaultdict(list)
-    for metric, node, of, at, value in rows:
-        grouped[metric, node, of].append((at, value))
-    order = {metric: place for place, metric in enumerate(metrics)}
-    return [
-        _with_gaps(metric, node, of, points_found, step)
-        for (metric, node, of), points_found in sorted(grouped.items(), key=lambda item: (order[item[0][0]], item[0]))
-    ]
-
-
-def _with_gaps(metric: str, node: str, of: str, points: list[tuple[float, float | None]], step: float) -> Line:
-    times: list[float] = []
-    values: list[float | None] = []
-    for at, value in points:
-        if times and at - times[-1] > 2.5 * step:
-            times.append(times[-1] + step)
-            values.append(None)
-        times.append(at)
-        values.append(value)
-    return Line(metric, node, of, times, values)
+    return history().lines(tier, metrics, start, end, points, reduce, objects=objects)
 
 
 class SeriesBook:
-    """Series ids by what they are of, kept in memory; new ones are made once."""
+    """Series ids by what they are of, kept in memory once their transaction is committed; new ones are made once."""
 
     def __init__(self) -> None:
         self._ids: dict[tuple[int, int | None, str, str], int] = {}
@@ -179,31 +149,39 @@ class SeriesBook:
     ) -> Mapping[tuple[int | None, str, str], int]:
         """Ids of `(node id, metric, object)`, made where they do not exist yet."""
         keys = {(tier_id, *key) for key in wanted}
-        if not keys <= self._ids.keys():
-            self._load(tier_id)
-        if missing := [key for key in keys if key not in self._ids]:
+        known = self._ids if keys <= self._ids.keys() else self._load(tier_id)
+        if missing := keys - known.keys():
             Series.objects.bulk_create(
                 [Series(tier_id=t, node_id=n, metric=m, object=o) for t, n, m, o in missing], ignore_conflicts=True
             )
-            self._load(tier_id)
-        return {key[1:]: self._ids[key] for key in keys}
+            known = self._load(tier_id)
+        if known is not self._ids:
+            transaction.on_commit(lambda: self._ids.update(known))
+        return {key[1:]: known[key] for key in keys}
 
-    def _load(self, tier_id: int) -> None:
-        for pk, node, metric, of in Series.objects.filter(tier_id=tier_id).values_list(
-            "id", "node_id", "metric", "object"
-        ):
-            self._ids[tier_id, node, metric, of] = pk
+    def _load(self, tier_id: int) -> dict[tuple[int, int | None, str, str], int]:
+        found = Series.objects.filter(tier_id=tier_id).values_list("id", "node_id", "metric", "object")
+        return {(tier_id, node, metric, of): pk for pk, node, metric, of in found}
 
 
 def copy(table: str, columns: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Rows into one of our own tables by binary COPY, within the caller's transaction."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with connection.cursor() as cursor, cursor.cursor.copy(statement) as stream:
+    with connection.cursor() as cursor, cursor.cursor.copy(_copy_into(table, columns)) as stream:
         stream.set_types(list(types))
         for row in rows:
             stream.write_row(row)
+
+
+def copy_stream(table: str, columns: Sequence[str], content: bytes) -> None:
+    """The same for a whole stream that is in the format of binary COPY already; see `copyformat`."""
+    with connection.cursor() as cursor, cursor.cursor.copy(_copy_into(table, columns)) as stream:
+        stream.write(content)
+
+
+def _copy_into(table: str, columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
 
 
 def upsert_answers(tier_id: int, rows: Sequence[tuple[int | None, str, datetime, str, Any, str, str]]) -> None:
@@ -213,24 +191,24 @@ def upsert_answers(tier_id: int, rows: Sequence[tuple[int | None, str, datetime,
 
 
 def upsert_standings(
-    tier_id: int, rows: Sequence[tuple[int | None, str, str, str, float | None, datetime | None, datetime]]
+    tier_id: int,
+    rows: Sequence[tuple[int | None, str, str, str, float | None, datetime | None, datetime, datetime | None]],
 ) -> None:
-    """Replace the standings: node id, check, object, state, value, at, since."""
+    """Replace the standings: node id, check, object, state, value, at, since, failing since."""
     _execute("upsert_standings.sql", tier_id, rows)
 
 
-def upsert_statuses(slot: datetime, rows: Sequence[tuple[Any, ...]]) -> None:
+def upsert_statuses(slot: datetime, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, str, str]]:
     """How a poll found the nodes: node id, up, failure, message, role, version, identity, clock offset, duration (seconds).
 
-    Role, version and identity None: as they were.
+    Role, version and identity None: as they were. Returns node id, role before and role now of those that changed it.
     """
-    _execute("upsert_statuses.sql", slot, rows)
+    return _execute("upsert_statuses.sql", slot, rows)
 
 
-def _execute(file: str, first: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+def _execute(file: str, first: Any, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """One statement for all rows, its parameters bound by the server: quoting documents into a statement costs more than the rest."""
-    if rows:
-        _rows(file, [first, *map(array, zip(*rows, strict=True))])
+    return _rows(file, [first, *map(array, zip(*rows, strict=True))]) if rows else []
 
 
 def _rows(file: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:

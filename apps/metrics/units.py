@@ -102,6 +102,22 @@ def example(unit: Unit | str) -> str:
     }.get(Unit(unit), "12")
 
 
+def typed(value: float | None, unit: Unit | str) -> str:
+    """A value as `read` understands it, for a field that is filled in already; empty where there is none.
+
+    >>> typed(500, Unit.MILLISECONDS), typed(200, Unit.SECONDS), typed(0.8, Unit.RATIO), typed(None, Unit.COUNT)
+    ('500 ms', '200 s', '80 %', '')
+    """
+    if value is None:
+        return ""
+    text = show(value, unit).replace(NARROW, " ")
+    try:
+        same = read(text, unit) == value
+    except ValueError:
+        same = False
+    return text if same else f"{value:.12g} {'' if unit == Unit.RATIO else Unit(unit).value}".strip()
+
+
 def read(text: str, unit: Unit | str) -> float:
     """A value as a person writes it, in the given unit; a bare number is in that unit.
 

@@ -30,6 +30,7 @@ CLASSIFYING = (
     "pools.up",
     "pools.waiting",
 )
+BADNESS = (State.PASS, State.WARN, State.FAIL)
 LAG = "replicas.lag_health"
 NODES = "node.state"
 
@@ -99,7 +100,7 @@ def _services(
 ) -> dict[str, Any]:
     """What was measured last, None where it is not known; seconds become milliseconds where the name says so."""
     known = {(v.check_id, v.node): v.value for v in found if v.state.known}
-    value = {v.check_id: v.value for v in found if v.state.known}
+    value = _worst_values(found)
     primary = next(iter(_of(nodes, NodeKind.POSTGRES, NodeRole.PRIMARY)), None)
     served = [row for part in pools for row in part.rows if row.get("database") != "pgbouncer"]
     return {
@@ -126,6 +127,12 @@ def _services(
         },
         "queries": {"p95_ms": value.get("queries.p95_health"), "slow_share": value.get("queries.slow_share")},
     }
+
+
+def _worst_values(found: Sequence[Verdict]) -> dict[str, float | None]:
+    """The value of each check; of several nodes the one that classifies, so that figures and status agree."""
+    worst_first = sorted((v for v in found if v.state.known), key=lambda v: BADNESS.index(v.state))
+    return {v.check_id: v.value for v in worst_first}
 
 
 def _milliseconds(seconds: float) -> float:

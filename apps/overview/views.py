@@ -4,13 +4,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.policy import Permission, allow, public
 from apps.accounts.request import PersonRequest
@@ -19,14 +19,16 @@ from apps.metrics.figures import Drawing, draw
 from apps.metrics.kept import kept
 from apps.metrics.kernel import Check
 from apps.metrics.lives import Polling, polling_since
+from apps.metrics.marks import marks
 from apps.metrics.models import Alert, Tier
-from apps.metrics.pages import refuse
+from apps.metrics.pages import refuse, tier_of
 from apps.metrics.present import Present, status_of
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.readings import Readings
-from apps.metrics.registry import checks
 from apps.metrics.unchanged import polled
+from apps.overview import away
 from apps.overview import health as healths
+from apps.overview.away import Digest, digest, look
 from apps.overview.summary import (
     Component,
     Programme,
@@ -49,6 +51,7 @@ class Around:
     tier: Tier
     within: Range
     ranges: Sequence[tuple[str, str]]
+    away: Digest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Page:
     polling: Polling
     programme: Programme | None
     alerts: Sequence[tuple[Alert, Check | None]]
+    quiet: int
     waiting: Sequence[Waiting]
     drawings: Sequence[tuple[str, Drawing]]
 
@@ -74,7 +78,14 @@ class Page:
             self.polling.killed_at, self.polling.back_at,
         )  # fmt: skip
         alerts = tuple((alert.pk, alert.state, alert.value, alert.acknowledged_at) for alert, _check in self.alerts)
-        return self.sentence, notice, alerts, tuple(self.waiting), self.programme.said if self.programme else None
+        return (
+            self.sentence,
+            notice,
+            alerts,
+            self.quiet,
+            tuple(self.waiting),
+            self.programme.said if self.programme else None,
+        )
 
 
 @polled
@@ -97,31 +108,51 @@ def overview(request: PersonRequest) -> HttpResponse:
     key = ("overview", request.path, within.query, get_language(), known.version, known.mark, page.said)
     inner = {"page": page, "path": request.path}
     body = kept(key, lambda: render_to_string("overview/page.html#body", inner).encode())
-    around = Around(tier, within, [(name, str(LABELS[name])) for name in CHOICES])
+    told = digest(look(request.user, tier))
+    around = Around(tier, within, [(name, str(LABELS[name])) for name in CHOICES], told)
     template = "overview/page.html#live" if request.htmx else "overview/page.html"
-    return shell.answer(request, template, {"page": around}, body, within.query)
+    return shell.answer(request, template, {"page": around}, body, (within.query, told.said if told else None))
 
 
 def _page(request: PersonRequest, known: Present, data: Readings, within: Range) -> Page:
     tier = data.tier
-    alerts = kept(("alerts", tier.pk, known.mark), lambda: store.open_alerts(tier))
+    alerts, quiet = kept(("alerts", tier.pk, known.mark), lambda: _opened(data))
     state, under_way = polling_since(data.polled_at), programme(tier)
     key = ("components", tier.pk, within.query, get_language(), known.version, known.mark)
     parts, drawings = kept(key, lambda: (components(tier, known.verdicts), _drawings(tier, data, within)))
     down = [node.name for node in data.nodes if (status := status_of(node)) and not status.up]
     return Page(
         tier=tier, data=data, within=within, sentence=sentence(parts, state, down), components=parts, polling=state,
-        programme=under_way, alerts=[(alert, checks().get(alert.check_id)) for alert in alerts],
-        waiting=waiting(request.user, tier, under_way, alerts), drawings=drawings,
+        programme=under_way, alerts=alerts, quiet=quiet,
+        waiting=waiting(request.user, tier, under_way, [alert for alert, _check in alerts]), drawings=drawings,
     )  # fmt: skip
+
+
+def _opened(data: Readings) -> tuple[list[tuple[Alert, Check | None]], int]:
+    """Open alerts that call somebody, each with its check, and how many are quiet."""
+    opened = store.open_alerts(data.tier)
+    calling = [alert for alert in opened if not alert.quiet]
+    named = [(alert, data.limits.of(alert.check_id, alert.node.name if alert.node else "")) for alert in calling]
+    return named, len(opened) - len(calling)
+
+
+@allow(Permission.VIEW)
+@require_POST
+def dismiss(request: PersonRequest, tier: str) -> HttpResponse:
+    """Put aside what happened since the person was away."""
+    away.dismiss(request.user, tier_of(request, tier))
+    return redirect(f"/?tier={tier}")
 
 
 def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Drawing]]:
     """The charts, each with the address of its dashboard."""
     charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
-    lines, names = data.lines(charts, within), [node.name for node in data.nodes]
+    lines, names, marked = data.lines(charts, within), [node.name for node in data.nodes], marks(tier, within)
     return [
-        (reverse(f"{room}:page", args=[tier.slug]), draw(chart, lines, within, names, checks().get(chart.check)))
+        (
+            reverse(f"{room}:page", args=[tier.slug]),
+            draw(chart, lines, within, names, data.limits.of(chart.check), marked=marked, unreadable=data.unreadable),
+        )
         for (room, _place), chart in zip(CHARTS, charts, strict=True)
     ]
 

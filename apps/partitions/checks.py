@@ -7,8 +7,12 @@ from apps.metrics.probe import SLOW
 
 KIND = NodeKind.POSTGRES
 PRIMARY = NodeRole.PRIMARY
+REPLICA = NodeRole.REPLICA
+MINUTE_STALE = timedelta(minutes=2, seconds=30)  # two readings of what is asked each minute
 SLOW_STALE = 2 * SLOW + timedelta(seconds=30)  # two readings of the slow schedule
 RUNBOOK = "RB-17"
+
+EXPLAINED_BY = {"partitions": ((NodeKind.POSTGRES, NodeRole.PRIMARY),)}
 
 CHECKS = (
     Check(
@@ -191,5 +195,48 @@ CHECKS = (
         runbook=RUNBOOK,
         meaning="Time since a partition was attached, in the table's periods; kept below one. Known only with track_commit_timestamp.",
         remedy="See whether the maintenance runs and what it said last.",
+    ),
+    Check(
+        id="partitions.partitioned",
+        title="Table is partitioned",
+        metric="partitions.wanted.partitioned",
+        source="partitions.wanted",
+        unit=Unit.YES_NO,
+        direction=Direction.LOW,
+        fail=1,
+        kind=KIND,
+        role=PRIMARY,
+        alerting=False,
+        shadow=True,
+        meaning="The programme's table, or its twin until both are renamed, is a partitioned parent. “No” before week 8.",
+        remedy="The evidence names the parent that was found. Without one the structure was not made, or the names were turned round.",
+    ),
+    Check(
+        id="partitions.periods",
+        title="Partitions in time",
+        metric="partitions.wanted.periods",
+        source="partitions.wanted",
+        unit=Unit.COUNT,
+        kind=KIND,
+        role=PRIMARY,
+        alerting=False,
+        shadow=True,
+        meaning="Partitions of a table of the programme that hold a stretch of time, those ahead included, the default one not.",
+        remedy="Compare with the months kept and the two ahead; partitions.gaps tells whether one is missing in between.",
+    ),
+    Check(
+        id="partitions.replicas_same",
+        title="Tables whose partitions differ",
+        metric="partitions.same.differing",
+        source="partitions.same",
+        unit=Unit.COUNT,
+        warn=1,
+        hold=timedelta(minutes=2),
+        stale_after=MINUTE_STALE,
+        kind=KIND,
+        role=REPLICA,
+        runbook=RUNBOOK,
+        meaning="Partitioned tables that do not have the same partitions on this replica as on the primary, by name.",
+        remedy="A replica that lags shows them late: see its lag first. If it has none, it is a copy of something else.",
     ),
 )

@@ -1,4 +1,4 @@
-"""What the primary is asked about its partitioned tables. The questions are in `sql/`; `inventory` reads the answers together."""
+"""What the servers are asked about partitioned tables. The questions are in `sql/`; `inventory` and `wanted` read the answers together."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,6 +6,7 @@ from datetime import timedelta
 from apps.metrics.kernel import NodeKind, NodeRole, Rows, Sample
 from apps.metrics.probe import SLOW, Probe, TierProbe, numeric, sql
 from apps.partitions.inventory import PARTS, TABLES, parts, tables
+from apps.partitions.wanted import SAME, WANTED, same, wanted
 
 BOUNDS_EVERY = timedelta(minutes=1)
 OF_A_TABLE = ("partitions", "default_rows", "detach_pending", "never_analysed", "lock_share")
@@ -39,6 +40,7 @@ POSTGRES, PRIMARY = NodeKind.POSTGRES, NodeRole.PRIMARY
 PROBES = (
     Probe("partitions.parents", POSTGRES, sql(__file__, "parents"), role=PRIMARY, read=read_parents),
     Probe("partitions.bounds", POSTGRES, sql(__file__, "bounds"), every=BOUNDS_EVERY, role=PRIMARY, read=read_nothing),
+    Probe("partitions.names", POSTGRES, sql(__file__, "names"), every=BOUNDS_EVERY, read=read_nothing),
     Probe("partitions.sizes", POSTGRES, sql(__file__, "sizes"), every=SLOW, role=PRIMARY, read=read_sizes),
     Probe("partitions.indexes", POSTGRES, sql(__file__, "indexes"), every=SLOW, role=PRIMARY),
     Probe("partitions.detached", POSTGRES, sql(__file__, "detached"), every=SLOW, role=PRIMARY),
@@ -48,4 +50,10 @@ TIER_PROBES = (
     TierProbe(
         TABLES, tables, "Every partitioned table in time, from partitions.parents, .bounds and .sizes of the primary."
     ),
+    TierProbe(
+        WANTED,
+        wanted,
+        "Is each table of the programme a partitioned parent? From partitions.parents, .bounds and .sizes.",
+    ),
+    TierProbe(SAME, same, "Do the replicas show the primary's partitions? From partitions.names of all servers."),
 )

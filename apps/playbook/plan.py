@@ -170,7 +170,8 @@ class Expectation(Written):
 class Item(Written):
     """One line of a checklist.
 
-    AUTO: `check` must be PASS on every node and object, and each of its values within `expect` where that is given.
+    AUTO: `check` must be PASS on every node and object, or those of one object (`of`, such as a table), and each of its values within
+    `expect` where that is given.
     OBSERVE: the entered value must be within `expect`. `how`: what to do or type to find out. `critical`: it cannot be
     waived by one person alone. `differs`: in one line, why this is not what the original procedure said.
     """
@@ -180,6 +181,7 @@ class Item(Written):
     text: str
     why: str
     check: CheckId = ""
+    of: str = ""
     expect: Expectation | None = None
     critical: bool = False
     how: str = ""

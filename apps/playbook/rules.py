@@ -87,6 +87,8 @@ def _(value: plan.Item) -> Iterator[Mistake]:
     if (value.kind is ItemKind.AUTO) != bool(value.check):
         remedy = "Add `check: <check id>`." if not value.check else "Write `kind: auto`, or remove the check."
         yield at(value, f"The {value.kind} item {value.slug} has {'a' if value.check else 'no'} check.", remedy)
+    if value.of and not value.check:
+        yield at(value, f"The item {value.slug} is of {value.of}, but has no check.", "Add `check: …`, or remove `of`.")
     if value.kind is ItemKind.OBSERVE and value.expect is None:
         yield at(value, f"Nothing says which value of {value.slug} is good.", "Add `expect: {unit: …, high: …}`.")
     if value.kind in {ItemKind.ATTEST, ItemKind.CHALLENGE} and value.expect is not None:

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 
-from apps.metrics.kernel import Check, Direction, NodeKind, State, Unit
+from apps.metrics.kernel import Check, Direction, NodeKind, NodeRole, State, Unit
 
 KIND = NodeKind.PGBOUNCER
+
+EXPLAINED_BY = {"pools": ((NodeKind.PGBOUNCER, NodeRole.NONE), (NodeKind.POSTGRES, NodeRole.PRIMARY))}
 
 CHECKS = (
     Check(
@@ -28,6 +30,7 @@ CHECKS = (
         unit=Unit.RATIO,
         warn=0.8,
         fail=0.95,
+        band=0.05,
         kind=KIND,
         runbook="RB-21",
         meaning=(
@@ -191,8 +194,8 @@ CHECKS = (
     Check(
         id="pools.mode_transaction",
         title="Transaction mode",
-        metric="pools.use.transaction_mode",
-        source="pools.use",
+        metric="pools.mode.transaction",
+        source="pools.mode",
         unit=Unit.YES_NO,
         direction=Direction.LOW,
         warn=0,
@@ -201,7 +204,7 @@ CHECKS = (
         alerting=False,
         meaning=(
             "The pool gives a server for one transaction. In session mode a client keeps it until it leaves, and "
-            "little is shared."
+            "little is shared. Where nobody has connected yet, it is as configured for the database or by default."
         ),
         remedy="Set pool_mode = transaction and RELOAD, after the application does without session state.",
     ),

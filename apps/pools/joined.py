@@ -1,4 +1,4 @@
-"""What several answers of one PgBouncer say together: use of each pool, capacity, servers held back, changed settings.
+"""What several answers of one PgBouncer say together: use of each pool, its mode, capacity, servers held back, changed settings.
 
 Pure functions of a poll; what must be remembered until the next poll is in the rows they return.
 """
@@ -56,7 +56,7 @@ def use(view: TierView) -> Found:
 
 
 def _use_samples(node: str, found: list[dict[str, Any]]) -> Iterable[Sample]:
-    for metric in ("utilisation", "waiting", "maxwait", "login_stuck", "transaction_mode"):
+    for metric in ("utilisation", "waiting", "maxwait", "login_stuck"):
         for row in found:
             yield Sample(f"pools.use.{metric}", row[metric], row["object"], node)
         if not found:  # nobody has connected yet: asked, and there is nothing to measure
@@ -86,8 +86,44 @@ def _pool(row: Row, sizes: dict[str, Any], before: dict[str, Row], seconds: floa
         "maxwait": None if row.get("maxwait") is None else row["maxwait"] + row.get("maxwait_us", 0) / 1e6,
         "logging_in": row.get("sv_login"),
         "login_stuck": stuck,
-        "transaction_mode": None if row.get("pool_mode") is None else float(row["pool_mode"] == "transaction"),
     }
+
+
+def modes(view: TierView) -> Found:
+    """The mode each database is pooled in, and which answer says so.
+
+    A pool exists once somebody has connected; SHOW POOLS then tells its mode. Before that it is the database's own of SHOW DATABASES, or
+    else the default of SHOW CONFIG, which is asked less often and kept.
+    """
+    rows: list[dict[str, Any]] = []
+    samples: list[Sample] = []
+    for node in _poolers(view):
+        pools, databases = node.rows("pools.pools"), node.rows("pools.databases")
+        default = next((row["default"] for row in _of_node(view.previous, node.name)), None)
+        for row in node.rows("pools.config") or ():
+            if row["key"] == "pool_mode":
+                default = row["value"]
+        if pools is None or databases is None:
+            rows += [dict(row) for row in _of_node(view.previous, node.name)]
+            continue
+        for of, mode, told_by in _modes(pools, databases, default):
+            rows.append({"node": node.name, "object": of, "mode": mode, "told_by": told_by, "default": default})
+            transaction = None if mode is None else float(mode == "transaction")
+            samples.append(Sample("pools.mode.transaction", transaction, of, node.name))
+    return rows, samples
+
+
+def _modes(pools: Rows, databases: Rows, default: str | None) -> Iterable[tuple[str, str | None, str]]:
+    """What is pooled, its mode, and the command that told it; the default alone where no database is listed."""
+    used = [row for row in pools if row["database"] != "pgbouncer" and row.get("pool_mode")]
+    for row in used:
+        yield f"{row['database']}/{row['user']}", row["pool_mode"], "SHOW POOLS"
+    idle = [row for row in databases if row["name"] not in {"pgbouncer", *(pool["database"] for pool in used)}]
+    for row in idle:
+        own = row.get("pool_mode")
+        yield str(row["name"]), own or default, "SHOW DATABASES" if own else "SHOW CONFIG"
+    if not used and not idle:
+        yield "", default, "SHOW CONFIG"
 
 
 def capacity(view: TierView) -> Found:

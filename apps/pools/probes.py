@@ -9,7 +9,7 @@ from typing import Any
 
 from apps.metrics.kernel import NodeKind, Row, Rows, Sample
 from apps.metrics.probe import SLOW, Probe, TierProbe, rate, share
-from apps.pools.joined import capacity, held, reach, settings, use
+from apps.pools.joined import capacity, held, modes, reach, settings, use
 
 CONSOLE = "pgbouncer"  # the console's own database: its pool serves nobody
 MOST_CLIENTS = 200
@@ -152,6 +152,11 @@ PROBES = (
 TIER_PROBES = (
     TierProbe("pools.reach", reach, says="Which PgBouncer nodes answered this poll."),
     TierProbe("pools.use", use, says="SHOW POOLS and SHOW DATABASES, joined by database."),
+    TierProbe(
+        "pools.mode",
+        modes,
+        says="SHOW POOLS; for a database without a pool SHOW DATABASES, or else pool_mode of SHOW CONFIG.",
+    ),
     TierProbe(
         "pools.capacity",
         capacity,

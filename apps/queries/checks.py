@@ -3,16 +3,19 @@
 from datetime import timedelta
 
 from apps.metrics.kernel import Check, Direction, NodeKind, NodeRole, Unit
+from apps.queries.index_checks import INDEX_CHECKS
+from apps.queries.upkeep_checks import UPKEEP_CHECKS
 
 KIND = NodeKind.POSTGRES
 PRIMARY = NodeRole.PRIMARY
-SLOW_STALE = timedelta(minutes=10, seconds=30)  # two readings of the slow schedule
 AT_ONCE = timedelta(0)
 
 _P95 = (
     "The time within which 95 % of the calls of the last interval were answered, each call counted at its statement's mean. "
     "PostgreSQL keeps totals, not single durations, so one slow call among many quick ones of the same statement does not show."
 )
+
+EXPLAINED_BY = {"queries": ((NodeKind.POSTGRES, NodeRole.PRIMARY),)}
 
 CHECKS = (
     Check(
@@ -23,6 +26,7 @@ CHECKS = (
         unit=Unit.MILLISECONDS,
         warn=500,
         fail=1000,
+        band=0.1,
         kind=KIND,
         role=PRIMARY,
         runbook="RB-8",
@@ -206,87 +210,6 @@ CHECKS = (
         remedy="Statements that touch every partition take many: let them name the partition key, or raise max_locks_per_transaction.",
     ),
     Check(
-        id="queries.wraparound",
-        title="Transaction ids used",
-        metric="queries.upkeep.wraparound_used",
-        source="queries.upkeep",
-        unit=Unit.RATIO,
-        warn=0.5,
-        fail=0.75,
-        stale_after=SLOW_STALE,
-        kind=KIND,
-        role=PRIMARY,
-        meaning="Age of the oldest transaction id not yet frozen, of all there are. At the end the server refuses to write.",
-        remedy="Find what holds vacuum back: an old transaction, an abandoned slot, a prepared transaction. Then VACUUM the oldest tables.",
-    ),
-    Check(
-        id="queries.dead_tuples",
-        title="Dead rows",
-        metric="queries.tables.worst_dead_ratio",
-        source="queries.tables",
-        unit=Unit.RATIO,
-        warn=0.1,
-        stale_after=SLOW_STALE,
-        hold=timedelta(minutes=10),
-        kind=KIND,
-        role=PRIMARY,
-        meaning="The largest share of dead rows in any table with more than 10,000 of them, by the server's own estimate.",
-        remedy="See whether autovacuum reaches the table: an old transaction or slot may hold it back, or it is set too lazy.",
-    ),
-    Check(
-        id="queries.archiver",
-        title="WAL archiving",
-        metric="queries.counters.archiver_failing",
-        source="queries.counters",
-        unit=Unit.YES_NO,
-        fail=0,
-        hold=timedelta(minutes=1),
-        kind=KIND,
-        role=PRIMARY,
-        meaning="The latest attempt to archive a WAL file failed; WAL gathers on the primary's disk. “No” also where archiving is off.",
-        remedy="Read the server's log for the archive command's words: full target, changed credentials, missing network.",
-    ),
-    Check(
-        id="queries.requested_checkpoints",
-        title="Checkpoints before their time",
-        metric="queries.upkeep.requested_checkpoints",
-        source="queries.upkeep",
-        unit=Unit.RATIO,
-        warn=0.5,
-        stale_after=SLOW_STALE,
-        hold=timedelta(minutes=15),
-        kind=KIND,
-        role=PRIMARY,
-        meaning="Of the checkpoints of the last five minutes, the share asked for by WAL volume or a command; 0 when there was none.",
-        remedy="If it lasts, raise max_wal_size: checkpoints in quick succession write the same pages again and again.",
-    ),
-    Check(
-        id="queries.sequences",
-        title="Sequences used",
-        metric="queries.sequences.worst_used",
-        source="queries.sequences",
-        unit=Unit.RATIO,
-        warn=0.7,
-        fail=0.8,
-        stale_after=SLOW_STALE,
-        kind=KIND,
-        role=PRIMARY,
-        meaning="How much of its range the fullest sequence has used. At the end inserts fail. Without SELECT on them nothing is known.",
-        remedy="Change the column and its sequence to bigint in good time; on a large table that is a planned migration.",
-    ),
-    Check(
-        id="queries.pending_restart",
-        title="Settings waiting for a restart",
-        metric="queries.upkeep.pending_restart",
-        source="queries.upkeep",
-        unit=Unit.COUNT,
-        warn=1,
-        stale_after=SLOW_STALE,
-        kind=KIND,
-        meaning="Settings changed in the files that only a restart applies: the running server differs from its configuration.",
-        remedy="Plan a restart in a quiet hour, or take the change back.",
-    ),
-    Check(
         id="queries.statements_total",
         title="Statements counted",
         metric="queries.statements.calls_per_second",
@@ -301,4 +224,21 @@ CHECKS = (
         meaning="Calls a second that the primary executed since the poll before: more than none shows that the counting works.",
         remedy="When there is traffic and none is counted, see whether pg_stat_statements is loaded and installed in this database.",
     ),
+    Check(
+        id="queries.evictions",
+        title="Statements dropped from the statistics",
+        metric="queries.statements.evictions_per_minute",
+        source="queries.statements",
+        unit=Unit.PER_MINUTE,
+        warn=1,
+        hold=timedelta(minutes=10),
+        kind=KIND,
+        role=PRIMARY,
+        runbook="RB-8",
+        alerting=False,
+        meaning="How often a minute the list of pg_stat_statements was full and dropped its least used twentieth; no totals then.",
+        remedy="Raise pg_stat_statements.max, or let the application bind values and lists as parameters, so that fewer texts differ.",
+    ),
+    *UPKEEP_CHECKS,
+    *INDEX_CHECKS,
 )

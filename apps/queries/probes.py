@@ -1,12 +1,16 @@
 """What the PostgreSQL servers are asked about their work. Questions are in `sql/`; what two readings tell is in `workload`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 from apps.metrics.kernel import NodeKind, NodeRole, Rows, Sample
 from apps.metrics.probe import SLOW, Probe, TierProbe, numeric, rate, share, sql
-from apps.queries.servers import SERVERS, TOP, servers, top
-from apps.queries.workload import statement_samples
+from apps.queries.blocking import BLOCKS, blocks
+from apps.queries.history import EVERY, HISTORY, history, texts_missing
+from apps.queries.indexes import USE, index_use
+from apps.queries.literals import with_normalised_texts, without_literals
+from apps.queries.servers import SERVERS, TOP, WAITING, servers, top, waiting
+from apps.queries.workload import statement_samples, total
 
 DEAD_ROWS_OF_INTEREST = 10_000
 TEXTS_EVERY = timedelta(minutes=1)
@@ -55,9 +59,13 @@ def read_statements(rows: Rows) -> Iterator[Sample]:
             yield Sample("queries.statements.entries", numeric(row["entries"]))
 
 
-def derive_statements(now: Rows, before: Rows, seconds: float) -> Iterable[Sample]:
-    """See `workload.statement_samples`."""
-    return statement_samples("queries.statements", now, before, seconds)
+def derive_statements(now: Rows, before: Rows, seconds: float) -> Iterator[Sample]:
+    """See `workload.statement_samples`; and how often a minute the server's list was full and dropped a twentieth of its statements."""
+    yield from statement_samples("queries.statements", now, before, seconds)
+    new, old = total(now), total(before)
+    if new and old and new["stats_reset"] == old["stats_reset"]:
+        evicted = rate(new["dealloc"], old["dealloc"], seconds)
+        yield Sample("queries.statements.evictions_per_minute", None if evicted is None else evicted * 60)
 
 
 def read_nothing(_rows: Rows) -> Iterator[Sample]:
@@ -105,9 +113,20 @@ PROBES = (
     _probe("sessions", needs=MONITOR),
     _probe("counters", read=read_counters, derive=derive_counters),
     _probe("statements", read=read_statements, derive=derive_statements, needs=STATISTICS),
-    _probe("texts", every=TEXTS_EVERY, read=read_nothing, needs=STATISTICS),
-    _probe("activity", read=read_nothing, needs=MONITOR),
+    _probe(
+        "texts",
+        every=TEXTS_EVERY,
+        read=read_nothing,
+        keep=with_normalised_texts,
+        wanted=texts_missing,
+        needs=STATISTICS,
+    ),
+    _probe("costs", every=EVERY, read=read_nothing, needs=STATISTICS),
+    _probe("activity", read=read_nothing, keep=without_literals, needs=MONITOR),
+    _probe("blocking", read=read_nothing, keep=without_literals, needs=MONITOR),
+    _probe("waits", read=read_nothing, needs=MONITOR),
     _probe("upkeep", every=SLOW, read=read_upkeep, derive=derive_upkeep),
+    _probe("indexes", every=SLOW, read=read_nothing),
     _probe("tables", every=SLOW, role=NodeRole.PRIMARY, read=read_tables),
     _probe("sequences", every=SLOW, role=NodeRole.PRIMARY, read=read_sequences, needs="SELECT on the sequences"),
 )
@@ -119,5 +138,21 @@ TIER_PROBES = (
     ),
     TierProbe(
         TOP, top, "What took the time since the poll before? From queries.statements and queries.texts of each server."
+    ),
+    TierProbe(
+        HISTORY,
+        history,
+        "What did each of the costliest statements do in the last minute? From queries.costs and queries.statements of each server.",
+    ),
+    TierProbe(
+        WAITING,
+        waiting,
+        "How many sessions of all servers are at work, by what they wait for? From queries.waits of each server.",
+    ),
+    TierProbe(BLOCKS, blocks, "Who blocks whom? From queries.blocking of each server."),
+    TierProbe(
+        USE,
+        index_use,
+        "Which indexes are invalid, made twice, covered by another, or used by no server? From queries.indexes of each server.",
     ),
 )

@@ -8,7 +8,9 @@ from apps.metrics.kernel import NodeKind, NodeRole, NodeView, Row, Rows, Sample,
 from apps.metrics.probe import share
 from apps.queries.workload import Work, total, work_between
 
-SERVERS, TOP = "queries.servers", "queries.top"
+SERVERS, TOP, WAITING = "queries.servers", "queries.top", "queries.waiting"
+WAIT_TYPES = ("CPU", "IO", "LWLock", "Lock")
+SHOWN = 600  # characters of a text, in a table
 RESTART_SHOWN = timedelta(minutes=10)
 ALL = "(all statements)"
 Told = tuple[Iterable[Row], Iterable[Sample]]
@@ -44,6 +46,18 @@ def _server(view: TierView, node: NodeView, known: Row | None) -> dict[str, Any]
     }
 
 
+def waiting(view: TierView) -> Told:
+    """Sessions at work on all servers that answered, by the type of what they wait for; usual types that nobody waits for are 0."""
+    answers = [answer for node in view.of(NodeKind.POSTGRES) if (answer := node.rows("queries.waits")) is not None]
+    if not answers:
+        return (), ()
+    found = dict.fromkeys(WAIT_TYPES, 0)
+    for row in (row for answer in answers for row in answer):
+        found[row["object"]] = found.get(row["object"], 0) + row["sessions"]
+    samples = [Sample(f"{WAITING}.sessions", sessions, of) for of, sessions in found.items()]
+    return [{"object": of, "sessions": sessions} for of, sessions in found.items()], samples
+
+
 def top(view: TierView) -> Told:
     """A row for each server and statement: its work since the poll before, its counters and, once read, its text. No samples.
 
@@ -54,7 +68,8 @@ def top(view: TierView) -> Told:
     for row in view.previous:
         earlier.setdefault(row["node"], []).append(row)
     for node in view.of(NodeKind.POSTGRES):
-        texts |= {(node.name, row["object"]): row["query"] for row in node.rows("queries.texts") or ()}
+        read = node.rows("queries.texts") or ()
+        texts |= {(node.name, row["object"]): (row["query"] or "")[:SHOWN] for row in read}
     rows: list[Row] = []
     for node in view.of(NodeKind.POSTGRES):
         answer = node.rows("queries.statements")
@@ -77,6 +92,7 @@ def _statements(node: str, now: Rows, before: Rows, texts: dict[tuple[str, str],
         yield {
             **row,
             "node": node,
+            "page": row["object"],
             "query": texts.get((node, row["object"]), "") if row["object"] else ALL,
             "recent_calls": work.calls if work else 0,
             "recent_mean_ms": work.mean_ms if work and busy else None,

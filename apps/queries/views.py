@@ -7,8 +7,9 @@ from django.utils.translation import ngettext
 
 from apps.metrics.board import Board, BoardData, Fact
 from apps.metrics.facts import fact
-from apps.metrics.kernel import NodeRole, Row, State
+from apps.metrics.kernel import NodeRole, State
 from apps.metrics.units import duration, number, show
+from apps.queries.blocking import BLOCKS
 from apps.queries.charts import CHARTS, TABLES
 from apps.queries.servers import SERVERS
 
@@ -35,10 +36,6 @@ def _unreachable(data: BoardData) -> str:
     return ""
 
 
-def _sessions(data: BoardData) -> list[Row]:
-    return [row for part in data.rows("queries.activity") for row in part.rows]
-
-
 def _blocked(data: BoardData) -> str:
     count = int(data.value("queries.blocked") or 0)
     if data.state("queries.blocked") not in BAD or not count:
@@ -46,8 +43,8 @@ def _blocked(data: BoardData) -> str:
     waits = ngettext("%(count)d request waits for a lock", "%(count)d requests wait for a lock", count) % {
         "count": count
     }
-    blockers = {pid for row in _sessions(data) if row["blocked_by"] for pid in row["blocked_by"].split(", ")}
-    culprits = sorted(blockers - {row["object"] for row in _sessions(data) if row["blocked_by"]})
+    trees = (row for part in data.rows(BLOCKS) for row in part.rows)
+    culprits = [row["object"] for row in trees if row["depth"] == 0 and row["behind"]]
     longest = duration(data.value("queries.lock_wait") or 0.0)
     if not culprits:
         return _("%(waits)s, the longest for %(time)s.") % {"waits": waits, "time": longest}

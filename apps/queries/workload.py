@@ -34,12 +34,20 @@ def total(rows: Iterable[Row]) -> Row | None:
 
 
 def one_epoch(now: Rows, before: Rows) -> bool:
-    """Whether both readings come from the same counters: no reset and no statement thrown out between them."""
+    """Whether the totals of both readings come from the same counters: no reset and no statement dropped between them."""
     new, old = total(now), total(before)
-    if new is None or old is None:
+    if new is None or old is None or dropped(new, old):
         return False
-    same = all(new.get(key) == old.get(key) for key in ("stats_reset", "dealloc"))
-    return same and new["calls"] >= old["calls"] and new["total_ms"] >= old["total_ms"]
+    return _unreset(new, old) and new["calls"] >= old["calls"] and new["total_ms"] >= old["total_ms"]
+
+
+def _unreset(new: Row, old: Row) -> bool:
+    return bool(new.get("stats_reset") == old.get("stats_reset"))
+
+
+def dropped(new: Row, old: Row) -> bool:
+    """Whether the server dropped its least used statements between two totals, because its list was full."""
+    return bool(new.get("dealloc") != old.get("dealloc"))
 
 
 def _difference(new: Row, old: Row) -> Work | None:
@@ -53,12 +61,16 @@ def work_between(now: Rows, before: Rows) -> dict[str, Work]:
     """Work of each statement between two readings, by queryid; under "" that of statements not listed, taken together.
 
     Empty when a reset lies between them. A statement that was not listed before is new only if the list was complete then; otherwise its
-    work cannot be told from what it had done earlier, and stays within "".
+    work cannot be told from what it had done earlier, and stays within "". When the server dropped statements meanwhile, only those listed
+    at both readings are told: how much work left the total with those that were dropped is not known.
     """
-    if not one_epoch(now, before):
+    new, known = total(now), total(before)
+    if new is None or known is None or not (one_epoch(now, before) or (_unreset(new, known) and dropped(new, known))):
         return {}
     earlier = {row["object"]: row for row in before}
-    complete = len(before) - 1 >= earlier[""]["entries"]
+    complete = len(before) - 1 >= known["entries"] and not dropped(new, known)
+    if dropped(new, known):
+        del earlier[""]
     none = {"calls": 0, "total_ms": 0.0, "rows": 0}
     found: dict[str, Work] = {}
     for row in now:

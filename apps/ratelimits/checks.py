@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
-from apps.metrics.kernel import Check, Direction, NodeKind, State, Unit
+from apps.metrics.kernel import Check, Direction, NodeKind, NodeRole, State, Unit
+
+EXPLAINED_BY = {"ratelimits": ((NodeKind.REDIS, NodeRole.NONE),)}
 
 CHECKS = (
     Check(

@@ -15,6 +15,8 @@ _LAG = (
     "the times since the last commit it replayed and since our reading of the primary that it has reached. Unknown without a primary."
 )
 
+EXPLAINED_BY = {"replicas": ((NodeKind.POSTGRES, NodeRole.PRIMARY),)}
+
 CHECKS = (
     Check(
         id="replicas.replay_lag",
@@ -24,6 +26,7 @@ CHECKS = (
         unit=Unit.SECONDS,
         warn=5,
         fail=30,
+        band=0.1,
         kind=KIND,
         role=REPLICA,
         runbook="RB-22",
@@ -99,6 +102,35 @@ CHECKS = (
         runbook="RB-3",
         meaning="Servers that replicate, of the replicas declared for this tier. One of two down is degraded; none left is a failure.",
         remedy="Reads go to those that are left. Restart the missing one; rebuild it when its WAL is gone.",
+    ),
+    Check(
+        id="replicas.standbys",
+        title="Standbys that the primary sees",
+        metric="replicas.standbys.streaming",
+        source="replicas.standbys",
+        unit=Unit.RATIO,
+        direction=Direction.LOW,
+        warn=0.99,
+        kind=KIND,
+        role=PRIMARY,
+        runbook="RB-22",
+        meaning="Rows of pg_stat_replication in state streaming, of the replicas declared. It sees none that follow a replica.",
+        remedy="The table of standbys has the state of each: startup and catchup pass. A replica that is missing cannot reach the primary.",
+    ),
+    Check(
+        id="replicas.standby_slots",
+        title="Standbys with a slot",
+        metric="replicas.standbys.with_slot",
+        source="replicas.standbys",
+        unit=Unit.RATIO,
+        direction=Direction.LOW,
+        warn=0.99,
+        kind=KIND,
+        role=PRIMARY,
+        runbook="RB-3",
+        alerting=False,
+        meaning="Streaming standbys that hold an active slot at the primary, of the replicas declared for this tier.",
+        remedy="Give each replica a slot of its own (primary_slot_name); without one it may lose WAL while it is away.",
     ),
     Check(
         id="replicas.slot_active",

@@ -6,7 +6,7 @@ from datetime import timedelta
 from apps.metrics.kernel import NodeKind, NodeRole, Rows, Sample
 from apps.metrics.probe import SLOW, Probe, TierProbe, numeric, rate, sql
 from apps.replicas.lag import LAG, lag
-from apps.replicas.topology import DRIFT, SPLIT, TOPOLOGY, drift, split, topology
+from apps.replicas.topology import DRIFT, SPLIT, STANDBYS, TOPOLOGY, drift, split, standbys, topology
 
 READS_EVERY = timedelta(minutes=1)
 
@@ -74,6 +74,11 @@ TIER_PROBES = (
     ),
     TierProbe(
         TOPOLOGY, topology, "Which server is what? Roles, timelines and clocks, from replicas.wal of all servers."
+    ),
+    TierProbe(
+        STANDBYS,
+        standbys,
+        "Which standbys does the primary see? From replicas.senders (pg_stat_replication), against the replicas declared.",
     ),
     TierProbe(
         DRIFT, drift, "Do the replicas' settings differ from the primary's? From replicas.settings of all servers."

@@ -8,6 +8,7 @@ from apps.metrics.probe import share
 from apps.replicas.lag import WAL, Cause, clock, receiver_cause, the_primary
 
 TOPOLOGY, DRIFT, SPLIT = "replicas.topology", "replicas.drift", "replicas.split"
+STANDBYS, SENDERS = "replicas.standbys", "replicas.senders"
 OF_A_SERVER = ("role_differs", "timeline_differs", "clock_skew_seconds")
 Told = tuple[Iterable[Row], Iterable[Sample]]
 
@@ -50,6 +51,25 @@ def _server(node: NodeView, primary: NodeView | None) -> dict[str, Any]:
         "clock_skew_seconds": _skew(node, answer, primary, ahead) if replica else None,
         "message": node.failure.message if node.failure else "",
     }
+
+
+def standbys(view: TierView) -> Told:
+    """What the primary sees of its standbys, against the replicas declared: how many stream, and how many of these by a slot.
+
+    A replica that follows another replica is none of the primary's, and what the replicas say of themselves is not asked here.
+    """
+    primary = the_primary(view)
+    seen = primary.rows(SENDERS) if primary else None
+    declared = sum(node.declared_role is NodeRole.REPLICA for node in view.of(NodeKind.POSTGRES))
+    if primary is None or seen is None:
+        return (), ()
+    streaming = [row for row in seen if row["standby"] and row["state"] == "streaming"]
+    told = {"streaming": len(streaming), "with_slot": sum(row["slot"] is not None for row in streaming)}
+    samples = [
+        Sample(f"{STANDBYS}.{name}", min(1.0, count / declared) if declared else None, node=primary.name)
+        for name, count in told.items()
+    ]
+    return [{"node": primary.name, "declared": declared, **row} for row in seen], samples
 
 
 def _skew(node: NodeView, answer: Row | None, primary: NodeView | None, ahead: Row | None) -> float | None:

@@ -8,15 +8,27 @@ class RolloutsConfig(AppConfig):
     name = "apps.rollouts"
 
     def ready(self) -> None:
-        declare("rollout.start", _("Rollout started"), _("{actor} started the rollout “{name}”."))
+        from apps.metrics import occasions
+        from apps.rollouts.occasions import deployments
+
+        occasions.declare("deployments", deployments)
+        declare("rollout.start", _("Rollout started"), _("{actor} started the rollout “{name}”."), _("{name} started"))
         declare("rollout.tick", _("Item ticked"), _("{actor} ticked “{text}” in {week} ({outcome})."))
         declare("rollout.untick", _("Tick taken back"), _("{actor} took back “{text}” in {week}: {why}"))
         declare("rollout.read", _("Item read out"), _("{actor} read out “{text}” in {week}; another person confirms."))
         declare(
-            "rollout.baseline", _("Baseline captured"), _("{actor} captured {count} baselines of {week} over {window}.")
+            "rollout.baseline",
+            _("Baseline captured"),
+            _("{actor} captured {count} baselines of {week} over {window}."),
+            _("baseline"),
         )
-        declare("rollout.deploy", _("Deployment recorded"), _("{actor} deployed {what} in {week}."))
+        declare("rollout.deploy", _("Deployment recorded"), _("{actor} deployed {what} in {week}."), _("{what}"))
         declare("rollout.issue", _("Issue noted"), _("{actor} noted an issue in {week}: {text}"))
         declare("rollout.resolve", _("Issue closed"), _("{actor} closed “{text}” in {week}: {resolution}"))
-        declare("rollout.sign", _("Signature"), _("{actor} signed {week} as {slot}: {decision}. {meaning}"))
+        declare(
+            "rollout.sign",
+            _("Signature"),
+            _("{actor} signed {week} as {slot}: {decision}. {meaning}"),
+            _("{slot}: {decision}"),
+        )
         declare("rollout.revoke", _("Signature revoked"), _("{actor} revoked the signature of {week} as {slot}: {why}"))

@@ -12,10 +12,12 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Person
 from apps.ledger.chain import append
 from apps.ledger.leaf import canonical
+from apps.metrics.histories import HistoryUnreachable
 from apps.metrics.kernel import Check
+from apps.metrics.lines import Line
 from apps.metrics.models import Node, Tier
 from apps.metrics.registry import checks
-from apps.metrics.store import Line, lines
+from apps.metrics.store import lines
 from apps.playbook.plan import BaselineMetric
 from apps.rollouts.models import Baseline, Rollout
 from apps.rollouts.progress import Progress, locked
@@ -77,7 +79,10 @@ def capture(
     start = end - WINDOWS[window]
     taken, lacking = [], []
     for wanted in at.week.baseline:
-        made = _take(rollout, at, wanted, start=start, end=end, entered=entered, by=by)
+        try:
+            made = _take(rollout, at, wanted, start=start, end=end, entered=entered, by=by)
+        except HistoryUnreachable as error:
+            raise Refused(str(error), status=503) from error
         if made is not None:
             taken.append(made)
         elif wanted.slug not in at.done.baselines:

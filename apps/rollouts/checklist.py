@@ -105,6 +105,11 @@ def _taken(tick: Tick) -> Refused:
 def _by_check(rollout: Rollout, at: Progress, item: Item) -> _Proof:
     """The evidence of a check that passes at this moment, and whose values meet the item's expectation."""
     checked = check_now(rollout.tier, item.check)
+    if item.of:
+        checked = checked.of(item.of)
+        if not checked.evidence:
+            text = _("Not ticked: %(title)s says nothing of %(object)s. Is it there, under this name?")
+            raise Refused(text % {"title": checked.check.title, "object": item.of})
     if checked.state is not State.PASS:
         raise Refused(_why_not(checked))
     value = _worst_value(checked)

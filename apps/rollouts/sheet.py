@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from apps.accounts.models import Person
 from apps.accounts.policy import Permission, permitted
 from apps.metrics.kernel import Check, State, Verdict, worst
-from apps.metrics.registry import checks
 from apps.metrics.store import verdicts
+from apps.metrics.thresholds import limits
 from apps.metrics.units import show
 from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Pause, WatchEntry
 from apps.rollouts.checklist import expected
 from apps.rollouts.models import Baseline, Reading, Rollout, Tick
 from apps.rollouts.progress import Progress, Slot
 from apps.rollouts.signing import hindrance
+
+Subject: TypeAlias = tuple[str, str]  # a check, and the object it is judged of; empty: all it speaks of
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +127,19 @@ class Sheet:
 
 def sheet(rollout: Rollout, at: Progress, person: Person) -> Sheet:
     """The page of a week for a person: two queries beyond the progress (verdicts, readings)."""
-    now = _live(verdicts(rollout.tier))
+    now = _live(verdicts(rollout.tier), limits(rollout.tier).checks)
     readings = {
         r.item: r for r in Reading.objects.filter(rollout=rollout, week=at.week.slug, used_at=None).select_related("by")
     }
     pauses = tuple(PauseRows(p, tuple(_item(i, at, now, readings) for i in p.items)) for p in at.week.pauses)
-    baselines = tuple(BaselineRow(m, at.done.baselines.get(m.slug), now.get(m.check)) for m in at.week.baseline)
+    baselines = tuple(BaselineRow(m, at.done.baselines.get(m.slug), now.get((m.check, ""))) for m in at.week.baseline)
     return Sheet(
         rollout,
         at,
         tuple(p for p in pauses if p.pause.gate == "prerequisite"),
         tuple(p for p in pauses if p.pause.gate == "validation"),
         baselines,
-        tuple(WatchRow(e, now.get(e.check)) for e in at.week.watch.entries) if at.week.watch else (),
+        tuple(WatchRow(e, now.get((e.check, ""))) for e in at.week.watch.entries) if at.week.watch else (),
         tuple(_promise(p, baselines) for p in at.week.improvements),
         tuple(_slot(rollout, at, slot, person) for slot in at.slots),
         *_may(person, rollout, (Permission.TICK, Permission.CAPTURE, Permission.DEPLOY, Permission.NOTE)),
@@ -147,14 +150,14 @@ def _may(person: Person, rollout: Rollout, wanted: Sequence[Permission]) -> tupl
     return tuple(permitted(person, permission, rollout.tier.slug) for permission in wanted)
 
 
-def _live(found: Sequence[Verdict]) -> dict[str, Live]:
-    known = checks()
-    grouped: dict[str, list[Verdict]] = {}
+def _live(found: Sequence[Verdict], known: Mapping[str, Check]) -> dict[Subject, Live]:
+    grouped: dict[Subject, list[Verdict]] = {}
     for verdict in found:
-        grouped.setdefault(verdict.check_id, []).append(verdict)
+        for of in {"", verdict.object}:
+            grouped.setdefault((verdict.check_id, of), []).append(verdict)
     return {
-        check_id: Live(known[check_id], worst([v.state for v in mine]), _values(known[check_id], mine))
-        for check_id, mine in grouped.items()
+        (check_id, of): Live(known[check_id], worst([v.state for v in mine]), _values(known[check_id], mine))
+        for (check_id, of), mine in grouped.items()
     }
 
 
@@ -164,8 +167,10 @@ def _values(check: Check, found: Sequence[Verdict]) -> str:
     return " · ".join(shown[:3]) + (f" · +{len(shown) - 3}" if len(shown) > 3 else "")
 
 
-def _item(item: Item, at: Progress, now: Mapping[str, Live], readings: Mapping[str, Reading]) -> ItemRow:
-    return ItemRow(item, at.done.ticks.get(item.slug), expected(item), now.get(item.check), readings.get(item.slug))
+def _item(item: Item, at: Progress, now: Mapping[Subject, Live], readings: Mapping[str, Reading]) -> ItemRow:
+    return ItemRow(
+        item, at.done.ticks.get(item.slug), expected(item), now.get((item.check, item.of)), readings.get(item.slug)
+    )
 
 
 def _promise(promise: Improvement, baselines: Sequence[BaselineRow]) -> PromiseRow:

@@ -5,4 +5,7 @@ class TelemetryConfig(AppConfig):
     name = "apps.telemetry"
 
     def ready(self) -> None:
-        from apps.telemetry import carrying  # noqa: F401  connects to Celery's signals
+        from apps.telemetry import carrying, monitor, sessions, windows  # noqa: F401  connect to Celery, to the outbox
+
+        monitor.begin_watching()
+        sessions.begin_naming()

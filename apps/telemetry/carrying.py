@@ -3,6 +3,8 @@
 Imported by `TelemetryConfig.ready`: the receivers connect when this module is loaded.
 """
 
+from contextvars import Token
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -11,11 +13,22 @@ from celery import Task
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from apps.telemetry import correlation
+from apps.telemetry import correlation, monitor, sessions
 
 CARRIER = "opsportal_correlation_id"
 log = structlog.get_logger("task")
-_started: dict[str, float] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A task that runs: since when (`perf_counter`), and its record of queries."""
+
+    began: float
+    record: monitor.Record
+    token: Token[monitor.Record | None]
+
+
+_running: dict[str, _Run] = {}
 
 
 @setup_logging.connect
@@ -32,18 +45,31 @@ def send(headers: dict[str, Any] | None = None, **_: Any) -> None:
 
 @task_prerun.connect
 def take(task_id: str, task: Task[Any, Any], **_: Any) -> None:
-    """Bind the id that came with the message for all lines of the task."""
+    """Bind the id that came with the message for all lines of the task, and begin a record of its queries."""
+    if task.request.is_eager:  # part of whoever calls it
+        return
     clear_contextvars()
-    carried = task.request.get(CARRIER)
-    bind_contextvars(**{correlation.KEY: correlation.accepted(carried), "task": task.name, "task_id": task_id})
-    _started[task_id] = perf_counter()
+    word = correlation.accepted(task.request.get(CARRIER))
+    bind_contextvars(**{correlation.KEY: word, "task": task.name, "task_id": task_id})
+    sessions.name_after(word)
+    record, token = monitor.begin()
+    _running[task_id] = _Run(perf_counter(), record, token)
 
 
 @task_postrun.connect
 def finish(task_id: str, state: str | None = None, **_: Any) -> None:
-    """Say how the task ended and how long it took."""
-    started = _started.pop(task_id, None)
-    taken = None if started is None else round((perf_counter() - started) * 1000, 2)
+    """Say how the task ended, how long it took and what it asked of the database."""
+    run = _running.pop(task_id, None)
+    if run is None:
+        return
+    monitor.end(run.record, run.token)
+    queries, seconds = monitor.spent(run.record)
     write = log.error if state == "FAILURE" else log.info
-    write("task", state=state, duration_ms=taken)
+    write(
+        "task",
+        state=state,
+        duration_ms=round((perf_counter() - run.began) * 1000, 2),
+        queries=queries,
+        query_ms=round(seconds * 1000, 2),
+    )
     clear_contextvars()

@@ -4,9 +4,8 @@
 libraries log through `logging` passes the same processors.
 """
 
+import copy
 import logging
-import logging.config
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -15,7 +14,9 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
-from apps.telemetry.masking import mask
+from apps.telemetry import lines
+from apps.telemetry.controls import spelled_out, spelled_out_in
+from apps.telemetry.masking import mask, mask_arguments
 
 # What these say at lower levels, our own lines say better.
 QUIET = {
@@ -27,8 +28,8 @@ QUIET = {
     "httpcore": "WARNING",
     "httpx": "WARNING",
 }
-# C0 and C1 controls, bidirectional overrides, line and paragraph separators: what could forge a line on a terminal.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+TRACES = {"exception", "stack"}
+BAR = "    │ "
 
 
 def masked(_: Any, __: str, event: EventDict) -> EventDict:
@@ -43,27 +44,30 @@ def as_json(_: Any, __: str, event: EventDict) -> str:
         line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # a lone surrogate, or a number that orjson has no room for
         line = orjson.dumps(_storable(event), default=str).decode()
-    return line if line.isascii() else _CONTROL.sub(_escape_one, line)
+    return line if line.isascii() and "\x7f" not in line else spelled_out(line)
+
+
+def kept(_: Any, __: str, line: Any) -> str:
+    """Behind `as_json`: the line is kept for the page, too."""
+    lines.keep(line)
+    return str(line)
+
+
+def kept_as_json(_: Any, __: str, event: EventDict) -> EventDict:
+    """The same before a terminal's rendering."""
+    lines.keep(as_json(None, "", event))
+    return event
 
 
 def escaped(_: Any, __: str, event: EventDict) -> EventDict:
-    """For terminals: control characters are shown, not obeyed."""
-    return {key: _escape(value) for key, value in event.items()}
+    """For terminals: control characters are shown, not obeyed. A traceback keeps its lines, each behind a bar."""
+    return {
+        spelled_out_in(key): _barred(value) if key in TRACES else spelled_out_in(value) for key, value in event.items()
+    }
 
 
-def _escape_one(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
-
-
-def _escape(value: Any) -> Any:
-    match value:
-        case str():
-            return _CONTROL.sub(_escape_one, value).replace("\n", "\\n")
-        case dict():
-            return {_escape(key): _escape(item) for key, item in value.items()}
-        case list():
-            return [_escape(item) for item in value]
-    return value
+def _barred(trace: Any) -> str:
+    return "\n".join(f"{BAR}{spelled_out_in(line)}" for line in str(trace).split("\n"))
 
 
 def _storable(value: Any) -> Any:
@@ -80,13 +84,14 @@ def _storable(value: Any) -> Any:
 
 
 def _common() -> list[Processor]:
+    # What is added to every line stands here: a trace's ids would be one more processor.
     return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
     ]
 
 
-def _finishing(pretty: bool) -> list[Processor]:
+def _finishing(pretty: bool, keep: bool) -> list[Processor]:
     # The time is added after masking: it is never the same twice and needs none.
     clean: list[Processor] = [
         structlog.processors.format_exc_info,
@@ -94,19 +99,27 @@ def _finishing(pretty: bool) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if pretty:
-        return [*clean, escaped, structlog.dev.ConsoleRenderer(colors=True)]
-    return [*clean, as_json]
+        terminal = structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
+        return [*clean, *([kept_as_json] if keep else []), escaped, terminal]
+    return [*clean, as_json, *([kept] if keep else [])]
 
 
 class Formatter(structlog.stdlib.ProcessorFormatter):
     """Formats what libraries log through `logging` as our own lines are formatted."""
 
-    def __init__(self, pretty: bool) -> None:
+    def __init__(self, pretty: bool, keep: bool = False) -> None:
         super().__init__(
             foreign_pre_chain=[*_common(), structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_finishing(pretty)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_finishing(pretty, keep)],
             keep_exc_info=False,
         )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A value that the message calls a secret is masked before it is put in: afterwards nothing shows what it was."""
+        if record.args:
+            record = copy.copy(record)
+            record.args = mask_arguments(str(record.msg), record.args)
+        return super().format(record)
 
 
 def configure(
@@ -116,16 +129,17 @@ def configure(
     Set up all logging of this process.
 
     Args:
-        config: Django's LOGGING; `level` (name) and `loggers` (logger → level name) are read, both optional.
+        config: Django's LOGGING; read are `level` (name), `loggers` (logger → level name) and `keep` (whether lines are
+            kept for the page of lines, no by default), all optional.
         stream: where lines go, stderr by default.
         pretty: coloured text instead of JSON; by default when the stream is a terminal.
     """
     config = config or {}
-    level = str(config.get("level", "INFO"))
+    level, keep = str(config.get("level", "INFO")), bool(config.get("keep", False))
     out = stream or sys.stderr
     pretty = out.isatty() if pretty is None else pretty
     handler = logging.StreamHandler(out)
-    handler.setFormatter(Formatter(pretty))
+    handler.setFormatter(Formatter(pretty, keep))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -135,7 +149,7 @@ def configure(
         logger.handlers.clear()
         logger.propagate = True
     structlog.configure(
-        processors=[*_common(), *_finishing(pretty)],
+        processors=[*_common(), *_finishing(pretty, keep)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,

@@ -38,6 +38,10 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----EN
 _HEADER = re.compile(r"\b((?:set-)?cookie2?|(?:proxy-)?authorization)\b(['\"]?\s*[:=]\s*)[^\r\n]+", re.IGNORECASE)
 _SCHEME = re.compile(r"\b(bearer|basic|digest|token|apikey)\s+([\w+/=.~:-]{6,}+)", re.IGNORECASE)
 _USERINFO = re.compile(r"://[^\s'\"<>]{0,1000}@")
+_QUERY = re.compile(r"(?<=[\w/.~%-])\?[^\s?#'\"<>=]*+=[^\s?#'\"<>]*+")
+_QUERY_VALUE = re.compile(r"=[^&;]*+")
+_CONVERSION = re.compile(r"%(?:\(\w+\))?[#0\- +]*(?:\d+)?(?:\.\d+)?[hlL]?([diouxXeEfFgGcrsa%])")
+_SAID_BEFORE = re.compile(r"([\w.-]{1,80})[\s:='\"(\[{<]{0,6}(?:\b(?:is|was)\s+)?['\"(\[{<]?\Z")
 _NAME = re.compile(r"(?<![\w.-])([\w.-]{1,80}+(?: [\w.-]{1,40}+)?)(?:(?:\\?[\"'])?\s{0,4}(?:=>|[:=])|[\"'],)\s{0,4}")
 _VALUE = re.compile(
     r"""[a-zA-Z]{0,2}\\?"(?:[^"\\]|\\[^"])*+(?:\\?"|\Z)|[a-zA-Z]{0,2}'(?:[^'\\]|\\.|'')*+(?:'|\Z)|[^\s,;&'"}\])]++""",
@@ -108,6 +112,28 @@ def mask(value: Any, depth: int = 0) -> Any:
     if isinstance(value, SEQUENCES):
         return _mask_sequence(list(value), depth + 1)
     return mask_text(bytes(value).decode("utf-8", "replace") if isinstance(value, BUFFERS) else str(value))
+
+
+def mask_arguments(message: str, arguments: Any) -> Any:
+    """
+    The arguments of a `logging` message, without those that it names a secret.
+
+    >>> mask_arguments("user %s, password %s, %d tries", ("ann", "hunter2", 3))
+    ('ann', '[masked]', 3)
+    >>> mask_arguments("%(user)s with %(token)s", {"user": "ann", "token": "abc"})
+    {'user': 'ann', 'token': '[masked]'}
+    """
+    if isinstance(arguments, Mapping):
+        return {key: MASK if secret_key(str(key)) else value for key, value in arguments.items()}
+    if not isinstance(arguments, tuple) or "*" in message:
+        return arguments
+    found, end, kept = [c for c in _CONVERSION.finditer(message) if c[1] != "%"], 0, list(arguments)
+    for index, conversion in enumerate(found[: len(kept)]):
+        said = _SAID_BEFORE.search(message[max(end, conversion.start() - 100) : conversion.start()])
+        if said and conversion[1] in "rsa" and secret_key(said[1]):
+            kept[index] = MASK
+        end = conversion.end()
+    return tuple(kept)
 
 
 def _mask_name(key: Any) -> str:
@@ -181,6 +207,11 @@ def _mask_schemes(text: str) -> str:
     )
 
 
+def _mask_queries(text: str) -> str:
+    """`/reset?code=abc&next=/x`: names stay, values go; what a value is good for cannot be seen from its name."""
+    return _QUERY.sub(lambda query: _QUERY_VALUE.sub(f"={MASK}", query[0]), text)
+
+
 def _replace(pattern: re.Pattern[str], replacement: str) -> Callable[[str], str]:
     return lambda text: pattern.sub(replacement, text)
 
@@ -192,6 +223,7 @@ _SHAPES: tuple[tuple[Callable[[str], object], Callable[[str], str]], ...] = (
     (lambda text: ":" in text or "=" in text, _replace(_HEADER, rf"\1\2{MASK}")),
     (lambda text: " " in text, _mask_schemes),
     (lambda text: "://" in text and "@" in text, _replace(_USERINFO, rf"://{MASK}@")),
+    (lambda text: "?" in text and "=" in text, _mask_queries),
     (lambda text: ":" in text or "=" in text or "'," in text or '",' in text, _mask_values),
     (lambda text: "=(" in text, _replace(_KEY_DETAIL, rf"\1({MASK})")),
     (lambda text: any(start in text for start in _TOKEN_STARTS), _replace(_TOKEN, MASK)),

@@ -1,19 +1,22 @@
 """A correlation id and one log line for every request, and the headers that tell browsers what pages may do."""
 
+import logging
 from collections.abc import Callable
 from time import perf_counter
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from apps.telemetry import correlation
+from apps.telemetry import correlation, monitor
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 log = structlog.get_logger("request")
 
-# Every 5 seconds by every open page and every probe: their lines would drown the others.
-SILENT_WHEN_WELL = {"healthz", "readyz"}
+# Every 5 seconds by every open page and every probe: at INFO their lines would drown the others.
+PROBES = {"healthz", "readyz", "telemetry:metrics-queries"}
+LOG_PAGE = "telemetry:logs"
 
 
 class CorrelationMiddleware:
@@ -21,33 +24,44 @@ class CorrelationMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
+        self.slow_seconds = float(getattr(settings, "SLOW_REQUEST_MS", 1000)) / 1000
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer a request, within its correlation id."""
+        """Answer a request, within its correlation id and with a record of its queries."""
         word = correlation.from_request(request.META)
         with correlation.correlated(word):
             started = perf_counter()
-            response = self.get_response(request)
+            with monitor.recorded() as record:
+                response = self.get_response(request)
             response.headers[correlation.HEADER] = word
-            _record(request, response, perf_counter() - started)
+            self._say(request, response, perf_counter() - started, record)
         return response
 
+    def _say(self, request: HttpRequest, response: HttpResponseBase, seconds: float, record: monitor.Record) -> None:
+        match, slow = request.resolver_match, seconds > self.slow_seconds
+        queries, query_seconds = monitor.spent(record)
+        log.log(
+            self._level(request, response.status_code, slow),
+            "slow request" if slow else "request",
+            method=request.method,
+            # The pattern, which holds no id; a path only where there is no pattern.
+            **({"route": match.route} if match else {"route": None, "path": request.path}),
+            status=response.status_code,
+            duration_ms=round(seconds * 1000, 2),
+            user_id=_user_id(request),
+            bytes=len(response.content) if isinstance(response, HttpResponse) else None,
+            queries=queries,
+            query_ms=round(query_seconds * 1000, 2),
+        )
 
-def _record(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
-    match = request.resolver_match
-    if response.status_code == 200 and match and match.url_name in SILENT_WHEN_WELL:
-        return
-    write = log.info if response.status_code < 500 else log.error
-    write(
-        "request",
-        method=request.method,
-        route=match.route if match else None,
-        path=request.path,
-        status=response.status_code,
-        duration_ms=round(seconds * 1000, 2),
-        user_id=_user_id(request),
-        bytes=len(response.content) if isinstance(response, HttpResponse) else None,
-    )
+    def _level(self, request: HttpRequest, status: int, slow: bool) -> int:
+        if status >= 500:
+            return logging.ERROR
+        if slow:
+            return logging.WARNING
+        name = request.resolver_match.view_name if request.resolver_match else ""
+        refreshed = "HTTP_HX_REQUEST" in request.META and (status == 204 or name == LOG_PAGE)
+        return logging.DEBUG if refreshed or (status == 200 and name in PROBES) else logging.INFO
 
 
 def _user_id(request: HttpRequest) -> int | None:

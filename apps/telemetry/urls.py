@@ -1,10 +1,17 @@
-"""Whether this process lives, and whether it can serve."""
+"""Whether this process lives and can serve; what the portal logs; how its own queries do."""
 
-from django.urls import path
+from django.urls import include, path
 
-from apps.telemetry import views
+from apps.telemetry import log_views, query_views, views
 
+portal = [
+    path("portal/logs/", log_views.logs, name="logs"),
+    path("portal/queries/", query_views.queries, name="queries"),
+    path("portal/queries/<slug:fingerprint>/", query_views.query, name="query"),
+    path("metrics/queries", query_views.metrics_queries, name="metrics-queries"),
+]
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path("", include((portal, "telemetry"))),
 ]

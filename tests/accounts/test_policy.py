@@ -24,8 +24,10 @@ def test_a_viewer_only_sees(viewer: Person) -> None:
     ("permission", "roles"),
     [
         (Permission.DEPLOY, {Role.DEVOPS, Role.DBA, Role.BACKEND}),
+        (Permission.EXPLAIN, {Role.DEVOPS, Role.DBA, Role.BACKEND, Role.LEAD}),
         (Permission.START_ROLLOUT, {Role.LEAD, Role.VP, Role.CTO, Role.PRODUCT}),
         (Permission.GRANT_ROLES, {Role.LEAD, Role.VP, Role.CTO}),
+        (Permission.SEE_LOGS, {Role.DEVOPS, Role.DBA, Role.BACKEND, Role.LEAD, Role.CTO}),
         (Permission.TICK, {Role.QA, Role.DEVOPS, Role.DBA, Role.BACKEND, Role.LEAD}),
     ],
 )

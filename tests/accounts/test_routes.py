@@ -14,7 +14,7 @@ from apps.accounts.roles import Role
 from apps.accounts.routes import Route, routes
 from tests.people import log_in, make_person
 
-SAMPLES = {"tier": "lab", "form": "csv"}
+SAMPLES = {"tier": "lab", "form": "csv", "runbook": "RB-1"}
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/people/?page=2"}
 LOGIN = "/accounts/login/"
 

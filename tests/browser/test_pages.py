@@ -20,7 +20,8 @@ RUN = """async (rules) => {
 OF_ALL = (
     "/", "/t/lab/queries/", "/t/lab/replicas/", "/t/lab/pools/", "/t/lab/cache/", "/t/lab/ratelimits/",
     "/t/lab/partitions/",
-    "/t/lab/nodes/", "/t/lab/nodes/add/", "/alerts/", "/catalogue/checks/", "/playbook/", "/rollouts/", "/ledger/", "/ledger/1/",
+    "/t/lab/nodes/", "/t/lab/nodes/add/", "/alerts/", "/alerts/history/", "/t/lab/mutes/", "/t/lab/channels/",
+    "/t/lab/checks/queries.p95/", "/catalogue/checks/", "/playbook/", "/rollouts/", "/ledger/", "/ledger/1/",
     "/people/", "/people/me/", "/no/such/page/",
 )  # fmt: skip
 OF_A_ROLLOUT = ("", "weeks/pre-rollout/", "weeks/week-1-2/", "weeks/pre-rollout/sign/lead/")

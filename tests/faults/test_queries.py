@@ -10,6 +10,7 @@ from apps.accounts.models import Person
 from apps.lab.layout import Layout, Node
 from apps.metrics.kernel import State
 from apps.metrics.probe import SLOW
+from apps.queries.history import EVERY
 from apps.queries.probes import TEXTS_EVERY
 from tests.conftest import Inject, Until
 from tests.people import Browser
@@ -98,6 +99,22 @@ def test_the_statement_that_takes_the_time_is_named(
     assert "pg_sleep" in browser(viewer).get(PAGE + "tables/statements.csv").content.decode()
 
 
+def test_what_slow_queries_wait_for_and_their_history(watch: Watch, fault: Inject, until: Until) -> None:
+    fault("slow-queries")
+    watch.poll(after=EVERY)
+
+    def in_the_history() -> bool:
+        samples = [s for found in watch.poll(after=EVERY).samples.values() for s in found]
+        loads = {s.object: s.value or 0 for s in samples if s.metric == "queries.history.load"}
+        waits = {s.object: s.value or 0 for s in samples if s.metric == "queries.waiting.sessions"}
+        return (
+            waits.get("Timeout", 0) > 5
+            and max((v for of, v in loads.items() if of not in {"", "other"}), default=0) > 5
+        )
+
+    until(in_the_history, 20, 1.0)  # two dozen sessions sleep within their statements
+
+
 def test_a_primary_that_is_gone_is_noticed_and_its_restart_too(
     watch: Watch, fault: Inject, heal: Inject, browser: Browser, viewer: Person
 ) -> None:
@@ -134,6 +151,11 @@ def test_a_held_lock_names_who_holds_it(
     (holder,) = {row["blocked_by"] for row in waiting}
     assert len(waiting) == 3
     assert heading(browser, viewer).endswith(f"behind process {holder}.")
+    tree = [row for row in measured.tier_answers["queries.blocks"].rows if row["node"] == "lab-primary"]
+    assert [(row["depth"], row["behind"] >= 1) for row in tree][:2] == [(0, True), (1, tree[1]["behind"] >= 1)]
+    assert (tree[0]["object"], tree[0]["behind"]) == (holder, 3)
+    assert all(row["relation"] == "public.conversation_message" for row in tree[1:])
+    assert tree[1]["tree"].replace("\xa0", "") in browser(viewer).get(PAGE).content.decode().replace("\xa0", "")
 
     def has_waited() -> bool:
         watch.poll()

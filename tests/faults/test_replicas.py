@@ -97,9 +97,14 @@ def test_one_replica_down_is_degraded_two_are_a_failure(
     watch: Watch, fault: Inject, heal: Inject, until: Until
 ) -> None:
     assert watch.state("replicas.count") is State.PASS
+    assert watch.state("replicas.standbys") is State.PASS
+    assert watch.state("replicas.standby_slots") is State.PASS
     fault("stop-replica-1")
     watch.poll()
     assert watch.state("replicas.count") is State.WARN
+    until(lambda: after_a_poll(watch, "replicas.standbys") is State.WARN, 10)
+    assert watch.value("replicas.standbys") == 0.5, "the primary sees one of two"
+    assert watch.state("replicas.standby_slots") is State.WARN
     assert watch.state("replicas.replay_lag", ONE) is State.NO_DATA  # grey is never green
     assert watch.state("replicas.replay_lag", TWO) is State.PASS
     until(lambda: after_a_poll(watch, "replicas.slot_active", of="replica_1") is State.WARN, 10)
@@ -109,6 +114,8 @@ def test_one_replica_down_is_degraded_two_are_a_failure(
     heal("stop-replica-2")
     heal("stop-replica-1")
     until(lambda: after_a_poll(watch, "replicas.count") is State.PASS, 20, 0.3)
+    until(lambda: after_a_poll(watch, "replicas.standbys") is State.PASS, 10, 0.3)
+    assert watch.state("replicas.standby_slots") is State.PASS
     assert watch.state("replicas.slot_active") is State.PASS
 
 
@@ -120,6 +127,7 @@ def test_without_a_primary_nothing_streams_and_lag_is_unknown(
     assert watch.state("replicas.one_primary") is State.FAIL
     assert watch.state("replicas.streaming", ONE) is State.FAIL
     assert watch.state("replicas.replay_lag", ONE) is State.INCONCLUSIVE, "no figure, rather than a wrong one"
+    assert watch.state("replicas.standbys") is State.NO_DATA, "nobody is there to see them"
     assert heading(browser, viewer).startswith(f"No primary answers; {ONE} is not connected to the primary")
     heal("stop-primary")
     until(lambda: after_a_poll(watch, "replicas.streaming", ONE) is State.PASS, 20, 0.3)

@@ -19,17 +19,19 @@ EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 
 def read_by_the_settings() -> set[str]:
     """Every OPSPORTAL_… name that the settings ask the environment for."""
-    return set(re.findall(r'"(OPSPORTAL_[A-Z_]+)"', (ROOT / "opsportal" / "settings.py").read_text(encoding="utf-8")))
+    return set(
+        re.findall(r'"(OPSPORTAL_[A-Z0-9_]+)"', (ROOT / "opsportal" / "settings.py").read_text(encoding="utf-8"))
+    )
 
 
 def test_env_example_names_every_setting_and_no_other() -> None:
-    assert set(re.findall(r"^#?(OPSPORTAL_[A-Z_]+)=", EXAMPLE, re.MULTILINE)) == read_by_the_settings()
+    assert set(re.findall(r"^#?(OPSPORTAL_[A-Z0-9_]+)=", EXAMPLE, re.MULTILINE)) == read_by_the_settings()
 
 
 def test_env_example_shows_the_defaults_that_the_settings_have() -> None:
     settings = (ROOT / "opsportal" / "settings.py").read_text(encoding="utf-8")
     for name, shown in re.findall(
-        r"^#(OPSPORTAL_(?:POLL_SECONDS|RAW_DAYS|ORIGIN|HOSTS|TIME_ZONE|REDIS_URL|LOG_LEVEL))=(.*)$",
+        r"^#(OPSPORTAL_(?:POLL_SECONDS|RAW_DAYS|ROLLUP_5M_DAYS|ROLLUP_1H_DAYS|ORIGIN|HOSTS|TIME_ZONE|REDIS_URL|LOG_LEVEL))=(.*)$",
         EXAMPLE,
         re.MULTILINE,
     ):
@@ -45,7 +47,7 @@ def test_what_compose_hands_to_the_portal_is_a_setting() -> None:
 
 def test_every_password_that_compose_asks_for_is_in_env_example() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    asked = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", text)) - {"PORT"}
+    asked = set(re.findall(r"(?<!\$)\$\{([A-Z0-9_]+)", text)) - {"PORT"}
     assert asked <= set(re.findall(r"^([A-Z_]+)=", EXAMPLE, re.MULTILINE))
 
 

@@ -9,12 +9,12 @@ from apps.lab import postgres
 from apps.lab.layout import DATABASE, Layout, Node
 from apps.metrics.collect import Collector, NodePoll
 from apps.metrics.kernel import FailureKind, NodeKind, NodeRole
-from apps.metrics.probe import Probe, Question
+from apps.metrics.probe import Probe, Question, Variant
 from apps.metrics.readers import Target
 
 
 def probe(name: str, text: str) -> Probe:
-    return Probe(f"test.{name}", NodeKind.POSTGRES, Question(((0, text),)))
+    return Probe(f"test.{name}", NodeKind.POSTGRES, Question((Variant(text),)))
 
 
 GOOD = [probe(f"good_{number}", f"SELECT {number} AS number") for number in range(6)]

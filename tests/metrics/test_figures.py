@@ -13,8 +13,8 @@ from apps.metrics.board import Chart
 from apps.metrics.curves import DRAWN, curves
 from apps.metrics.figures import LABEL_HEIGHT, PLOT_HEIGHT, apart, draw
 from apps.metrics.kernel import Check, Unit
+from apps.metrics.lines import Line
 from apps.metrics.ranges import Range
-from apps.metrics.store import Line
 
 START = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 END = datetime(2026, 3, 1, 11, 0, tzinfo=UTC)

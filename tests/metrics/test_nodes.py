@@ -1,6 +1,11 @@
 """Adding a node: nothing is kept that did not answer as what it was said to be, and no password is ever shown."""
 
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
 import pytest
+from django.conf import settings
 
 from apps.accounts.models import Person
 from apps.lab.layout import Layout
@@ -8,8 +13,10 @@ from apps.lab.layout import Node as Server
 from apps.lab.register import url
 from apps.lab.tier import Lab
 from apps.ledger.models import Entry
-from apps.metrics.models import Node, Tier
+from apps.metrics.models import Node, NodeStatus, Tier
+from apps.metrics.readers.reach import read
 from tests.people import Browser
+from tests.watch import Watch
 
 ADD = "/t/lab/nodes/add/"
 
@@ -81,6 +88,90 @@ def test_a_wrong_address_is_refused_with_what_to_do(
     assert told in answer.content.decode()
     assert "secret-word" not in answer.content.decode()
     assert not Node.objects.exists()
+
+
+def at(address: str, kind: str = "postgres") -> dict[str, str]:
+    return {"name": "it", "kind": kind, "role": "primary" if kind == "postgres" else "", "address": address}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "2852039166",
+        "0xa9fea9fe",
+        "[::ffff:169.254.169.254]",
+        "[fe80::1]",
+        "0",  # every address of this machine
+        "[64:ff9b::a9fe:a9fe]",
+    ],
+)
+@pytest.mark.parametrize("kind", ["postgres", "application"])
+def test_addresses_where_no_node_is_are_refused_however_they_are_written(
+    tier: Tier, devops: Person, browser: Browser, kind: str, address: str
+) -> None:
+    scheme = "http" if kind == "application" else "postgresql"
+    answer = browser(devops).post(ADD, at(f"{scheme}://{address}/x", kind))
+    assert answer.status_code == 422
+    assert "link-local, multicast or metadata address" in answer.content.decode()
+
+
+def test_the_portals_own_store_is_no_node(tier: Tier, devops: Person, browser: Browser, layout: Layout) -> None:
+    store = layout.port(Server.STORE)
+    for address in (f"postgresql://opsportal_app@127.0.0.1:{store}/x", f"postgresql://a@localhost:{store}/x"):
+        answer = browser(devops).post(ADD, at(address))
+        assert answer.status_code == 422
+        assert "own store" in answer.content.decode()
+    redis = urlsplit(settings.REDIS_URL)
+    answer = browser(devops).post(ADD, at(f"redis://127.0.0.1:{redis.port}", "redis"))
+    assert "own store" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host", "reached"),
+    [
+        (["localhost"], "localhost", True),
+        (["LOCALHOST"], "localhost", True),
+        (["127.0.0.0/8", "::1"], "localhost", True),  # by what the name resolves to
+        (["127.0.0.0/8"], "127.0.0.1", True),
+        (["10.0.0.0/8"], "localhost", False),
+        ([".example.org"], "localhost", False),
+        (["127.0.0.1"], "127.0.0.1", True),
+        (["127.0.0.2"], "127.0.0.1", False),
+    ],
+)
+def test_only_listed_hosts_are_connected_to(
+    lab: Lab, tier: Tier, devops: Person, browser: Browser, settings: Any, hosts: list[str], host: str, reached: bool
+) -> None:
+    settings.NODE_HOSTS = hosts
+    for server, kind in ((Server.PRIMARY, "postgres"), (Server.REDIS, "redis"), (Server.PGBOUNCER, "pgbouncer")):
+        address = url(lab.layout, server).replace("127.0.0.1", host)
+        answer = browser(devops).post(ADD, at(address, kind) | {"name": kind})
+        assert answer.status_code == (302 if reached else 422), answer.content.decode()
+        if not reached:
+            assert "OPSPORTAL_NODE_HOSTS" in answer.content.decode()
+
+
+def test_a_host_taken_off_the_list_is_not_polled_any_more(watch: Watch, settings: Any) -> None:
+    settings.NODE_HOSTS = ["10.0.0.0/8"]
+    watch.poll()
+    status = NodeStatus.objects.filter(node__name="lab-primary").get()
+    assert not status.up
+    assert "not among the hosts" in status.message
+
+
+@pytest.mark.parametrize("word", ["10.0.0.0/99", "*.example.org", "http://db", "."])
+def test_a_list_that_cannot_be_read_is_named(word: str) -> None:
+    with pytest.raises(ValueError, match="no host, no suffix"):
+        read([word])
+
+
+def test_a_suffix_admits_what_is_below_it_only() -> None:
+    listed, address = read([".db.example.org"]), ip_address("192.0.2.7")
+    assert not listed.refusal("one.DB.example.org", address, 5432)
+    for host in ("db.example.org", "evildb.example.org", "one.db.example.org.evil.net"):
+        assert listed.refusal(host, address, 5432), host
+    assert listed.refusal("one.db.example.org", ip_address("169.254.169.254"), 80), "wherever the name leads"
 
 
 def test_only_who_may_edit_the_tier_adds_nodes(tier: Tier, viewer: Person, qa: Person, browser: Browser) -> None:

@@ -159,8 +159,8 @@ def test_a_page_asks_the_store_few_questions(
     viewing: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_max_num_queries(
-        3 + 8
-    ):  # session, person, grants; tiers, verdicts, nodes, mark, answers, lines (2), sparks
+        3 + 10
+    ):  # session, person, grants; tiers, verdicts, nodes, mark, thresholds, answers, lines (2), marks, sparks
         text(viewing, PAGE)
     url = refresh_url(text(viewing, PAGE))
     with django_assert_max_num_queries(3 + 3):  # tiers, verdicts, nodes

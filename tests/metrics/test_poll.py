@@ -155,7 +155,9 @@ def test_an_answer_bears_the_time_it_was_asked_not_its_slot(tier: Tier) -> None:
     [
         "UPDATE metrics_sample SET value = 0",
         "DELETE FROM metrics_poll",
-        "SELECT metrics_drop_partitions(current_date)",
+        "SELECT metrics_drop_partitions('metrics_sample', current_date)",
+        "DELETE FROM metrics_chunk_5m",
+        "INSERT INTO metrics_chunk_1h VALUES (1, now(), '')",
         "DELETE FROM rollouts_signature",
         "TRUNCATE rollouts_tick",
     ],

@@ -1,6 +1,7 @@
 """`/health` and `/health/detailed`: the mission's shape and thresholds, from the real tier through its faults."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -9,7 +10,8 @@ from apps.lab import faults
 from apps.lab.tier import Lab
 from apps.metrics.kernel import State, Verdict
 from apps.metrics.models import Tier
-from apps.overview.health import DEGRADED, HEALTHY, UNHEALTHY, UNKNOWN, classify
+from apps.metrics.registry import checks
+from apps.overview.health import CLASSIFYING, DEGRADED, HEALTHY, UNHEALTHY, UNKNOWN, _worst_values, classify
 from tests.conftest import Inject
 from tests.watch import Watch
 
@@ -56,6 +58,33 @@ def test_the_table_of_the_mission(verdicts: list[Verdict], nodes: list[dict[str,
     assert classify(verdicts, nodes) == status
 
 
+@pytest.mark.parametrize(
+    ("check", "healthy", "degraded", "unhealthy"),
+    [
+        ("queries.primary_up", (1,), (), (0,)),
+        ("replicas.lag_health", (0, 0.999), (1, 5), (5.001,)),
+        ("cache.memory_health", (0, 99_999_999), (100_000_000, 500_000_000), (500_000_001,)),
+        ("cache.evictions_health", (0,), (1, 10_000), (10_001,)),
+        ("pools.waiting", (0,), (1, 10), (11,)),
+        ("queries.p95_health", (0, 299.9), (300, 600), (600.1,)),
+        ("queries.slow_share", (0, 0.0499), (0.05, 0.10), (0.101,)),
+    ],
+)
+def test_each_bound_is_the_missions(
+    check: str, healthy: tuple[float, ...], degraded: tuple[float, ...], unhealthy: tuple[float, ...]
+) -> None:
+    for values, state in ((healthy, State.PASS), (degraded, State.WARN), (unhealthy, State.FAIL)):
+        for value in values:
+            assert checks()[check].judge(value, timedelta(0)) is state, value
+    assert check == "replicas.lag_health" or check in CLASSIFYING
+
+
+def test_of_two_poolers_the_one_that_decides_is_shown() -> None:
+    waiting = [Verdict("pools.waiting", name, "", value, state, None) for name, value, state in
+               (("a", 12, State.FAIL), ("b", 0, State.PASS))]  # fmt: skip
+    assert _worst_values(waiting) == _worst_values(waiting[::-1]) == {"pools.waiting": 12}
+
+
 def test_a_tier_that_is_well(watch: Watch, client: Client) -> None:
     watch.poll(3)
     body = client.get("/health/detailed").json()
@@ -66,6 +95,14 @@ def test_a_tier_that_is_well(watch: Watch, client: Client) -> None:
     assert database["primary"]["latency_ms"] > 0
     assert [r["name"] for r in database["replicas"]] == ["lab-replica-1", "lab-replica-2"]
     assert all(r["lag_seconds"] is not None for r in database["replicas"])
+    assert {name: set(told) for name, told in body["services"].items()} == {
+        "database": {"primary", "replicas"},
+        "redis": {"connected", "memory_bytes", "keys", "evictions"},
+        "pgbouncer": {"connected", "active", "waiting"},
+        "queries": {"p95_ms", "slow_share"},
+    }
+    assert set(database["primary"]) == {"connected", "latency_ms"}
+    assert set(database["replicas"][0]) == {"name", "connected", "lag_seconds"}
     assert body["services"]["redis"]["memory_bytes"] > 0
     assert body["services"]["pgbouncer"]["waiting"] == 0
     assert "services" not in client.get("/health").json()

@@ -1,6 +1,7 @@
 """What the questions find in a real catalog: every kind of partitioned table, and every way one can be broken."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -9,13 +10,15 @@ from psycopg import sql
 
 from apps.lab import postgres
 from apps.lab.layout import Layout, Node
-from apps.metrics.kernel import NodeKind, NodeView
+from apps.metrics.kernel import NodeKind, NodeView, TierView
 from apps.partitions.probes import PROBES, TIER_PROBES
 from tests.conftest import Until
 from tests.watch import Asking, samples_of, values
 
 NAME = "partitions_test"
 TABLES = next(probe for probe in TIER_PROBES if probe.id == "partitions.tables")
+WANTED = next(probe for probe in TIER_PROBES if probe.id == "partitions.wanted")
+SAME = next(probe for probe in TIER_PROBES if probe.id == "partitions.same")
 PARTS = next(probe for probe in TIER_PROBES if probe.id == "partitions.parts")
 
 
@@ -99,6 +102,56 @@ def test_tables_that_are_not_partitioned_are_listed_with_what_is_wanted(
         "quarterly",
     )
     assert plain["public.other"]["wanted"] == ""
+
+
+def test_whether_the_programmes_tables_are_partitioned(primary: Asking, owner: psycopg.Connection) -> None:
+    owner.execute("CREATE TABLE conversation_message (id bigint); CREATE TABLE other (id bigint)")
+    _rows, told = primary.derive(WANTED, primary.ask())
+    assert told == {
+        ("partitions.wanted.partitioned", "public.message"): 1,
+        ("partitions.wanted.periods", "public.message"): 2,  # without the default one
+        ("partitions.wanted.partitioned", "public.conversation_message"): 0,
+        ("partitions.wanted.periods", "public.conversation_message"): 0,
+    }
+    owner.execute("""
+        CREATE TABLE conversation_message_partitioned (id bigint, at timestamptz NOT NULL) PARTITION BY RANGE (at);
+        CREATE TABLE conversation_message_1 PARTITION OF conversation_message_partitioned
+            FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2020-02-01 00:00+00');
+    """)
+    rows, told = primary.derive(WANTED, primary.ask())
+    assert told["partitions.wanted.partitioned", "public.conversation_message"] == 1
+    assert told["partitions.wanted.periods", "public.conversation_message"] == 1
+    twin = next(table for table in rows if table["object"] == "public.conversation_message")
+    assert twin["parent"] == "public.conversation_message_partitioned"
+    owner.execute("""
+        ALTER TABLE conversation_message RENAME TO conversation_message_old;
+        ALTER TABLE conversation_message_partitioned RENAME TO conversation_message;
+    """)
+    primary.probes = [probe for probe in primary.probes if probe.id in {"partitions.parents", "partitions.names"}]
+    rows, told = primary.derive(WANTED, primary.ask())
+    assert told["partitions.wanted.partitioned", "public.conversation_message"] == 1, "told at every poll"
+    assert told["partitions.wanted.periods", "public.conversation_message"] is None, "its bounds are not read yet"
+
+
+def test_replicas_that_show_other_partitions(
+    primary: Asking, owner: psycopg.Connection, layout: Layout, database: str, until: Until
+) -> None:
+    replica = Asking(NodeKind.POSTGRES, layout.dsn(Node.REPLICA_1, "opsportal_poll", database), PROBES)
+    here = replace(primary.ask(), name="primary")
+
+    def differing() -> float | None:
+        view = TierView(primary.at, (here, replace(replica.ask(), name="replica")))
+        _rows, samples = SAME.derive(view)
+        return values(samples)["partitions.same.differing", ""]
+
+    try:
+        until(lambda: differing() == 0)
+        owner.execute("CREATE TABLE message_4 PARTITION OF message FOR VALUES FROM ('2020-04-01') TO ('2020-05-01')")
+        until(lambda: differing() == 1)
+        here = replace(primary.ask(), name="primary")
+        until(lambda: differing() == 0)
+    finally:
+        replica.close()
 
 
 def test_rows_in_the_default(primary: Asking, owner: psycopg.Connection, until: Until) -> None:

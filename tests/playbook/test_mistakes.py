@@ -79,6 +79,7 @@ def test_the_small_playbook_is_valid(small: Path) -> None:
         (WEEK, "check: node.up, why", "why", 16, "auto item up has no check", "check id"),
         (WEEK, "kind: attest, text: Told", "kind: attest, check: node.up, text: Told", 17, "has a check", "kind: auto"),
         (WEEK, ", expect: {unit: B, low: 2 GB, high: 5 GB}", "", 19, "Nothing says which value", "expect"),
+        (WEEK, "kind: observe", "of: a.b, kind: observe", 19, "has no check", "remove `of`"),
         (WEEK, "kind: observe", "kind: attest", 19, "has an expectation", "kind: observe"),
         (WEEK, "      - {slug: calm, kind: attest, text: Calm, why: Needed.}\n", "", 12, "has 4 items", "5 to 9"),
         (WEEK, "check: queries.p95, unit: ms", "unit: ms", 7, "does not say where", "exactly one of"),

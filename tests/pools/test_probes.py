@@ -1,17 +1,32 @@
 """What the pools room reads, on rows that a real PgBouncer gave."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
-from apps.lab.layout import Layout, Node
+from apps.lab.binaries import find
+from apps.lab.layout import HOST, Layout, Node, free_ports, make_folder, port_free
+from apps.lab.processes import Roster, write_private
 from apps.metrics.kernel import NodeKind
 from apps.pools import probes
 from apps.pools.checks import CHECKS
 from tests.watch import Asking, samples_of
 
 POOL = "messaging/app"
+UNTOUCHED = """[databases]
+{}
+
+[pgbouncer]
+auth_type = plain
+auth_file = {}/users
+listen_addr = 127.0.0.1
+listen_port = {}
+unix_socket_dir =
+stats_users = poll
+pool_mode = {}
+"""
 TIER = {probe.id: probe for probe in probes.TIER_PROBES}
 TRAFFIC = next(probe for probe in probes.PROBES if probe.id == "pools.stats")
 
@@ -40,8 +55,61 @@ def test_utilisation_is_servers_in_use_of_the_pools_size(bouncer: Asking, pooled
     assert row["size"] == 20
     assert row["in_use"] >= 1  # type: ignore[operator]
     assert found["pools.use.utilisation", POOL] == row["in_use"] / 20  # type: ignore[operator]
-    assert found["pools.use.transaction_mode", POOL] == 1
     assert found["pools.use.waiting_total", ""] == 0
+
+
+def test_the_mode_is_that_of_a_pool_in_use(bouncer: Asking, pooled: psycopg.Connection) -> None:
+    pooled.execute("SELECT 1")
+    rows, found = bouncer.derive(TIER["pools.mode"], bouncer.ask())
+    assert found["pools.mode.transaction", POOL] == 1
+    (row,) = (row for row in rows if row["object"] == POOL)
+    assert (row["mode"], row["told_by"]) == ("transaction", "SHOW POOLS")
+
+
+@pytest.fixture
+def untouched(layout: Layout) -> Iterator[Callable[[str, str], Asking]]:
+    """`untouched(databases, pool_mode)`: the console of a PgBouncer of one's own that nobody has connected through."""
+    folder, asked = layout.folder("untouched"), []
+    make_folder(folder, layout.user)
+    roster, (port,) = Roster(folder), free_ports(1)
+
+    def start(databases: str, pool_mode: str) -> Asking:
+        write_private(folder / "users", '"poll" "secret"', layout.user)
+        write_private(folder / "ini", UNTOUCHED.format(databases, folder, port, pool_mode), layout.user)
+        command = [find().pgbouncer, folder / "ini"]
+        process = roster.start("pooler", command, log=folder / "log", cwd=folder, user=layout.user)
+        roster.await_ready(process, lambda: not port_free(port))
+        asked.append(Asking(NodeKind.PGBOUNCER, f"postgresql://poll:secret@{HOST}:{port}/pgbouncer", probes.PROBES))
+        return asked[-1]
+
+    try:
+        yield start
+        for one in asked:
+            one.close()
+    finally:
+        roster.stop("pooler")
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("databases", "pool_mode", "said"),
+    [
+        ("shop = host=127.0.0.1", "transaction", [("shop", "transaction", "SHOW CONFIG", 1)]),
+        ("shop = host=127.0.0.1", "session", [("shop", "session", "SHOW CONFIG", 0)]),
+        ("shop = host=127.0.0.1 pool_mode=transaction", "session", [("shop", "transaction", "SHOW DATABASES", 1)]),
+        ("shop = host=127.0.0.1 pool_mode=statement", "transaction", [("shop", "statement", "SHOW DATABASES", 0)]),
+        ("* = host=127.0.0.1", "transaction", [("", "transaction", "SHOW CONFIG", 1)]),
+    ],
+)
+def test_the_mode_is_known_before_anybody_has_connected(
+    untouched: Callable[[str, str], Asking], databases: str, pool_mode: str, said: list[tuple[str, str, str, int]]
+) -> None:
+    asking = untouched(databases, pool_mode)
+    for _ in range(2):
+        rows, found = asking.derive(TIER["pools.mode"], asking.ask())
+        told = [(r["object"], r["mode"], r["told_by"], found["pools.mode.transaction", str(r["object"])]) for r in rows]
+        assert told == said
+        asking.probes = [probe for probe in asking.probes if probe.id != "pools.config"]  # not due at the next poll
 
 
 def test_the_consoles_own_pool_is_never_counted(bouncer: Asking, pooled: psycopg.Connection) -> None:

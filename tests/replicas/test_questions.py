@@ -1,5 +1,6 @@
 """What the questions about replication bring from real servers, and what they mean together."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,11 +9,13 @@ import psycopg
 import pytest
 
 from apps.lab import postgres
-from apps.lab.layout import DATABASE, Layout, Node
+from apps.lab.binaries import find
+from apps.lab.layout import DATABASE, HOST, Layout, Node, make_folder
+from apps.lab.processes import Roster, bare_environment
 from apps.metrics.kernel import Answer, NodeKind, NodeRole, NodeView, Row, TierView
 from apps.replicas.lag import lag
 from apps.replicas.probes import PROBES, derive_reads, derive_wal, read_slots
-from apps.replicas.topology import drift, split, topology
+from apps.replicas.topology import drift, split, standbys, topology
 from tests.conftest import Until
 from tests.watch import Asking, samples_of, values
 
@@ -69,6 +72,47 @@ def test_both_sides_of_replication_answer(primary: Asking, replica: Asking) -> N
     assert theirs["replay"] == "not paused"
     assert {row["object"] for row in here.rows("replicas.senders") or ()} == {"lab-replica-1", "lab-replica-2"}
     assert there.rows("replicas.senders") is None, "only a primary is asked for its senders"
+
+
+def test_the_primary_counts_the_standbys_that_stream_to_it(primary: Asking, replica: Asking) -> None:
+    here = named(primary.ask(), "p", NodeRole.PRIMARY)
+    there = named(replica.ask(), "r", NodeRole.REPLICA)
+    found = told(TierView(NOW, (here, there, replace(there, name="s"))), standbys)
+    assert found == {("p", "streaming"): 1, ("p", "with_slot"): 1}
+    three = TierView(NOW, (here, *(replace(there, name=name) for name in "rst")))
+    assert told(three, standbys)["p", "streaming"] == pytest.approx(2 / 3), "declared, and never seen"
+    assert not told(TierView(NOW, (there,)), standbys), "no primary, no sight"
+
+
+def test_what_only_collects_wal_is_no_standby(primary: Asking, layout: Layout, until: Until) -> None:
+    folder = layout.folder("collected")
+    make_folder(folder, layout.user)
+    roster = Roster(folder)
+    where = f"host={HOST} port={layout.port(Node.PRIMARY, direct=True)} user=replicator"
+    command = [str(find().postgres / "pg_receivewal"), "-D", str(folder), "-d", where]
+    secret = bare_environment({"PGPASSWORD": layout.password("postgres", "replicator")})
+    roster.start("collector", command, log=folder / "log", cwd=folder, user=layout.user, env=secret)
+    try:
+
+        def collector() -> Row | None:
+            rows = primary.ask().rows("replicas.senders") or ()
+            return next((row for row in rows if row["object"] == "pg_receivewal"), None)
+
+        until(lambda: (row := collector()) and row["state"] == "streaming")
+        found = collector()
+        assert found is not None
+        assert found["standby"] is False
+        view = named(primary.ask(), "p", NodeRole.PRIMARY)
+        _rows, samples = standbys(
+            TierView(
+                NOW,
+                (view, *(replace(view, name=n, declared_role=NodeRole.REPLICA, role=NodeRole.REPLICA) for n in "rst")),
+            )
+        )
+        assert values(samples)["replicas.standbys.streaming", ""] == pytest.approx(2 / 3)
+    finally:
+        roster.stop("collector")
+        shutil.rmtree(folder)
 
 
 def test_wal_is_counted_as_it_is_written(primary: Asking, owner: psycopg.Connection) -> None:

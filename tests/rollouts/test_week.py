@@ -1,6 +1,7 @@
 """A week from its first tick to its last signature, as the people concerned do it; and everything that is refused on the way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,8 +19,10 @@ from apps.metrics.poll import poll, slot_of
 from apps.metrics.registry import checks
 from apps.playbook.plan import Item, ItemKind
 from apps.rollouts.baseline import samples
+from apps.rollouts.checklist import Wish, tick
 from apps.rollouts.models import Baseline, Issue, Rollout, Signature, Tick
 from apps.rollouts.progress import Progress, progress
+from apps.rollouts.refusals import Refused
 from apps.rollouts.start import start
 from tests.conftest import Inject
 from tests.people import PASSWORD, Browser
@@ -100,6 +103,16 @@ def test_an_auto_item_that_does_not_pass_is_refused_with_the_reason(
     assert "lab-replica-1" in answer.content.decode()
     assert not Tick.objects.exists()
     assert not Entry.objects.filter(kind="rollout.tick").exists()
+
+
+def test_an_auto_item_of_one_table_asks_about_that_table_only(rollout: Rollout, qa: Person) -> None:
+    wanted = replace(item_of(rollout, ItemKind.AUTO), check="partitions.partitioned", of="public.message_queue")
+    done = tick(rollout, at(rollout), wanted, Wish(), qa)
+    assert isinstance(done, Tick)
+    assert [(e["object"], e["value"]) for e in done.evidence] == [("public.message_queue", 1)]
+    for of, told in (("public.conversation", "allowed yes"), ("public.nothing", "says nothing of public.nothing")):
+        with pytest.raises(Refused, match=told):
+            tick(rollout, at(rollout), replace(wanted, slug="other", of=of), Wish(), qa)
 
 
 def test_an_observed_value_is_judged(rollout: Rollout, qa: Person, browser: Browser) -> None:

@@ -2,13 +2,18 @@
 
 import io
 import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
+from pytest_django import Settings
 
+from apps.telemetry import lines as kept
 from apps.telemetry import logs
+from apps.telemetry.outbox import client, outbox
+from apps.telemetry.windows import folding
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -26,3 +31,39 @@ def raw_log() -> Iterator[io.StringIO]:
 def lines(raw_log: io.StringIO) -> Lines:
     """The lines logged so far; fails when one is no JSON."""
     return lambda: [json.loads(line) for line in raw_log.getvalue().splitlines()]
+
+
+HandOver = Callable[[], bool]
+
+
+@pytest.fixture
+def hand_over(settings: Settings) -> Iterator[HandOver]:
+    """Sends what this process has for the portal's Redis, now: into a database of it that is empty before and after.
+
+    Whether Redis took it. Nothing is sent unasked, and nothing of earlier tests is left to be sent.
+    """
+    due = [sender.due for sender in outbox._senders]
+    settings.TELEMETRY_REDIS_URL = f"{settings.REDIS_URL}/9"
+
+    def send() -> bool:
+        with outbox._calls:
+            outbox._client, outbox._rest_until = None, 0.0
+        outbox.start()
+        return outbox.flush()
+
+    def forget() -> None:
+        with outbox._calls:
+            kept._queue.clear()
+            folding.forget()
+            outbox._client, outbox._rest_until = None, 0.0
+            for sender in outbox._senders:
+                sender.due = math.inf
+
+    with client() as there:
+        forget()
+        there.flushdb()
+        yield send
+        forget()
+        there.flushdb()
+    for sender, before in zip(outbox._senders, due, strict=True):
+        sender.due = before

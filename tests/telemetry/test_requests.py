@@ -1,5 +1,7 @@
 """One request, one line, one id; and what browsers are told about every page."""
 
+import asyncio
+import io
 import logging
 import re
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 import structlog
 from django.conf import settings
 from django.test import Client
+from pytest_django import Settings
 
 from apps.accounts.models import Person
 from apps.telemetry import correlation, logs
@@ -21,7 +24,9 @@ def test_each_request_is_one_line_of_json(lines: Lines, viewer: Person, browser:
     [line] = [line for line in lines() if line["event"] == "request"]
     assert line["method"] == "GET"
     assert line["route"] == "people/"
-    assert line["path"] == "/people/"
+    assert "path" not in line  # the pattern says it, and holds no id
+    assert line["queries"] >= 2  # session, person, the page's own
+    assert 0 < line["query_ms"] < line["duration_ms"]
     assert line["status"] == 200
     assert line["user_id"] == viewer.pk
     assert line["bytes"] == len(response.content)
@@ -49,6 +54,63 @@ def test_two_requests_have_two_ids_and_nothing_is_left_of_them(db: None) -> None
     answers = {Client().get("/healthz").headers["X-Correlation-ID"] for _ in range(2)}
     assert len(answers) == 2
     assert correlation.current() == ""
+
+
+def test_an_address_without_a_route_is_logged_as_it_was_asked_for(lines: Lines, db: None) -> None:
+    Client().get("/nowhere/at/all/")
+    [line] = [line for line in lines() if line["event"] == "request"]
+    assert (line["route"], line["path"], line["status"]) == (None, "/nowhere/at/all/", 404)
+
+
+def test_a_slow_request_is_noticed(lines: Lines, viewer: Person, browser: Browser, settings: Settings) -> None:
+    settings.SLOW_REQUEST_MS = 0
+    browser(viewer).get("/people/")
+    [line] = [line for line in lines() if line["event"] == "slow request"]
+    assert (line["level"], line["route"]) == ("warning", "people/")
+
+
+def test_polls_of_open_pages_do_not_drown_the_others(lines: Lines, viewer: Person, browser: Browser) -> None:
+    page = browser(viewer)
+    version = page.get("/alerts/").context["version"]
+    before = len(lines())
+    response = page.get(f"/alerts/?version={version}", headers={"HX-Request": "true"})
+    assert response.status_code == 204
+    assert len(lines()) == before
+
+
+def test_a_page_that_failed_tells_the_number_of_its_lines(
+    lines: Lines, devops: Person, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.overview.views.render", lambda *_a, **_k: 1 / 0)
+    page = browser(devops)
+    page.raise_request_exception = False
+    response = page.get("/", headers={"X-Correlation-ID": "failing/1"})
+    assert response.status_code == 500
+    assert '<a href="/portal/logs/?correlation_id=failing%2F1"><code>failing/1</code></a>' in response.content.decode()
+    told = [line for line in lines() if line["correlation_id"] == "failing/1"]
+    assert any("ZeroDivisionError" in line.get("exception", "") for line in told)
+
+
+def test_kept_clients_send_the_id_of_each_call() -> None:
+    seen: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("X-Correlation-ID"))
+        return httpx.Response(200)
+
+    async def twice() -> None:
+        transport = httpx.MockTransport(answer)
+        async with httpx.AsyncClient(transport=transport, event_hooks={"request": [correlation.carry_async]}) as client:
+            with correlation.correlated("abc"):
+                await client.get("http://x/")
+            await client.get("http://x/")
+
+    asyncio.run(twice())
+    client = httpx.Client(transport=httpx.MockTransport(answer), event_hooks={"request": [correlation.carry]})
+    with client, correlation.correlated("def"):
+        client.get("http://x/")
+        client.get("http://x/", headers={"X-Correlation-ID": "own"})
+    assert seen == ["abc", None, "def", "own"]
 
 
 def test_the_id_goes_on_with_outgoing_calls() -> None:
@@ -90,6 +152,34 @@ def test_no_text_forges_a_line_on_a_terminal(capsys: pytest.CaptureFixture[str],
     assert len(written.splitlines()) == 1
     assert "\\u001b[2J" in written
     assert "\u202e" not in written
+
+
+HOSTILE = "a\r\n2026 [info] forged\x1b[2J\x7f\x9b1m\u202e\u2028\u2066\u0085"
+
+
+def test_no_value_no_key_and_no_message_forges_a_line_of_json(raw_log: io.StringIO) -> None:
+    structlog.get_logger().info(HOSTILE, **{HOSTILE: HOSTILE}, nested={HOSTILE: [HOSTILE, {"a": HOSTILE}]})
+    logging.getLogger(HOSTILE).warning("%s", HOSTILE)
+    written = raw_log.getvalue()
+    assert len(written.splitlines()) == 2  # by every reader's notion of a line
+    assert all(char == "\n" or 0x20 <= ord(char) < 0x7F for char in written)
+
+
+def test_a_traceback_on_a_terminal_is_readable_and_forges_nothing(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+", encoding="utf-8") as stream:
+        logs.configure(stream=stream, pretty=True)
+        try:
+            raise ValueError(HOSTILE)
+        except ValueError:
+            structlog.get_logger().exception("failed", **{HOSTILE: 1})
+        stream.seek(0)
+        first, *others = stream.read().split("\n")
+    logs.configure(settings.LOGGING)
+    assert "failed" in first
+    assert any("raise ValueError(HOSTILE)" in line for line in others)
+    assert all(line.startswith(logs.BAR) for line in others if line)
+    assert not any(char in "\r\x7f\x9b\u202e\u2028\u2066\u0085" for char in "".join([first, *others]))
+    assert not any("\x1b" in line for line in others)
 
 
 @pytest.mark.parametrize("value", ["\ud800", 2**70, {1: {2: 3}}, object(), b"\xff", {"\ud800": float("nan")}])

@@ -7,6 +7,7 @@ import pytest
 import structlog
 from celery import shared_task
 from celery.contrib.testing.worker import start_worker
+from django.db import connection
 
 from apps.telemetry import correlation
 from opsportal import celery_app
@@ -22,6 +23,17 @@ def speak() -> None:
 @shared_task
 def stumble() -> None:
     raise ValueError("password=xyz123")
+
+
+@shared_task
+def ask_again_and_again() -> None:
+    name = ""
+    for _ in range(12):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('application_name')")
+            name = str(cursor.fetchone()[0])
+    structlog.get_logger().info("asked", name=name)
+    connection.close()
 
 
 @pytest.fixture
@@ -53,3 +65,18 @@ def test_a_task_that_fails_says_why_without_the_secret(worker: None, lines: Line
     assert len(done["correlation_id"]) == 32
     assert "xyz123" not in str(lines())
     assert any("ValueError" in str(line.get("exception", "")) for line in lines())
+
+
+def test_a_tasks_queries_are_in_its_record_and_its_session_bears_its_id(
+    transactional_db: None, worker: None, lines: Lines, until: Until
+) -> None:
+    with correlation.correlated("order-2"):
+        ask_again_and_again.delay()
+    until(lambda: any(line["event"] == "task" for line in of_task(lines, "ask_again_and_again")), 20)
+    told = {line["event"]: line for line in of_task(lines, "ask_again_and_again")}
+    assert told["task"]["queries"] == 12
+    assert told["repeated query"]["count"] == 12
+    assert told["repeated query"]["caller"].endswith("ask_again_and_again")
+    assert told["repeated query"]["correlation_id"] == "order-2"
+    assert told["asked"]["name"].startswith("opsportal ")
+    assert told["asked"]["name"].endswith(" order-2")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -17,6 +18,7 @@ from apps.metrics.readers.base import (
     Unreadable,
     plain,
 )
+from apps.metrics.readers.place import place
 
 MOST_BYTES = 1_000_000
 ANSWER_SECONDS = 3
@@ -28,6 +30,7 @@ class ApplicationReader(Reader):
     """
 
     client: httpx.AsyncClient | None = None
+    host = ""  # whose certificate is expected
 
     @property
     def is_open(self) -> bool:
@@ -36,11 +39,14 @@ class ApplicationReader(Reader):
 
     async def open(self) -> None:
         """See Reader. Nothing is sent yet: HTTP connects with the first question."""
+        where = await place(self.target)
+        self.host = where.host
+        named = urlsplit(self.target.url).netloc.rpartition("@")[2]
         self.client = httpx.AsyncClient(
-            base_url=self.target.url,
+            base_url=where.instead(self.target.url),
             timeout=ANSWER_SECONDS,
             follow_redirects=False,
-            headers={"User-Agent": APPLICATION_NAME, "Accept": "application/json"},
+            headers={"User-Agent": APPLICATION_NAME, "Accept": "application/json", "Host": named},
             trust_env=False,
         )
 
@@ -67,7 +73,7 @@ class ApplicationReader(Reader):
     async def _get(self, client: httpx.AsyncClient, path: str) -> Said:
         text = f"GET {path}"
         try:
-            response = await client.get(path)
+            response = await client.get(path, extensions={"sni_hostname": self.host})
         except httpx.TimeoutException:
             message = f"No answer within {ANSWER_SECONDS} s."
             return Said(text, failure=Failure(FailureKind.TIMEOUT, message))

@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.metrics.kernel import Failure, FailureKind, NodeKind, NodeRole, Rows
 from apps.metrics.probe import Probe
+from apps.metrics.readers.reach import Reach
 
 APPLICATION_NAME = "opsportal"
 CONNECT_SECONDS = 8  # a server far away takes five round trips to let one in
@@ -17,13 +18,14 @@ CONNECT_SECONDS = 8  # a server far away takes five round trips to let one in
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A node to read. `url` contains the password: never log or show it."""
+    """A node to read. `url` contains the password: never log or show it. `reach`: which hosts may be connected to."""
 
     id: int
     name: str
     kind: NodeKind
     role: NodeRole
     url: str = field(repr=False)
+    reach: Reach = field(default=Reach(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from apps.metrics.readers.base import (
     Said,
     Unreadable,
 )
+from apps.metrics.readers.place import place
 from apps.metrics.readers.postgres import failure, refusal
 from apps.metrics.readers.wire import Wire
 
@@ -35,9 +36,12 @@ class PgBouncerReader(Reader):
 
     async def open(self) -> None:
         """See Reader."""
+        where = await place(self.target)
         try:
             connection = await psycopg.AsyncConnection.connect(
                 self.target.url,
+                host=where.hosts,
+                hostaddr=where.hostaddr,
                 autocommit=True,
                 application_name=APPLICATION_NAME,
                 connect_timeout=CONNECT_SECONDS,

@@ -1,7 +1,8 @@
 """PostgreSQL: one direct connection, every question of a poll in one pipeline and one transaction; one that failed apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 import psycopg
 
@@ -17,6 +18,7 @@ from apps.metrics.readers.base import (
     Target,
     Unreadable,
 )
+from apps.metrics.readers.place import place
 from apps.metrics.readers.wire import Heard, Wire
 
 IDENTITY = sql(str(__file__).replace("readers/postgres.py", "registry.py"), "identity")
@@ -28,6 +30,9 @@ class PostgresReader(Reader):
 
     wire: Wire | None = None
     role: NodeRole = NodeRole.NONE
+    extensions: Mapping[str, str] = MappingProxyType(
+        {}
+    )  # as it said last, by name; another version may have other columns
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)
@@ -40,9 +45,12 @@ class PostgresReader(Reader):
 
     async def open(self) -> None:
         """See Reader."""
+        where = await place(self.target)
         try:
             connection = await psycopg.AsyncConnection.connect(
                 self.target.url,
+                host=where.hosts,
+                hostaddr=where.hostaddr,
                 autocommit=True,
                 application_name=APPLICATION_NAME,
                 connect_timeout=CONNECT_SECONDS,
@@ -60,13 +68,14 @@ class PostgresReader(Reader):
         self.wire, self.role = Wire(connection), self.target.role
 
     async def ask(self, probes: Sequence[Probe]) -> Reply:
-        """See Reader. A node that is not in the role it was thought to be in is asked again in its own."""
+        """See Reader. A node that is not in the role, or has not the extensions, it was thought to have is asked again as what it is."""
         wire = self.wire
         assert wire is not None
         try:
             with wire.listening():
+                known = self.extensions
                 identity, said = await self._pipeline(wire, probes)
-                if identity.role is not self.role:
+                if identity.role is not self.role or self._differs(wire, probes, known):
                     self.role = identity.role
                     identity, said = await self._pipeline(wire, probes)
         except psycopg.Error as error:
@@ -80,6 +89,13 @@ class PostgresReader(Reader):
         if wire is not None:
             await wire.close()
 
+    def _differs(self, wire: Wire, probes: Sequence[Probe], known: Mapping[str, str]) -> bool:
+        """Whether a question has another text for the extensions that the server has than for those it was thought to have."""
+        major = wire.connection.info.server_version // 10000
+        return known != self.extensions and any(
+            _text(p, major, known) != _text(p, major, self.extensions) for p in probes
+        )
+
     async def _pipeline(self, wire: Wire, probes: Sequence[Probe]) -> tuple[Identity, dict[str, Said]]:
         """Ask all at once. The first question without an answer is the one that failed; those behind it are asked again without it.
 
@@ -87,7 +103,7 @@ class PostgresReader(Reader):
         """
         major = wire.connection.info.server_version // 10000
         who = IDENTITY.for_version(major)
-        asked = {p.id: _text(p, major) for p in probes if p.role is None or p.role is self.role}
+        asked = {p.id: _text(p, major, self.extensions) for p in probes if p.role is None or p.role is self.role}
         waiting = {probe: text for probe, text in asked.items() if probe not in self.troubled}
         said: dict[str, Said] = {}
         identity: Identity | None = None
@@ -95,7 +111,7 @@ class PostgresReader(Reader):
             first, *others = await wire.together([who, *waiting.values()])
             if isinstance(first, psycopg.Error):
                 raise first
-            identity = _identity(first)
+            identity, self.extensions = _identity(first), _extensions(first)
             said |= {
                 probe: _said(waiting[probe], heard)
                 for probe, heard in zip(waiting, others, strict=True)
@@ -114,15 +130,21 @@ def _identity(heard: Heard) -> Identity:
     return Identity(datetime.fromisoformat(row["now"]), NodeRole(row["role"]), row["version"], row["identity"])
 
 
+def _extensions(heard: Heard) -> Mapping[str, str]:
+    assert isinstance(heard, tuple)
+    named = (part.partition(" ") for part in (heard[0]["extensions"] or "").split(","))
+    return {name: version for name, _blank, version in named if name}
+
+
 def _said(question: str, heard: Heard) -> Said:
     if isinstance(heard, psycopg.Error):
         return Said(question, failure=failure(heard))
     return Said(question, heard or ())
 
 
-def _text(probe: Probe, major: int) -> str:
+def _text(probe: Probe, major: int, extensions: Mapping[str, str]) -> str:
     assert isinstance(probe.question, Question)
-    return probe.question.for_version(major)
+    return probe.question.for_version(major, extensions)
 
 
 def _first_line(error: Exception) -> str:

@@ -25,6 +25,7 @@ from apps.metrics.readers.base import (
     plain,
 )
 from apps.metrics.readers.info import parse
+from apps.metrics.readers.place import place
 
 INFO = "INFO"
 
@@ -41,8 +42,10 @@ class RedisReader(Reader):
 
     async def open(self) -> None:
         """See Reader."""
+        where = await place(self.target)
+        encrypted = self.target.url.startswith("rediss:")  # then the certificate says that it is that host
         pool = redis.asyncio.ConnectionPool.from_url(
-            self.target.url,
+            self.target.url if encrypted else where.instead(self.target.url),
             decode_responses=True,
             encoding_errors="replace",
             socket_connect_timeout=CONNECT_SECONDS,

@@ -35,6 +35,7 @@ WORDS = {
     State.NO_DATA: pgettext_lazy("state of a check", "no data"),
     State.ERROR: pgettext_lazy("state of a check", "no answer"),
 }
+MINUS = "\N{MINUS SIGN}"
 MUTED_WORD = gettext_lazy("not judged")
 
 _SHAPES = {
@@ -98,6 +99,19 @@ def with_unit(value: float | None, unit: Unit | str) -> str:
 
 
 @register.filter
+def signed(value: float | None, unit: Unit | str) -> str:
+    """A change with its unit and its sign.
+
+    >>> signed(0.12, "ratio"), signed(-0.5, "s"), signed(-1e-12, "s"), signed(None, "s")
+    ('+12\xa0%', '−500\xa0ms', '0\xa0μs', '–')
+    """
+    text = show(None if value is None else abs(value), unit)
+    if value is None or not any(digit in text for digit in "123456789"):
+        return text
+    return f"{'+' if value > 0 else MINUS}{text}"
+
+
+@register.filter
 def length_of(length: timedelta) -> str:
     """A length of time in words."""
     return duration(length.total_seconds())
@@ -151,15 +165,33 @@ def threshold(check: Check) -> str:
     >>> threshold(c)
     'warns from 5\\xa0s · fails above 30\\xa0s'
     """
+    if check.unit is Unit.YES_NO:
+        bad = show(check.direction is Direction.HIGH, check.unit)
+        return (_("warns when it says %s") if check.fail is None else _("fails when it says %s")) % bad
+    text = ends(check)
+    if (changed := check.changed) is None:
+        return text
+    told = {
+        "default": _ends(check, changed.warn, changed.fail),
+        "by": changed.by,
+        "on": f"{changed.at:%d %b}".lstrip("0"),
+    }
+    return f"{text} " + _("(default %(default)s; by %(by)s, %(on)s: %(reason)s)") % {**told, "reason": changed.reason}
+
+
+@register.filter
+def ends(check: Check) -> str:
+    """The thresholds alone, whoever set them."""
+    return _ends(check, check.warn, check.fail)
+
+
+def _ends(check: Check, warn: float | None, fail: float | None) -> str:
     high = check.direction is Direction.HIGH
     parts = []
-    if check.unit is Unit.YES_NO:
-        bad = show(high, check.unit)
-        return (_("warns when it says %s") if check.fail is None else _("fails when it says %s")) % bad
-    if check.warn is not None:
-        parts.append((_("warns from %s") if high else _("warns at or below %s")) % show(check.warn, check.unit))
-    if check.fail is not None:
-        parts.append((_("fails above %s") if high else _("fails below %s")) % show(check.fail, check.unit))
+    if warn is not None:
+        parts.append((_("warns from %s") if high else _("warns at or below %s")) % show(warn, check.unit))
+    if fail is not None:
+        parts.append((_("fails above %s") if high else _("fails below %s")) % show(fail, check.unit))
     return " · ".join(parts) or _("shown only")
 
 

@@ -1,7 +1,7 @@
--- Purpose: what the statements have cost since the counters were reset, without their texts (`texts` reads those seldom).
--- Privilege: pg_read_all_stats (in pg_monitor); the extension pg_stat_statements, 1.9 or newer, in this database.
+-- Purpose: what the statements have cost since the counters were reset, without their texts, as the extension's version 1.8 tells it.
+-- Privilege: pg_read_all_stats (in pg_monitor); the extension pg_stat_statements, 1.8, in this database; ALTER EXTENSION pg_stat_statements UPDATE brings the newest.
 -- Columns: object (the statement's queryid; empty for the total of all), calls, total_ms (execution), rows (returned or changed);
---   in the row of the total also entries (statements counted), dealloc and stats_reset: a change of the last two begins a new epoch.
+--   in the row of the total also entries (statements counted); 1.8 does not tell when it was reset, nor that it dropped statements.
 -- Listed are the 100 statements with the most time and the 20 most called of those whose mean is 100 ms or more; the total holds all.
 -- Not counted: our own login's statements, and those that never touched a block nor gave a row (BEGIN, COMMIT, SET).
 WITH statement AS MATERIALIZED (
@@ -25,8 +25,8 @@ SELECT
     coalesce(sum(total_ms), 0) AS total_ms,
     coalesce(sum(rows), 0)::bigint AS rows,
     count(*) AS entries,
-    (SELECT dealloc FROM pg_stat_statements_info) AS dealloc,
-    (SELECT stats_reset FROM pg_stat_statements_info) AS stats_reset
+    NULL::bigint AS dealloc,
+    NULL::timestamptz AS stats_reset
 FROM statement
 UNION ALL
 SELECT queryid::text, calls, total_ms, rows, NULL, NULL, NULL FROM listed

@@ -1,13 +1,13 @@
--- Purpose: the texts of the statements that `statements` lists. Reading texts costs ten times the counters, so this is asked seldom.
--- Privilege: pg_read_all_stats (in pg_monitor); the extension pg_stat_statements, 1.9 or newer, in this database.
--- Columns: object (queryid), query (its first 600 characters, constants replaced by $1, $2 …; NULL when the server has lost it).
---   PostgreSQL keeps constants of utility statements (CREATE ROLE … PASSWORD '…'): texts in quotes are left out here.
+-- Purpose: the texts of the statements that `statements` lists. Reading texts costs ten times the counters, so this is asked only for statements not seen before.
+-- Privilege: pg_read_all_stats (in pg_monitor); the extension pg_stat_statements, 1.8 or newer, in this database.
+-- Columns: object (queryid), query (its first 4000 characters, constants replaced by $1, $2 …; NULL when the server has lost it).
+--   PostgreSQL keeps constants of utility statements (CREATE ROLE … PASSWORD '…'): they are left out before anything is kept.
 WITH statement AS MATERIALIZED (
     SELECT
         queryid,
         sum(calls)::bigint AS calls,
         sum(total_exec_time) AS total_ms,
-        regexp_replace(left(min(query), 600), '''[^'']*''?', '''…''', 'g') AS query
+        left(min(query), 4000) AS query
     FROM pg_stat_statements(true)
     WHERE userid <> current_user::regrole
     GROUP BY queryid

@@ -1,0 +1,237 @@
+"""Forms around alerts: taking one, muting, thresholds, channels, and the filter of the history."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.metrics import secrets, webhook
+from apps.metrics.alerting import Channel, ChannelKind, Mute
+from apps.metrics.alerts import Kind
+from apps.metrics.kernel import Check, State
+from apps.metrics.models import Node, Tier
+from apps.metrics.registry import checks
+from apps.metrics.units import example, read
+
+PERIODS = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30), "365d": timedelta(days=365)}
+LONGEST_MUTE = timedelta(days=14)
+_WHEN = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+
+class Acknowledgement(forms.Form):
+    """What somebody who takes an alert says about it."""
+
+    note = forms.CharField(
+        label=gettext_lazy("What do you know, what are you doing?"),
+        widget=forms.Textarea(attrs={"rows": 3}),
+        max_length=2000,
+        error_messages={"required": gettext_lazy("Write a few words, so that others know what is being done.")},
+    )
+    others = forms.BooleanField(required=False)
+
+
+class MuteForm(forms.Form):
+    """A new mute window of a tier; `mute` makes it."""
+
+    node = forms.ChoiceField(label=gettext_lazy("Node"), required=False)
+    check_id = forms.ChoiceField(label=gettext_lazy("Check"), required=False)
+    starts_at = forms.DateTimeField(
+        label=gettext_lazy("From"), required=False, widget=_WHEN, help_text=gettext_lazy("Empty: from now on.")
+    )
+    ends_at = forms.DateTimeField(label=gettext_lazy("To"), widget=_WHEN)
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"), max_length=500, help_text=gettext_lazy("What others need to know at night.")
+    )
+
+    def __init__(self, *args: Any, tier: Tier, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.tier = tier
+        names = [node.name for node in Node.objects.filter(tier=tier).order_by("name")]
+        _choose(self, "node", [("", _("every node and the tier itself")), *((name, name) for name in names)])
+        known = sorted(checks().values(), key=lambda check: check.id)
+        _choose(self, "check_id", [("", _("every check")), *((c.id, f"{c.id} · {c.title}") for c in known)])
+
+    def clean(self) -> dict[str, Any]:
+        """The window ends after it begins, in the future, and within two weeks."""
+        data = super().clean() or self.cleaned_data
+        now = timezone.now()
+        start, end = data.get("starts_at") or now, data.get("ends_at")
+        if end is None:
+            return data
+        if end <= max(start, now):
+            self.add_error("ends_at", _("The window has to end after it begins, and not in the past."))
+        elif end - start > LONGEST_MUTE:
+            text = _("A window lasts 14 days at most, so that nothing stays quiet for ever. Begin another one later.")
+            self.add_error("ends_at", text)
+        data["starts_at"] = start
+        return data
+
+    def mute(self, by: Any) -> Mute:
+        """The window, not saved yet; call it on a valid form."""
+        data = self.cleaned_data
+        node = Node.objects.get(tier=self.tier, name=data["node"]) if data["node"] else None
+        fields = {name: data[name] for name in ("check_id", "starts_at", "ends_at", "reason")}
+        return Mute(tier=self.tier, node=node, by=by, **fields)
+
+
+class ThresholdForm(forms.Form):
+    """Thresholds as people write them, with their unit: `500 ms`."""
+
+    node = forms.ChoiceField(label=gettext_lazy("On"), required=False)
+    warn = forms.CharField(label=gettext_lazy("Warn"), required=False, max_length=40)
+    fail = forms.CharField(label=gettext_lazy("Fail"), required=False, max_length=40)
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"), max_length=500, help_text=gettext_lazy("It is shown wherever the threshold is.")
+    )
+
+    def __init__(self, *args: Any, tier: Tier, check: Check, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.tier, self.check = tier, check
+        nodes = Node.objects.filter(tier=tier, **({"kind": check.kind.value} if check.kind else {})).order_by("name")
+        _choose(self, "node", [("", _("the whole tier")), *((node.name, node.name) for node in nodes)])
+        for name in ("warn", "fail"):
+            self.fields[name].help_text = _("Such as %(example)s; empty for none.") % {"example": example(check.unit)}
+
+    def _read(self, name: str) -> float | None:
+        text = str(self.cleaned_data[name]).strip()
+        try:
+            return read(text, self.check.unit) if text else None
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+    def clean_warn(self) -> float | None:
+        """In the check's unit."""
+        return self._read("warn")
+
+    def clean_fail(self) -> float | None:
+        """In the check's unit."""
+        return self._read("fail")
+
+    @property
+    def chosen(self) -> Node | None:
+        """The node, None for the whole tier; of a valid form."""
+        name = self.cleaned_data["node"]
+        return Node.objects.get(tier=self.tier, name=name) if name else None
+
+
+class ChannelForm(forms.Form):
+    """A new channel: where to, what of. Address and secret are sealed and never shown again."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=60)
+    kind = forms.ChoiceField(label=gettext_lazy("Kind"), choices=ChannelKind.choices)
+    target = forms.CharField(
+        label=gettext_lazy("Address"),
+        max_length=1000,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=gettext_lazy("https://… of the webhook, or mail addresses with commas between. Stored encrypted."),
+    )
+    secret = forms.CharField(
+        label=gettext_lazy("Signing secret"),
+        required=False,
+        min_length=16,
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=gettext_lazy("16 characters or more; what the receiver verifies X-Opsportal-Signature with."),
+    )
+    least = forms.ChoiceField(
+        label=gettext_lazy("From"),
+        choices=[(State.WARN.value, gettext_lazy("warnings on")), (State.FAIL.value, gettext_lazy("failures only"))],
+    )
+    tells_silence = forms.BooleanField(label=gettext_lazy("Also missing data"), required=False, initial=True)
+    tells_end = forms.BooleanField(label=gettext_lazy("Also when it is over"), required=False, initial=True)
+
+    def __init__(self, *args: Any, tier: Tier, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.tier = tier
+
+    def clean_name(self) -> str:
+        """Unique in its tier."""
+        name = str(self.cleaned_data["name"])
+        if Channel.objects.filter(tier=self.tier, name=name, removed_at=None).exists():
+            raise ValidationError(_("This tier already has a channel named %(name)s."), params={"name": name})
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """The address is one of its kind and may be posted to; a JSON webhook is always signed."""
+        data = super().clean() or self.cleaned_data
+        kind, target = data.get("kind"), data.get("target")
+        if not kind or not target:
+            return data
+        try:
+            data["target"], self.shown = _mails(target) if kind == ChannelKind.EMAIL else _hook(target)
+        except ValidationError as error:
+            self.add_error("target", error)
+        if kind == ChannelKind.JSON and not data.get("secret") and "secret" not in self.errors:
+            self.add_error("secret", _("Give a secret: without a signature the receiver cannot tell who wrote."))
+        return data
+
+    def channel(self, by: Any) -> Channel:
+        """The channel, not saved yet; call it on a valid form."""
+        data = dict(self.cleaned_data)
+        sealed = {name: secrets.seal(data.pop(name)) for name in ("target", "secret")}
+        return Channel(tier=self.tier, shown=self.shown, made_by=by, **data, **sealed)
+
+
+class HistoryFilter(forms.Form):
+    """What to look for among alerts of the past; every field is optional."""
+
+    node = forms.CharField(label=gettext_lazy("Node"), required=False, max_length=60)
+    check_id = forms.CharField(label=gettext_lazy("Check"), required=False, max_length=80)
+    state = forms.ChoiceField(
+        label=gettext_lazy("State"),
+        required=False,
+        choices=[
+            ("", gettext_lazy("every")),
+            (State.WARN.value, gettext_lazy("warned")),
+            (State.FAIL.value, gettext_lazy("failed")),
+            (Kind.SILENCE.value, gettext_lazy("no data")),
+        ],
+    )
+    period = forms.ChoiceField(
+        label=gettext_lazy("Period"),
+        required=False,
+        choices=[
+            ("7d", gettext_lazy("last 7 days")),
+            ("24h", gettext_lazy("last 24 hours")),
+            ("30d", gettext_lazy("last 30 days")),
+            ("365d", gettext_lazy("last year")),
+        ],
+    )
+    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
+
+    @property
+    def since(self) -> datetime:
+        """The beginning of the period; of a valid form."""
+        return datetime.now(UTC) - PERIODS[self.cleaned_data["period"] or "7d"]
+
+
+def _choose(form: forms.Form, name: str, choices: list[tuple[str, str]]) -> None:
+    form.fields[name].choices = choices  # type: ignore[attr-defined]
+
+
+def _mails(text: str) -> tuple[str, str]:
+    """Addresses with commas between, and how they are shown."""
+    found = [address.strip() for address in text.split(",") if address.strip()]
+    for address in found:
+        validate_email(address)
+    domains = sorted({address.rpartition("@")[2] for address in found})
+    return ",".join(found), _("%(n)d at %(domains)s") % {"n": len(found), "domains": ", ".join(domains)}
+
+
+def _hook(text: str) -> tuple[str, str]:
+    """An address that may be posted to, and its host."""
+    try:
+        parts = webhook.allowed(text)
+        webhook.resolve(parts)
+    except webhook.Forbidden as error:
+        raise ValidationError(str(error)) from error
+    except (OSError, UnicodeError) as error:
+        raise ValidationError(
+            _("There is no host of this name, or no name server answers. Check the address.")
+        ) from error
+    return text.strip(), parts.netloc

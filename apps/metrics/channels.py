@@ -1,0 +1,173 @@
+"""The kinds of channel: how each writes a message and how it is sent. A new kind is a function here and a word in `ChannelKind`."""
+
+import hashlib
+import hmac
+import smtplib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import EmailMessage
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.metrics import webhook
+from apps.metrics.alerting import ChannelKind, Delivery
+from apps.metrics.announce import Change, Told
+from apps.metrics.secrets import unseal
+from apps.metrics.templatetags.figures import word_of
+
+VERSION = "1"
+_WORDS = {Change.OPENED: "opened", Change.WORSE: "worse", Change.RESOLVED: "over", Change.TEST: "test"}
+_LASTING = {400, 401, 403, 404, 405, 410, 413, 415, 422}  # asking again would be answered alike
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended. `again`: whether a further one can help; `after`: seconds the receiver asked to wait."""
+
+    sent: bool
+    status: int | None = None
+    problem: str = ""
+    again: bool = True
+    after: float | None = None
+
+
+def send(delivery: Delivery) -> Outcome:
+    """One attempt, whatever its kind; failures that are to be expected come back as values."""
+    try:
+        return _SENDERS[ChannelKind(delivery.channel.kind)](delivery)
+    except ImproperlyConfigured as error:  # the channel was sealed with another key
+        return Outcome(sent=False, problem=str(error))
+
+
+def subject(message: Mapping[str, Any]) -> str:
+    """A message in one line: how many changes of what, worst first.
+
+    >>> change = {"change": "opened", "state": "fail", "title": "Replay lag"}
+    >>> subject({"tier_name": "Lab", "node": "replica-1", "changes": [change]})
+    'Lab · replica-1: Replay lag fails'
+    >>> subject({"tier_name": "Lab", "node": "", "changes": [change | {"change": "resolved"}, change]})
+    'Lab: Replay lag is over, and 1 more'
+    """
+    first, *rest = message["changes"]
+    if first["change"] == Change.TEST:
+        return f"{message['tier_name']}: {first['title']}"
+    where = " · ".join(filter(None, [message["tier_name"], message["node"]]))
+    told = _("is over") if first["change"] == Change.RESOLVED else word_of(first["state"])
+    more = ngettext(", and %(n)d more", ", and %(n)d more", len(rest)) % {"n": len(rest)} if rest else ""
+    return f"{where}: {first['title']} {told}{more}"
+
+
+def lines(message: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each change in words with the address of its alert."""
+    changes = [Told(**change) for change in message["changes"]]
+    return [(f"{_WORDS[Change(one.change)]}: {one.line}", one.url) for one in changes]
+
+
+def slack_body(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What Slack, Mattermost and the like understand: a text, and the same as blocks. What the tier wrote is escaped."""
+    told = [f"• <{url}|{escaped(text)}>" for text, url in lines(message)]
+    head = escaped(subject(message))
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": f"*{head}*\n" + "\n".join(told)[:2800]}}
+    return {"text": head, "blocks": [section]}
+
+
+def escaped(text: str) -> str:
+    """Text that Slack shows as it is.
+
+    >>> escaped("<!channel> & `x`")
+    '&lt;!channel&gt; &amp; `x`'
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\N{BROKEN BAR}")
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """The value of `X-Opsportal-Signature`: HMAC-SHA256 over the time, a dot and the exact body.
+
+    >>> signature("secret", "1700000000", b"{}")
+    'v1=b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163'
+    """
+    made = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256)
+    return f"v1={made.hexdigest()}"
+
+
+def _email(delivery: Delivery) -> Outcome:
+    if not settings.EMAIL_HOST:
+        text = _("No mail server is configured: set OPSPORTAL_EMAIL_URL and restart the worker.")
+        return Outcome(sent=False, problem=text, again=True)
+    text = "\n\n".join(f"{told}\n{url}" for told, url in lines(delivery.message))
+    origin = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">")
+    mail = EmailMessage(
+        subject=" ".join(subject(delivery.message).split()),
+        body=text,
+        to=unseal(delivery.channel.target).split(","),
+        headers={"Message-ID": f"<{delivery.pk}@{origin}>", "Auto-Submitted": "auto-generated"},
+    )
+    try:
+        mail.send()
+    except smtplib.SMTPResponseException as error:
+        told = webhook.masked(error, mail.to)
+        return Outcome(sent=False, status=error.smtp_code, problem=told, again=error.smtp_code < 500)
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = [code for code, _text in error.recipients.values()]
+        return Outcome(sent=False, status=max(codes), problem=_("Every recipient was refused."), again=max(codes) < 500)
+    except (smtplib.SMTPException, OSError) as error:
+        return Outcome(sent=False, problem=webhook.masked(error, mail.to))
+    return Outcome(sent=True, status=250)
+
+
+def _slack(delivery: Delivery) -> Outcome:
+    return _post(delivery, orjson.dumps(slack_body(delivery.message)))
+
+
+def _json(delivery: Delivery) -> Outcome:
+    told = {"version": VERSION, "id": str(delivery.pk), "text": subject(delivery.message), **delivery.message}
+    return _post(delivery, orjson.dumps(told))
+
+
+def _post(delivery: Delivery, body: bytes) -> Outcome:
+    """The id is the same at every attempt, so that a receiver can leave out what it has already; time and signature are new."""
+    url, secret = unseal(delivery.channel.target), unseal(delivery.channel.secret)
+    now = str(int(datetime.now(UTC).timestamp()))
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "opsportal",
+        "Idempotency-Key": str(delivery.pk),
+        "X-Opsportal-Delivery": str(delivery.pk),
+        "X-Opsportal-Attempt": str(delivery.attempts),
+        "X-Opsportal-Timestamp": now,
+    }
+    if secret:
+        headers["X-Opsportal-Signature"] = signature(secret, now, body)
+    parts = urlsplit(url)
+    try:
+        webhook.allowed(url)
+        answer = webhook.post(parts, webhook.resolve(parts), body, headers)
+    except webhook.Forbidden as error:
+        return Outcome(sent=False, problem=str(error), again=False)
+    except TimeoutError:
+        return Outcome(sent=False, problem=_("It did not answer within %(s)d s.") % {"s": webhook.WHOLE})
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+        return Outcome(sent=False, problem=webhook.masked(error, [url, parts.path, parts.query, secret]))
+    if 200 <= answer.status < 300:
+        return Outcome(sent=True, status=answer.status)
+    if 300 <= answer.status < 400:
+        text = _("It answered with a redirect, which is not followed. Write the address where it really is.")
+        return Outcome(sent=False, status=answer.status, problem=text, again=False)
+    text = _("It answered %(status)d.") % {"status": answer.status}
+    again = answer.status not in _LASTING
+    return Outcome(sent=False, status=answer.status, problem=text, again=again, after=answer.retry_after)
+
+
+_SENDERS: Mapping[ChannelKind, Callable[[Delivery], Outcome]] = {
+    ChannelKind.EMAIL: _email,
+    ChannelKind.SLACK: _slack,
+    ChannelKind.JSON: _json,
+}

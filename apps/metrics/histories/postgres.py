@@ -1,0 +1,150 @@
+"""Samples in the portal's own PostgreSQL: rows of the last days, chunks of every level before."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import psycopg
+from django.db import connection
+from numpy.typing import NDArray
+
+from apps.metrics import chunks, copyformat, seal
+from apps.metrics.histories import Key
+from apps.metrics.kernel import Row
+from apps.metrics.levels import HOUR, RAW, Grid, grid
+from apps.metrics.lines import Grain, Line
+from apps.metrics.models import Tier
+from apps.metrics.rolls import NEEDS, Numbers, single, starts_of, thinned
+from apps.metrics.store import SeriesBook, copy_stream
+
+LINES = (Path(__file__).parent.parent / "sql" / "lines.sql").read_text(encoding="utf-8")
+ROWS = {
+    "avg": "sum(value) AS first, count(value)::float8 AS second",
+    "max": "max(value) AS first, NULL::float8 AS second",
+    "min": "min(value) AS first, NULL::float8 AS second",
+    "last": "(array_agg(value ORDER BY at DESC) FILTER (WHERE value IS NOT NULL))[1] AS first, NULL::float8 AS second",
+}
+GAP = 2.5  # steps without a value
+
+Part = tuple[NDArray[np.int64], tuple[Numbers, ...]]
+"""Numbers of steps, and for each the columns that the way of thinning out needs."""
+
+
+class PostgresHistory:
+    """The default: nothing else to run."""
+
+    def __init__(self) -> None:
+        self._book = SeriesBook()
+
+    def write(self, tier: Tier, slot: datetime, values: Mapping[Key, float | None]) -> None:
+        """Rows by one binary COPY."""
+        ids = self._book.ids(tier.pk, values)
+        numbers = np.fromiter((np.nan if v is None else v for v in values.values()), np.float64, len(values))
+        numbers[~np.isfinite(numbers)] = np.nan  # not a number is no number
+        series = np.fromiter((ids[key] for key in values), np.int64, len(values))
+        times = np.full(len(values), round(slot.timestamp() * 1000), np.int64)
+        copy_stream("metrics_sample", ("series_id", "at", "value"), copyformat.written(series, times, numbers))
+
+    def settle(self, now: datetime) -> int:
+        """Seal the hours that are over."""
+        return seal.seal_due(now)
+
+    def state(self, now: datetime) -> Row:
+        """How long the oldest unsealed hour has been due."""
+        until = seal.sealed_until()
+        behind = (now - until - HOUR - seal.GRACE).total_seconds() if until else 0.0
+        return {"history_behind_seconds": max(behind, 0.0), "history_lost_polls": 0}
+
+    def lines(
+        self,
+        tier: Tier,
+        metrics: Sequence[str],
+        start: datetime,
+        end: datetime,
+        points: int,
+        reduce: str,
+        *,
+        objects: Sequence[str] | None = None,
+    ) -> list[Line]:
+        """One query, whatever the range and however many series."""
+        wanted = grid(start, end, points, datetime.now(UTC))
+        return drawn(metrics, read(tier, metrics, wanted, (wanted.origin, end), reduce, objects), wanted, reduce)
+
+
+def drawn(
+    metrics: Sequence[str], found: Mapping[tuple[str, str, str], Sequence[Part]], wanted: Grid, reduce: str
+) -> list[Line]:
+    """Lines of what was read, in the order of the metrics."""
+    order = {metric: place for place, metric in enumerate(metrics)}
+    grain = Grain(reduce, wanted.step, wanted.level.title)
+    return [_line(key, found[key], wanted, grain) for key in sorted(found, key=lambda key: (order[key[0]], key))]
+
+
+def read(
+    tier: Tier,
+    metrics: Sequence[str],
+    wanted: Grid,
+    within: tuple[datetime, datetime],
+    reduce: str,
+    objects: Sequence[str] | None = None,
+) -> dict[tuple[str, str, str], list[Part]]:
+    """What the store has of each series (metric, node, object), chunk by chunk and step by step."""
+    level, (start, end) = wanted.level, within
+    columns = [level.columns.index(name) for name in NEEDS[reduce]] if level is not RAW else None
+    low, high = (round(moment.timestamp() * 1000) for moment in (start, end))
+    origin, step = round(wanted.origin.timestamp() * 1000), wanted.step * 1000
+    parameters = {
+        "tier": tier.pk,
+        "metrics": list(metrics),
+        "objects": None if objects is None else list(objects),
+        "first": start - level.span,
+        "start": start,
+        "end": end,
+        "origin": wanted.origin,
+        "step": wanted.step,
+    }
+    found: dict[tuple[str, str, str], list[Part]] = defaultdict(list)
+    rows: dict[tuple[str, str, str], list[tuple[int, float | None, float | None]]] = defaultdict(list)
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(_statement(level.table, reduce), parameters, binary=True)
+        for metric, node, of, packed, number, first, second in cursor:
+            if packed is None:
+                rows[metric, node, of].append((number, first, second))
+                continue
+            stretch = chunks.unpack(packed, columns)
+            a, b = np.searchsorted(stretch.times, (low, high))
+            cut = tuple(column[a:b] for column in stretch.columns)
+            numbers = ((stretch.times[a:b] - origin) // step).astype(np.int64)
+            found[metric, node, of].append((numbers, single(reduce, cut[0]) if level is RAW else cut))
+    for key, listed in rows.items():
+        table = np.array(listed, np.float64)
+        found[key].append((table[:, 0].astype(np.int64), tuple(table[:, 1 : 1 + len(NEEDS[reduce])].T)))
+    return found
+
+
+@cache
+def _statement(table: str, reduce: str) -> str:
+    return LINES.replace("/*chunks*/", table).replace("/*reduce*/", ROWS[reduce])
+
+
+def _line(key: tuple[str, str, str], parts: Sequence[Part], wanted: Grid, grain: Grain) -> Line:
+    """One line of its parts: a step that lies in several of them gets one value. Long stretches without any are gaps."""
+    numbers = np.concatenate([part[0] for part in parts])
+    columns = tuple(np.concatenate(column) for column in zip(*(part[1] for part in parts), strict=True))
+    if (np.diff(numbers) < 0).any():  # chunks come in no order, and a node that was added again has two series
+        order = np.argsort(numbers, kind="stable")
+        numbers, columns = numbers[order], tuple(column[order] for column in columns)
+    starts = starts_of(numbers)
+    if not len(starts):
+        return Line(*key, [], [], grain)
+    values, numbers = thinned(grain.reduce, columns, starts), numbers[starts]
+    gaps = np.flatnonzero(np.diff(numbers) > GAP) + 1
+    values = np.insert(values, gaps, np.nan)
+    numbers = np.insert(numbers, gaps, numbers[gaps - 1] + 1)
+    times = wanted.origin.timestamp() + numbers * wanted.step
+    measured = [None if value != value else value for value in values.tolist()]  # noqa: PLR0124  NaN alone differs from itself
+    return Line(*key, times.tolist(), measured, grain)

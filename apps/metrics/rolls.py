@@ -1,0 +1,79 @@
+"""Rolling up: from numbers in groups to their min, max, sum, count and last, and from those to fewer of the same.
+
+Pure functions of arrays. NaN is "asked, and there was no number": it counts for nothing, and a group of nothing else is NaN.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.metrics.levels import ROLLED
+
+Numbers: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = NDArray[np.intp]
+
+NEEDS = {"avg": ("sum", "count"), "max": ("max",), "min": ("min",), "last": ("last",)}
+"""Which columns of a rolled up level each way of thinning out needs."""
+
+
+def starts_of(groups: NDArray[np.int64]) -> Places:
+    """Where each run of equal numbers begins.
+
+    >>> starts_of(np.array([7, 7, 8, 9, 9])).tolist()
+    [0, 2, 3]
+    """
+    if not len(groups):
+        return np.zeros(0, np.intp)
+    return np.flatnonzero(np.concatenate(([True], groups[1:] != groups[:-1])))
+
+
+def rolled(values: Numbers, starts: Places) -> tuple[Numbers, ...]:
+    """The ROLLED columns of each group of single samples; `starts`: where each group begins.
+
+    >>> [column.tolist() for column in rolled(np.array([1.0, 3.0, np.nan, 5.0]), np.array([0, 3]))]
+    [[1.0, 5.0], [3.0, 5.0], [4.0, 5.0], [2.0, 1.0], [3.0, 5.0]]
+    """
+    columns = {"sum": values, "count": (~np.isnan(values)).astype(np.float64)}
+    return tuple(_ROLL[name](columns.get(name, values), starts) for name in ROLLED)
+
+
+def thinned(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> Numbers:
+    """One value for each group, from the columns that NEEDS names for this way.
+
+    The average is of all samples, whatever they were rolled up to before.
+
+    >>> thinned("avg", (np.array([10.0, 2.0]), np.array([10.0, 1.0])), np.array([0])).round(3).tolist()
+    [1.091]
+    """
+    found = [_ROLL[name](column, starts) for name, column in zip(NEEDS[reduce], columns, strict=True)]
+    if reduce != "avg":
+        return found[0]
+    total, count = found
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def single(reduce: str, values: Numbers) -> tuple[Numbers, ...]:
+    """Single samples as the columns that this way needs."""
+    return (values, (~np.isnan(values)).astype(np.float64)) if reduce == "avg" else (values,)
+
+
+def _sum(values: Numbers, starts: Places) -> Numbers:
+    missing = np.isnan(values)
+    total = np.add.reduceat(np.where(missing, 0.0, values), starts)
+    return np.where(np.logical_and.reduceat(missing, starts), np.nan, total)
+
+
+def _last(values: Numbers, starts: Places) -> Numbers:
+    place = np.maximum.reduceat(np.where(np.isnan(values), -1, np.arange(len(values))), starts)
+    return np.where(place < starts, np.nan, values[place])
+
+
+_ROLL: dict[str, Callable[[Numbers, Places], Numbers]] = {
+    "min": np.fmin.reduceat,
+    "max": np.fmax.reduceat,
+    "sum": _sum,
+    "count": lambda values, starts: np.add.reduceat(np.nan_to_num(values), starts),
+    "last": _last,
+}

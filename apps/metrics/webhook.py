@@ -1,0 +1,140 @@
+"""Posting to addresses that people typed: only where it may go, only to the address that was looked at, bounded in time and size."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+WHOLE = 10.0  # seconds for one delivery, connecting and answering
+MOST = 64 * 1024  # bytes of an answer that are read
+
+
+class Forbidden(Exception):
+    """A webhook may not go there; the message says why and what to do, and repeats nothing of the address but its host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the receiver said: its status code, and after how many seconds it wants to be asked again (429 and 503)."""
+
+    status: int
+    retry_after: float | None
+
+
+def allowed(url: str) -> SplitResult:
+    """
+    The parts of an address that a webhook may have.
+
+    Raises:
+        Forbidden: no https (http is for hosts of OPSPORTAL_WEBHOOK_HOSTS only), a login in it, no host, or a port that is none.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise Forbidden(_("This is no web address. Write https://host/path.")) from error
+    host = parts.hostname or ""
+    if not host or any(character in url for character in "\\\r\n\t "):
+        raise Forbidden(_("This is no web address. Write https://host/path."))
+    if parts.scheme != "https" and not (parts.scheme == "http" and listed(host, port)):
+        raise Forbidden(
+            _(
+                "A webhook's address starts with https://. Plain http goes only to hosts named in OPSPORTAL_WEBHOOK_HOSTS."
+            )
+        )
+    if parts.username or parts.password:
+        raise Forbidden(_("Leave login and password out of the address; webhooks are signed instead."))
+    return parts
+
+
+def listed(host: str, port: int | None) -> bool:
+    """Whether whoever runs the portal named this host, or this host and port, in OPSPORTAL_WEBHOOK_HOSTS."""
+    return bool({host, f"{host}:{port}"} & set(settings.WEBHOOK_HOSTS))
+
+
+def resolve(parts: SplitResult) -> str:
+    """
+    The one address that a name stands for now and that will be connected to: asked once, so that a name cannot change its mind.
+
+    Raises:
+        Forbidden: it stands for an address inside (loopback, link-local, private, reserved) and is not listed.
+        OSError: there is no such name, or nobody answers for it.
+    """
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in found]
+    if not listed(host, parts.port) and not all(map(public, addresses)):
+        text = _(
+            "%(host)s stands for an address inside your network. If that is meant, add it to OPSPORTAL_WEBHOOK_HOSTS; "
+            "the portal posts to no inner address by itself."
+        )
+        raise Forbidden(text % {"host": host})
+    return addresses[0]
+
+
+def public(address: str) -> bool:
+    """Whether an address is one of the open internet, whichever way it is written.
+
+    >>> [public(a) for a in ("8.8.8.8", "127.0.0.1", "169.254.169.254", "10.1.2.3", "::1", "::ffff:10.1.2.3", "64:ff9b::a01:203")]
+    [True, False, False, False, False, False, False]
+    """
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        within = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1]
+        if within is None and found in ipaddress.ip_network("64:ff9b::/96"):
+            within = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if within is not None:
+            return public(str(within))
+    return found.is_global and not found.is_multicast
+
+
+def post(parts: SplitResult, address: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    """
+    Post to exactly this address, with the name for the certificate and the Host header; no redirect is followed, no proxy asked.
+
+    Raises:
+        httpx.HTTPError, TimeoutError: it could not be reached, or did not answer in time.
+    """
+    return asyncio.run(_post(parts, address, body, headers))
+
+
+async def _post(parts: SplitResult, address: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    host = parts.hostname or ""
+    at = f"[{address}]" if ":" in address else address
+    url = httpx.URL(parts._replace(netloc=f"{at}:{parts.port}" if parts.port else at, fragment="").geturl())
+    asked = httpx.Request(
+        "POST", url, content=body, headers={**headers, "Host": parts.netloc}, extensions={"sni_hostname": host}
+    )
+    async with (
+        asyncio.timeout(WHOLE),
+        httpx.AsyncClient(trust_env=False, timeout=WHOLE, follow_redirects=False) as client,
+    ):
+        answer = await client.send(asked, stream=True)
+        try:
+            read = 0
+            async for part in answer.aiter_raw():
+                read += len(part)
+                if read > MOST:
+                    break
+        finally:
+            await answer.aclose()
+    return Answer(answer.status_code, _seconds(answer.headers.get("Retry-After", "")))
+
+
+def _seconds(text: str) -> float | None:
+    return min(float(text), 3600.0) if text.isascii() and text.isdecimal() else None
+
+
+def masked(error: Exception, secrets: Sequence[str]) -> str:
+    """What went wrong, without anything of the address that is a key."""
+    text = str(error) or type(error).__name__
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[masked]")
+    return text[:300]

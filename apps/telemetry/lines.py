@@ -1,0 +1,199 @@
+"""The last log lines of all processes, in a stream of the portal's Redis: what the page of the lines shows.
+
+A line is put into a queue, which costs a microsecond, and leaves with the outbox; it was masked before it came here. What
+does not fit while Redis is away is dropped and counted, and the count is kept as a line.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import orjson
+import redis
+from django.conf import settings
+
+from apps.telemetry import process
+from apps.telemetry.controls import spelled_out, spelled_out_in
+from apps.telemetry.outbox import client, outbox
+
+STREAM = "opsportal:log:lines"
+KEPT = 20_000  # lines, unless LOG_LINES says otherwise
+KEPT_FOR = timedelta(hours=48)
+# One command for a batch: a command for each line would cost this process ten times as much as the line itself.
+ADD = """for i = 4, #ARGV do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'p', ARGV[3], 'l', ARGV[i])
+end
+return redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[2])"""
+QUEUED = 5_000
+BATCH = 500
+SEND_SECONDS = 0.5
+# Asked of Redis at a time.
+AT_A_TIME = 1_000
+LONGEST = 32_768
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+_queue: deque[str] = deque()
+_dropped = 0
+
+
+def keep(line: str) -> None:
+    """Queue one line of JSON; never waits."""
+    global _dropped  # noqa: PLW0603  one count of this process
+    if len(_queue) >= QUEUED:
+        _dropped += 1
+        return
+    _queue.append(line)
+    if not outbox.started:
+        outbox.start()
+
+
+def send(to: redis.Redis) -> None:
+    """Hand the queue over to Redis and trim what is too much or too old. Raises RedisError; the lines stay queued then."""
+    global _dropped  # noqa: PLW0603
+    who = process.identity()
+    while _queue or _dropped:
+        batch = [_queue[index] for index in range(min(BATCH, len(_queue)))]
+        lost = _dropped
+        said = [line[:LONGEST] for line in batch]
+        if lost:
+            loss = {"event": "log lines dropped", "level": "warning", "count": lost, "timestamp": _now().isoformat()}
+            said.append(orjson.dumps(loss).decode())
+        to.eval(ADD, 1, STREAM, most(), _id_of(_now() - KEPT_FOR), who, *said)
+        for _ in batch:
+            _queue.popleft()
+        _dropped -= lost
+
+
+def most() -> int:
+    """How many lines are kept; 0 when none are."""
+    return int(getattr(settings, "LOG_LINES", KEPT))
+
+
+outbox.register(send, SEND_SECONDS)
+os.register_at_fork(after_in_child=_queue.clear)  # the parent sends what it has queued
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as it is kept: `id` is the stream's, in the order of arrival; `fields` are those that have no column."""
+
+    id: str
+    process: str
+    at: datetime
+    level: str
+    event: str
+    correlation_id: str
+    fields: Mapping[str, Any]
+
+    @property
+    def program(self) -> str:
+        """The program it is: web, worker, beat or a command."""
+        return self.process.partition("@")[0]
+
+    @property
+    def traceback(self) -> str:
+        """The traceback, where the line has one."""
+        return spelled_out(str(self.fields.get("exception", "")))
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The other fields, as text to be shown."""
+        return [(spelled_out_in(key), _shown(value)) for key, value in self.fields.items() if key != "exception"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines: empty means all. `level` is the least one, `text` is looked for in the whole line without regard to case."""
+
+    correlation_id: str = ""
+    level: str = ""
+    program: str = ""
+    text: str = ""
+    since: datetime | None = None
+
+    def fits(self, line: Line, raw: str) -> bool:
+        """Whether a line is wanted."""
+        return (
+            self.correlation_id in {"", line.correlation_id}
+            and self.program in {"", line.program}
+            and (not self.level or (line.level in LEVELS and LEVELS.index(line.level) >= LEVELS.index(self.level)))
+            and self.text.lower() in raw.lower()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Lines, newest first. `cut`: there may be more than were looked for. `total` and `oldest` are of the whole stream."""
+
+    lines: list[Line] = field(default_factory=list)
+    cut: bool = False
+    total: int = 0
+    oldest: datetime | None = None
+
+
+def find(wanted: Wanted, most: int = 200) -> Found:
+    """The newest lines that are wanted; raises RedisError when Redis does not answer."""
+    with client() as asked:
+        total = int(cast(int, asked.xlen(STREAM)))
+        first = cast(list[tuple[bytes, Any]], asked.xrange(STREAM, count=1))
+        found: list[Line] = []
+        for line, raw in _newest_first(asked, wanted.since):
+            if wanted.fits(line, raw):
+                if len(found) == most:
+                    return Found(found, True, total, _time_of(first[0][0]))
+                found.append(line)
+    return Found(found, False, total, _time_of(first[0][0]) if first else None)
+
+
+def _newest_first(asked: redis.Redis, since: datetime | None) -> Iterator[tuple[Line, str]]:
+    least, last = _id_of(since) if since else "-", "+"
+    while True:
+        entries = cast(
+            list[tuple[bytes, dict[bytes, bytes]]],
+            asked.xrevrange(STREAM, last, least, count=AT_A_TIME),
+        )
+        for stream_id, entry in entries:
+            raw = entry[b"l"].decode("utf-8", "replace")
+            yield _line(stream_id.decode(), entry[b"p"].decode("utf-8", "replace"), raw), raw
+        if len(entries) < AT_A_TIME:
+            return
+        last = f"({entries[-1][0].decode()}"
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return str(spelled_out_in(text))
+
+
+COLUMNS = {"timestamp", "level", "event", "correlation_id"}
+
+
+def _line(stream_id: str, who: str, raw: str) -> Line:
+    try:
+        said = orjson.loads(raw)
+    except orjson.JSONDecodeError:  # cut at LONGEST
+        said = {"event": raw}
+    return Line(
+        id=stream_id,
+        process=who,
+        at=_time_of(stream_id.encode()),
+        level=str(said.get("level", "")),
+        event=_shown(said.get("event", "")),
+        correlation_id=str(said.get("correlation_id", "")),
+        fields={key: value for key, value in said.items() if key not in COLUMNS},
+    )
+
+
+def _id_of(at: datetime) -> str:
+    return str(int(at.timestamp() * 1000))
+
+
+def _time_of(stream_id: bytes) -> datetime:
+    return datetime.fromtimestamp(int(stream_id.partition(b"-")[0]) / 1000, UTC)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,97 @@
+"""What leaves this process for the portal's Redis, beside the work: one thread, one connection, never in anybody's way.
+
+A sender is called every few seconds with a client. While Redis is away nothing waits for it: senders keep what they can
+and count what they drop.
+"""
+
+import atexit
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+import redis
+from django.conf import settings
+
+Send = Callable[[redis.Redis], None]
+TICK_SECONDS = 0.5
+# Within these a Redis that is there answers; one that is not is tried again after REST_SECONDS.
+WITHIN_SECONDS = 1.0
+REST_SECONDS = 5.0
+
+
+def address() -> str:
+    """The Redis that takes it: `TELEMETRY_REDIS_URL`, for applications without one `REDIS_URL`."""
+    return str(getattr(settings, "TELEMETRY_REDIS_URL", "") or settings.REDIS_URL)
+
+
+def client() -> redis.Redis:
+    """A client that gives up within a second and does not try twice."""
+    return redis.Redis.from_url(
+        address(), socket_timeout=WITHIN_SECONDS, socket_connect_timeout=WITHIN_SECONDS, retry=None
+    )
+
+
+@dataclass(slots=True)
+class _Sender:
+    send: Send
+    every: float  # seconds
+    due: float = 0.0
+
+
+class Outbox:
+    """The senders of this process and the thread that calls them; a forked child gets a thread of its own."""
+
+    def __init__(self) -> None:
+        self._senders: list[_Sender] = []
+        self._calls = threading.Lock()
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+        atexit.register(self.flush)
+
+    def _begin(self) -> None:
+        self.started = False
+        self._client: redis.Redis | None = None
+        self._rest_until = 0.0
+        self._calls = threading.Lock()
+
+    def register(self, send: Send, every: float) -> None:
+        """Call `send` every so many seconds, and once at the end of the process."""
+        self._senders.append(_Sender(send, every))
+
+    def start(self) -> None:
+        """Start the thread unless it runs; cheap to call again."""
+        if not self.started:
+            self.started = True
+            threading.Thread(target=self._go_on, name="telemetry-outbox", daemon=True).start()
+
+    def flush(self) -> bool:
+        """Call every sender now, on this thread; whether all was taken."""
+        return not self.started or self._call(self._senders)
+
+    def _go_on(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(TICK_SECONDS):
+            now = monotonic()
+            due = [sender for sender in self._senders if sender.due <= now]
+            for sender in due:
+                sender.due = now + sender.every
+            self._call(due)
+
+    def _call(self, senders: list[_Sender]) -> bool:
+        with self._calls:
+            if not senders or monotonic() < self._rest_until:
+                return not senders
+            try:
+                self._client = self._client or client()
+                for sender in senders:
+                    sender.send(self._client)
+            except (redis.RedisError, OSError):
+                # Not logged: that line would have to leave the same way. /readyz and the page of the lines say it.
+                self._client, self._rest_until = None, monotonic() + REST_SECONDS
+                return False
+            return True
+
+
+outbox = Outbox()

@@ -1,0 +1,131 @@
+"""The ways in which `bench/requests.py` serves its view, all in one process, switched on and off between slices.
+
+One process, because two of them differ by some per cent from chance alone: where their memory lies, on which core they run.
+Tracing at a ratio is one more context manager and one more line of VARIANTS.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from apps.telemetry import logs, monitor
+from apps.telemetry.outbox import outbox
+from bench.harness import Part
+
+log = logging.getLogger("request")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way of serving: its name in the table, what it is there for, its outermost middleware, and what switches it on."""
+
+    title: str
+    part: Part
+    middleware: str
+    on: Callable[[], AbstractContextManager[None]]
+
+
+class PlainLine:
+    """What one would write without a library: method, path, status, milliseconds."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer and log."""
+        began = perf_counter()
+        response = self.get_response(request)
+        milliseconds = (perf_counter() - began) * 1000
+        log.info("%s %s %s %.2f ms", request.method, request.path, response.status_code, milliseconds)
+        return response
+
+
+@contextmanager
+def bare() -> Iterator[None]:
+    """Neither line nor monitor."""
+    yield
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """The standard library's text lines on stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    _only(handler)
+    yield
+
+
+@contextmanager
+def by_structlog() -> Iterator[None]:
+    """The processors of django-structlog's own introduction, as JSON on stderr."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.filter_by_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        structlog.processors.UnicodeDecoder(),
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=structlog.processors.JSONRenderer()))
+    _only(handler)
+    structlog.configure(
+        processors=shared, logger_factory=structlog.stdlib.LoggerFactory(), wrapper_class=structlog.stdlib.BoundLogger
+    )
+    yield
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """The query monitor alone."""
+    connection.execute_wrappers.append(monitor.watch)
+    yield
+    outbox.flush()  # what was put down in this slice is paid in this slice
+    connection.execute_wrappers.remove(monitor.watch)
+
+
+@contextmanager
+def portal() -> Iterator[None]:
+    """As the portal serves: correlation id, masked line, kept, record, monitor."""
+    logs.configure({"level": "INFO", "keep": True}, pretty=False)
+    with watched():
+        yield
+
+
+def _only(handler: logging.Handler) -> None:
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel("INFO")
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "bare": Variant("bare view, no log", Part.FLOOR, "", bare),
+    "plain": Variant("plain logging, one line", Part.PEER, "bench.request_variants.PlainLine", plain),
+    "structlog": Variant(
+        "django-structlog, JSON", Part.PEER, "django_structlog.middlewares.RequestMiddleware", by_structlog
+    ),
+    "monitor": Variant("portal: query monitor alone", Part.OURS, "", watched),
+    "portal": Variant(
+        "portal: line, kept; queries; record", Part.OURS, "apps.telemetry.middleware.CorrelationMiddleware", portal
+    ),
+}
+
+
+def middleware(variant: Variant) -> list[str]:
+    """The bare project's, below the variant's own."""
+    own = [variant.middleware] if variant.middleware else []
+    return [*own, *settings.MIDDLEWARE]

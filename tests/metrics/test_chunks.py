@@ -1,0 +1,91 @@
+"""Chunks give back what was put into them, to the last bit, and refuse what is none."""
+
+import math
+import struct
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.metrics.chunks import HEAD, VERSION, Stretch, UnknownChunk, joined, pack, unpack
+
+START = 1_790_000_000_000
+DECIMALS = st.integers(-(10**9), 10**9).flatmap(lambda n: st.sampled_from([n / 10**p for p in (0, 1, 2, 3, 4, 6, 9)]))
+NUMBERS = st.one_of(st.floats(), DECIMALS, st.just(-0.0), st.just(math.nan), st.integers(0, 3).map(float))
+
+
+@st.composite
+def stretches(draw: st.DrawFn) -> Stretch:
+    """Regular and irregular times, a few columns of every kind of number."""
+    count = draw(st.integers(0, 60))
+    step = st.just(10_000) if draw(st.booleans()) else st.integers(1, 10**10)
+    steps = draw(st.lists(step, min_size=count, max_size=count))
+    columns = draw(st.lists(st.lists(NUMBERS, min_size=count, max_size=count), min_size=1, max_size=5))
+    times = START + np.cumsum(np.array(steps, np.int64))
+    return Stretch(times, tuple(np.array(column, np.float64) for column in columns))
+
+
+def same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Equal bits, but for NaN, of which there is only one here."""
+    missing = np.isnan(one)
+    return bool((missing == np.isnan(other)).all()) and one[~missing].tobytes() == other[~missing].tobytes()
+
+
+@given(stretches())
+def test_what_was_packed_comes_back_to_the_last_bit(stretch: Stretch) -> None:
+    packed = pack(stretch)
+    found = unpack(packed)
+    assert (found.times == stretch.times).all()
+    assert len(found.columns) == len(stretch.columns)
+    assert all(map(same, stretch.columns, found.columns))
+    assert pack(found) == packed  # sealing an hour again gives the same bytes
+
+
+@given(stretches(), st.sets(st.integers(0, 4)))
+def test_only_the_columns_that_are_wanted_are_unpacked(stretch: Stretch, wanted: set[int]) -> None:
+    found = unpack(pack(stretch), wanted)
+    there = [column for place, column in enumerate(stretch.columns) if place in wanted]
+    assert len(found.columns) == len(there)
+    assert all(map(same, there, found.columns))
+
+
+@given(stretches(), st.integers(0, 200), st.integers(0, 60))
+def test_a_part_that_is_put_in_again_replaces_itself(stretch: Stretch, first: int, length: int) -> None:
+    if not len(stretch.times):
+        return
+    start = int(stretch.times[0]) + first * 10_000
+    end = start + length * 10_000
+    low, high = np.searchsorted(stretch.times, (start, end))
+    part = Stretch(stretch.times[low:high], tuple(column[low:high] for column in stretch.columns))
+    assert pack(joined(stretch, [part], start, end)) == pack(stretch)
+
+
+@given(st.binary(max_size=80))
+def test_bytes_that_are_no_chunk_are_refused(noise: bytes) -> None:
+    with pytest.raises(UnknownChunk):
+        unpack(struct.pack("<B", VERSION + 1) + noise)
+
+
+@given(stretches(), st.data())
+def test_a_damaged_chunk_is_refused_or_read_but_breaks_nothing(stretch: Stretch, data: st.DataObject) -> None:
+    packed = bytearray(pack(stretch))
+    place = data.draw(st.integers(0, len(packed) - 1))
+    packed[place] ^= 1 << data.draw(st.integers(0, 7))
+    with suppress(UnknownChunk):
+        unpack(bytes(packed[: data.draw(st.integers(0, len(packed)))]))
+
+
+def test_times_must_rise_and_columns_be_as_long() -> None:
+    with pytest.raises(ValueError, match="rise"):
+        pack(Stretch(np.array([2, 1], np.int64), (np.zeros(2),)))
+    with pytest.raises(ValueError, match="as long"):
+        pack(Stretch(np.array([1, 2], np.int64), (np.zeros(3),)))
+
+
+def test_a_number_that_never_changes_costs_next_to_nothing() -> None:
+    times = START + np.arange(2160, dtype=np.int64) * 10_000
+    assert len(pack(Stretch(times, (np.full(2160, 0.123456789),)))) < 2 * HEAD.size
+    counts = (np.arange(2160) % 4 + 100).astype(np.float64)
+    assert len(pack(Stretch(times, (counts,)))) < 100

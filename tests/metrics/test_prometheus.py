@@ -1,0 +1,186 @@
+"""OPSPORTAL_HISTORY=prometheus, on a real VictoriaMetrics: what is measured arrives, is read back, and waits while the store is away."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from apps.accounts.models import Person
+from apps.lab.layout import free_ports
+from apps.metrics import histories, store
+from apps.metrics.histories import HistoryUnreachable, Key, prometheus
+from apps.metrics.histories.prometheus import PrometheusHistory
+from apps.metrics.kernel import NodeKind
+from apps.metrics.levels import HOUR, floored
+from apps.metrics.models import Forwarding, Node, Tier, Unsent
+from apps.metrics.names import external
+from apps.metrics.registry import checks
+from apps.overview.summary import boards
+from tests.people import Browser
+
+METRIC = "pools.pools.waiting"
+SLOT = timedelta(seconds=10)
+FROM = floored(datetime.now(UTC), HOUR) - HOUR
+HOSTILE = 'ta"b\\le\n}'
+
+
+@pytest.fixture(scope="session")
+def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a VictoriaMetrics that shows what it got at once."""
+    program = shutil.which("victoria-metrics") or shutil.which("victoria-metrics-prod")
+    assert program, "victoria-metrics is missing: python3 -m tools.bootstrap test"
+    directory = tmp_path_factory.mktemp("victoria")
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    argv = [program, f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={directory}", "-search.latencyOffset=0s",
+            "-memory.allowedBytes=64MB", "-search.disableCache"]  # fmt: skip
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": os.environ["PATH"]}
+        )
+    try:
+        end = time.monotonic() + 20
+        while not _answers(f"{url}/health"):
+            assert time.monotonic() < end, (directory / "log").read_text()[-2000:]
+            time.sleep(0.05)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture
+def tier(db: None, request: pytest.FixtureRequest) -> Tier:
+    """A tier of its own for each test, with one node."""
+    tier = Tier.objects.create(slug=f"t{abs(hash(request.node.name)) % 10**9}", name="T")
+    Node.objects.create(tier=tier, name="n", kind=NodeKind.POSTGRES, address="postgresql://h/d")
+    return tier
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], PrometheusHistory]]:
+    """`use(url)`: the portal keeps its history there, and pages read it there."""
+    with ExitStack() as stack:
+
+        def use(url: str) -> PrometheusHistory:
+            chosen = stack.enter_context(closing(PrometheusHistory(url)))
+            monkeypatch.setattr(store, "history", lambda: chosen)
+            return chosen
+
+        yield use
+
+
+def flush(victoria: str) -> None:
+    """What it took is found by queries from now on; by itself that happens within seconds."""
+    httpx.get(f"{victoria}/internal/force_flush", timeout=10, trust_env=False).raise_for_status()
+
+
+def write(history: PrometheusHistory, tier: Tier, slots: int, skip: range = range(0)) -> None:
+    node = Node.objects.get(tier=tier).pk
+    for number in range(slots):
+        if number not in skip:
+            values: dict[Key, float | None] = {
+                (node, METRIC, ""): float(number),
+                (node, METRIC, HOSTILE): None if number == 3 else 0.1,
+            }
+            history.write(tier, FROM + number * SLOT, values)
+
+
+def test_what_was_sent_is_read_back_bin_by_bin(
+    victoria: str, tier: Tier, use: Callable[[str], PrometheusHistory]
+) -> None:
+    history = use(victoria)
+    write(history, tier, 36, skip=range(12, 24))
+    assert history.settle(FROM) == 24
+    assert not Unsent.objects.exists()
+    end = FROM + 36 * SLOT
+
+    def read(reduce: str, points: int) -> list[list[float | None]]:
+        return [line.values for line in store.lines(tier, [METRIC], FROM, end, points, reduce)]  # type: ignore[misc]
+
+    flush(victoria)
+    numbers: list[float | None] = [float(n) for n in range(36)]
+    assert read("last", 36)[0] == [*numbers[:12], None, *numbers[24:]]
+    assert read("avg", 6)[0] == [2.5, 8.5, None, 26.5, 32.5]
+    assert read("max", 6)[0][0] == 5.0
+    assert read("min", 6)[0][0] == 0.0
+    lines = store.lines(tier, [METRIC], FROM, end, 6, "avg")
+    assert [(line.metric, line.node, line.object) for line in lines] == [(METRIC, "n", ""), (METRIC, "n", HOSTILE)]
+    assert lines[0].times[0] == FROM.timestamp()
+    assert "from the store of history" in str(lines[0].grain)
+
+
+def test_while_the_store_is_away_polls_wait_in_their_order_and_arrive_later(
+    victoria: str, tier: Tier, use: Callable[[str], PrometheusHistory]
+) -> None:
+    (nobody,) = free_ports(1)
+    away = use(f"http://127.0.0.1:{nobody}")
+    write(away, tier, 3)
+    later = FROM + timedelta(minutes=5)
+    assert away.settle(later) == 0
+    told = away.state(later)
+    assert (told["history_waiting_polls"], told["history_behind_seconds"], told["history_lost_polls"]) == (3, 290.0, 0)
+    assert "ConnectError" in told["history_message"]
+    with pytest.raises(HistoryUnreachable, match="could not be read"):
+        store.lines(tier, [METRIC], FROM, FROM + HOUR)
+    back = use(victoria)
+    assert back.settle(later) == 3
+    assert back.state(later)["history_behind_seconds"] == 0
+    flush(victoria)
+    assert store.lines(tier, [METRIC], FROM, FROM + 3 * SLOT, 3, "last")[0].values == [0.0, 1.0, 2.0]
+
+
+def test_no_more_wait_than_fit_and_what_is_dropped_is_counted(
+    tier: Tier, use: Callable[[str], PrometheusHistory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prometheus, "MOST_UNSENT", 5)
+    history = use("http://127.0.0.1:1")
+    write(history, tier, 8)
+    assert list(Unsent.objects.order_by("id").values_list("at", flat=True)) == [FROM + n * SLOT for n in range(3, 8)]
+    assert history.state(FROM + 8 * SLOT)["history_lost_polls"] == 3
+
+
+def test_what_the_store_refuses_for_good_does_not_block_the_rest(
+    victoria: str, tier: Tier, use: Callable[[str], PrometheusHistory]
+) -> None:
+    history = use(victoria)
+    Unsent.objects.create(at=FROM, samples=1, body=b"no snappy")
+    write(history, tier, 1)
+    assert history.settle(FROM) == 2
+    assert Forwarding.objects.get().lost == 1
+    assert history.state(FROM)["history_lost_polls"] == 1
+
+
+def test_a_page_says_that_history_could_not_be_read_and_shows_the_rest(
+    tier: Tier, use: Callable[[str], PrometheusHistory], browser: Browser, viewer: Person
+) -> None:
+    use("http://127.0.0.1:1")
+    client = browser(viewer)
+    page = client.get(f"/t/{tier.slug}/pools/").content.decode()
+    assert "The store of history could not be read" in page
+    assert "Nothing was measured in this range" not in page
+    assert 'id="table-checks"' in page
+    chart = next(board for board in boards() if board.room == "pools").charts[0]
+    assert client.get(f"/t/{tier.slug}/pools/tables/{chart.id}.csv").status_code == 503
+
+
+def test_no_two_metrics_have_one_name_outside() -> None:
+    metrics = {check.metric for check in checks().values()} | {m for b in boards() for c in b.charts for m in c.metrics}
+    assert len({external(metric) for metric in metrics}) == len(metrics)
+
+
+def test_the_default_is_the_portal_s_own_store() -> None:
+    assert type(histories.history()).__name__ == "PostgresHistory"

@@ -1,0 +1,156 @@
+"""Alerts over the real tier: a node that is down speaks for its checks, mutes are recorded, changes are told once, thresholds count."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from apps.accounts.models import Person
+from apps.lab import postgres
+from apps.lab.layout import Node as Server
+from apps.lab.tier import Lab
+from apps.ledger.models import Entry
+from apps.metrics import muting, thresholds
+from apps.metrics.alerting import Channel
+from apps.metrics.kernel import State
+from apps.metrics.models import Alert, Delivery, Mute, Node, Standing
+from apps.metrics.now import check_now
+from apps.metrics.registry import checks
+from apps.metrics.secrets import seal
+from tests.conftest import Inject
+from tests.people import Browser
+from tests.watch import Watch
+
+REPLICA = "lab-replica-1"
+
+
+@pytest.fixture
+def told(watch: Watch, lead: Person) -> Callable[[], list[tuple[str, str, str]]]:
+    """What a channel that wants everything was told: node, change and check."""
+    Channel.objects.create(
+        tier=watch.tier, name="all", kind="json", target=seal("https://example.org/"), least="warn", made_by=lead
+    )
+    return lambda: [
+        (one.message["node"], change["change"], change["check"])
+        for one in Delivery.objects.order_by("made_at")
+        for change in one.message["changes"]
+    ]
+
+
+def test_a_node_that_is_down_alerts_once_and_its_checks_say_whose_silence_it_is(
+    watch: Watch,
+    told: Callable[[], list[tuple[str, str, str]]],
+    fault: Inject,
+    heal: Inject,
+    browser: Browser,
+    viewer: Person,
+) -> None:
+    fault("stop-replica-1")
+    watch.poll(6)
+    of_node = Alert.objects.filter(node__name=REPLICA, closed_at=None)
+    assert [alert.check_id for alert in of_node if not alert.quiet] == ["node.up"]
+    assert not of_node.filter(kind="no_data").exists()
+    assert [one for one in told() if one[0] == REPLICA] == [(REPLICA, "opened", "node.up")]
+    silent = Standing.objects.filter(node__name=REPLICA, state="no_data").count()
+    page = browser(viewer).get("/alerts/?tier=lab").content.decode()
+    assert f"{silent} of its checks have no data" in page
+    heal("stop-replica-1")
+    for _ in range(10):
+        watch.poll()
+        if not Alert.objects.filter(node__name=REPLICA, check_id="node.up", closed_at=None).exists():
+            break
+    assert [one for one in told() if one[2] == "node.up"] == [
+        (REPLICA, "opened", "node.up"),
+        (REPLICA, "resolved", "node.up"),
+    ]
+
+
+def test_the_poolers_and_the_primarys_dependents_are_explained_by_them(
+    watch: Watch, told: Callable[[], list[tuple[str, str, str]]], fault: Inject
+) -> None:
+    fault("stop-primary")
+    watch.poll(8)
+    loud = {alert.check_id for alert in Alert.objects.filter(tier=watch.tier, closed_at=None) if not alert.quiet}
+    assert loud == {"node.up"}
+    assert {node for node, _change, _check in told()} == {"lab-primary"}
+    explained = Alert.objects.filter(tier=watch.tier, closed_at=None, cause__name="lab-primary")
+    assert explained.exists(), "what fails because of it is recorded"
+
+
+def test_a_muted_alert_is_recorded_and_told_only_if_it_is_bad_when_the_mute_ends(
+    watch: Watch, told: Callable[[], list[tuple[str, str, str]]], fault: Inject, on_call: Person
+) -> None:
+    now = timezone.now()
+    node = Node.objects.get(name="lab-redis")
+    window = Mute(
+        tier=watch.tier,
+        node=node,
+        starts_at=now - timedelta(minutes=1),
+        ends_at=now + timedelta(hours=1),
+        reason="upgrade",
+        by=on_call,
+    )
+    muting.begin(window)
+    fault("stop-redis")
+    watch.poll(4)
+    alert = Alert.objects.get(check_id="node.up", closed_at=None)
+    assert (alert.mute, alert.announced) == (window, "")
+    assert "lab-redis" not in {node for node, _change, _check in told()}, "others may miss it aloud"
+    muting.end(window, on_call)
+    watch.poll()
+    assert ("lab-redis", "opened", "node.up") in told()
+    assert [entry.kind for entry in Entry.objects.filter(kind__startswith="mute.").order_by("seq")] == [
+        "mute.begin",
+        "mute.end",
+    ]
+
+
+def test_a_threshold_set_by_somebody_counts_in_the_poll_on_check_now_and_on_pages(
+    watch: Watch, dba: Person, browser: Browser
+) -> None:
+    check = checks()["node.clock_offset"]
+    assert watch.state(check.id, REPLICA) is State.PASS
+    tiny = 1e-9
+    node = Node.objects.get(name=REPLICA)
+    made = thresholds.change(watch.tier, check, node, (tiny, 5.0), "clocks must agree", dba)
+    watch.poll()
+    assert watch.state(check.id, REPLICA) is State.WARN
+    assert watch.state(check.id, "lab-primary") is State.PASS
+    checked = check_now(watch.tier, check.id)
+    of_node = next(e for e in checked.evidence if e.node == REPLICA)
+    assert (of_node.state, of_node.warn) == ("warn", tiny)
+    assert "clocks must agree" in of_node.thresholds
+    assert "default warns from 1" in of_node.thresholds
+    page = browser(dba).get(f"/t/lab/checks/{check.id}/").content.decode()
+    assert "by Dba" in page
+    assert "clocks must agree" in page
+    assert thresholds.revert(made, dba)
+    watch.poll()
+    assert watch.state(check.id, REPLICA) is State.PASS
+    kinds = [(e.kind, json.loads(bytes(e.body))["check"]) for e in Entry.objects.filter(kind__startswith="threshold")]
+    assert sorted(kinds) == [("threshold.revert", check.id), ("threshold.set", check.id)]
+
+
+def test_data_that_stay_away_are_an_alert_of_their_own_kind(
+    watch: Watch, told: Callable[[], list[tuple[str, str, str]]], lab: Lab
+) -> None:
+    """The probe fails while its node answers: its grant was taken away."""
+
+    def grant(words: str) -> None:
+        with postgres.connect(lab.layout, Server.PRIMARY, database="messaging") as connection:
+            connection.execute(words)
+
+    grant("REVOKE SELECT ON pg_catalog.pg_stat_activity FROM PUBLIC")
+    try:
+        watch.poll(5)
+        silent = Alert.objects.filter(kind="no_data", node__name="lab-primary", closed_at=None)
+        assert {alert.state for alert in silent} == {"no_data"}
+        assert not Alert.objects.filter(check_id="node.up", closed_at=None).exists()
+        assert {change for node, change, _check in told() if node == "lab-primary"} == {"opened"}
+    finally:
+        grant("GRANT SELECT ON pg_catalog.pg_stat_activity TO PUBLIC")
+    watch.poll(4)
+    assert not silent.all().exists()
+    assert set(Alert.objects.filter(kind="no_data").values_list("closed_by", flat=True)) == {"back"}

@@ -1,0 +1,118 @@
+"""A statement's page and the comparison of two windows, over a tier that was really polled."""
+
+import csv
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from apps.accounts.models import Person
+from apps.lab.layout import Layout, Node
+from apps.queries.history import EVERY
+from apps.queries.models import Statement
+from apps.queries.tasks import keep_texts
+from tests.people import Browser
+from tests.watch import Watch
+
+PAGE = "/t/lab/queries/"
+QUERY = "SELECT count(*) AS looked_at FROM api_key WHERE tier = %s"
+
+
+def minutes(watch: Watch, layout: Layout, *calls: int) -> None:
+    """Minutes in which the application asks so many times."""
+    with psycopg.connect(layout.dsn(Node.PRIMARY, "app"), autocommit=True) as application:
+        for times in calls:
+            for _ in range(times):
+                application.execute(QUERY, ["Pro"])
+            watch.poll(after=EVERY)
+
+
+@pytest.fixture
+def statement(watch: Watch, layout: Layout) -> str:
+    """The id of a statement whose history has a few minutes."""
+    minutes(watch, layout, 5, 60, 60, 60)
+    keep_texts()
+    return str(Statement.objects.get(text__contains="looked_at").queryid)
+
+
+def window(watch: Watch) -> str:
+    """The minutes just polled; slots run ahead of the clock."""
+    start, end = watch.slot - timedelta(minutes=4), watch.slot + timedelta(seconds=10)
+    return f"from={start:%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.fixture
+def later(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let the pages' clock stand where the slots have run ahead to."""
+    return lambda: monkeypatch.setattr("django.utils.timezone.now", lambda: watch.slot + timedelta(seconds=10))
+
+
+def test_a_statements_page_tells_its_course(
+    watch: Watch, statement: str, browser: Browser, viewer: Person, later: Callable[[], None]
+) -> None:
+    later()
+    person = browser(viewer)
+    board = person.get(PAGE).content.decode()
+    assert f'href="{statement}/"' in board, "the board leads there"
+    page = person.get(f"{PAGE}{statement}/?range=1h").content.decode()
+    assert "SELECT count(*) AS looked_at FROM api_key WHERE tier = $1" in page
+    assert "lab-primary" in page
+    assert "PostgreSQL keeps no percentiles" in page
+    table = person.get(f"{PAGE}{statement}/tables/calls.csv?{window(watch)}").content.decode("utf-8-sig").splitlines()
+    values = [
+        float(row["value (/s)"]) for row in csv.DictReader(table) if row["node"] == "lab-primary" and row["value (/s)"]
+    ]
+    assert values
+    assert all(value > 0 for value in values)
+
+
+def test_ids_that_are_none_and_statements_that_nobody_knows(watch: Watch, browser: Browser, viewer: Person) -> None:
+    for wrong in ("1", "abc", "99999999999999999999", "-", "compare-"):
+        assert browser(viewer).get(f"{PAGE}{wrong}/").status_code == 404
+    assert browser(viewer).get(f"{PAGE}1/tables/nonsense.csv").status_code == 404
+
+
+def test_a_text_is_data_on_every_page(watch: Watch, statement: str, browser: Browser, viewer: Person) -> None:
+    Statement.objects.filter(queryid=statement).update(text="SELECT '<script>alert(1)</script>' =HYPERLINK")
+    page = browser(viewer).get(f"{PAGE}{statement}/").content.decode()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_windows_without_data_are_refused(watch: Watch, browser: Browser, viewer: Person) -> None:
+    query = (
+        "a_from=2026-01-01T00:00:00Z&a_to=2026-01-01T01:00:00Z&b_from=2026-01-02T00:00:00Z&b_to=2026-01-02T01:00:00Z"
+    )
+    answer = browser(viewer).get(f"{PAGE}compare/?{query}")
+    assert answer.status_code == 400
+    assert "No statement was measured in the window “before”" in answer.content.decode()
+    assert browser(viewer).get(f"{PAGE}compare/?{query.replace('01-02', '01-01')}").status_code == 400
+
+
+def test_strangers_see_neither(watch: Watch, browser: Browser, stranger: Person) -> None:
+    assert browser(stranger).get(f"{PAGE}compare/").status_code == 404
+    assert browser(stranger).get(f"{PAGE}1/").status_code == 404
+
+
+def test_before_and_after(
+    watch: Watch, layout: Layout, browser: Browser, viewer: Person, later: Callable[[], None]
+) -> None:
+    minutes(watch, layout, 5, 20, 20, 20)
+    middle = watch.slot + timedelta(seconds=5)
+    minutes(watch, layout, 200, 200, 200)
+    keep_texts()
+    later()
+    moments = (middle - timedelta(minutes=3), middle, middle, middle + timedelta(minutes=3))
+    query = "&".join(
+        f"{name}={at:%Y-%m-%dT%H:%M:%SZ}"
+        for name, at in zip(("a_from", "a_to", "b_from", "b_to"), moments, strict=True)
+    )
+    page = browser(viewer).get(f"{PAGE}compare/?{query}").content.decode().replace("\xa0", " ")
+    assert re.search(r"<h1>.*Statements took .* a second before, .* after; ", page, re.DOTALL)
+    table = browser(viewer).get(f"{PAGE}compare/?{query}&form=csv").content.decode("utf-8-sig").splitlines()
+    row = next(row for row in csv.DictReader(table) if "looked_at" in row["text"])
+    # Readings are as far apart as the clock says, slots as the schedule says: the ratio is what both have in common.
+    assert float(row["calls_after"]) > 5 * float(row["calls_before"])
+    assert row["kind"] == "both"

@@ -1,0 +1,80 @@
+"""Statements are read whatever version of pg_stat_statements a database has: older ones for real, later ones as their columns are."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from apps.lab import postgres
+from apps.lab.layout import Layout, Node
+from apps.metrics.kernel import NodeKind
+from apps.queries.probes import PROBES
+from tests.watch import Asking
+
+NAME = "statistics_of_old"
+LATER = """
+    ALTER EXTENSION pg_stat_statements SET SCHEMA original;
+    CREATE FUNCTION pg_stat_statements(showtext boolean) RETURNS TABLE (
+        userid oid, dbid oid, toplevel bool, queryid bigint, query text, calls bigint, total_exec_time float8, min_exec_time float8,
+        max_exec_time float8, mean_exec_time float8, stddev_exec_time float8, rows bigint, shared_blks_hit bigint, shared_blks_read bigint,
+        local_blks_hit bigint, local_blks_read bigint, temp_blks_read bigint, temp_blks_written bigint, shared_blk_read_time float8,
+        wal_bytes numeric, wal_buffers_full bigint, unheard_of text, stats_since timestamptz)
+    LANGUAGE sql AS $$
+        SELECT 10, 1, top, 7, 'SELECT $1', 4, 20, 2, 8, 5, 2, 4, 8, 4, 0, 0, 0, 0, 1.5, 100, 0, 'new', now()
+        FROM (VALUES (true), (false)) AS t (top)
+    $$;
+    CREATE VIEW pg_stat_statements_info AS SELECT 3::bigint AS dealloc, now() AS stats_reset, 'new' AS unheard_of;
+    GRANT SELECT ON pg_stat_statements_info TO PUBLIC;
+"""
+
+
+@pytest.fixture
+def database(lab: object, layout: Layout) -> Iterator[psycopg.Connection]:
+    """A database without the extension, on the primary."""
+    with postgres.connect(layout, Node.PRIMARY) as superuser:
+        superuser.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
+        with postgres.connect(layout, Node.PRIMARY, NAME) as connection:
+            yield connection
+        superuser.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(NAME)))
+
+
+@pytest.fixture
+def asking(database: psycopg.Connection, layout: Layout) -> Iterator[Asking]:
+    statements = [p for p in PROBES if p.id in {"queries.statements", "queries.costs", "queries.texts"}]
+    found = Asking(NodeKind.POSTGRES, layout.dsn(Node.PRIMARY, "opsportal_poll", NAME), statements)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("version", ["1.8", "1.9", "1.10"])
+def test_older_versions(database: psycopg.Connection, asking: Asking, version: str) -> None:
+    database.execute(sql.SQL("CREATE EXTENSION pg_stat_statements VERSION {}").format(sql.Literal(version)))
+    view = asking.ask()
+    whole, *statements = view.rows("queries.statements") or ()
+    assert whole["calls"] > 0
+    assert (whole["dealloc"] is None) is (version == "1.8"), "1.8 cannot tell"
+    costs = {row["object"]: row for row in view.rows("queries.costs") or ()}
+    assert statements
+    assert costs
+    assert all(row["square_ms"] >= 0 and row["read_ms"] is not None for row in costs.values())
+
+
+def test_an_extension_that_is_brought_up_to_date_is_noticed_without_a_new_connection(
+    database: psycopg.Connection, asking: Asking
+) -> None:
+    database.execute("CREATE EXTENSION pg_stat_statements VERSION '1.8'")
+    assert (asking.ask().rows("queries.statements") or ())[0]["stats_reset"] is None
+    database.execute("ALTER EXTENSION pg_stat_statements UPDATE")
+    assert (asking.ask().rows("queries.statements") or ())[0]["stats_reset"] is not None
+
+
+def test_columns_of_later_versions(database: psycopg.Connection, asking: Asking) -> None:
+    database.execute("CREATE SCHEMA original")
+    database.execute("CREATE EXTENSION pg_stat_statements")
+    database.execute(LATER)
+    view = asking.ask()
+    assert (view.rows("queries.statements") or ())[0]["dealloc"] == 3
+    (row,) = view.rows("queries.costs") or ()
+    assert (row["calls"], row["read_ms"]) == (4, 1.5), "what runs within functions is in the calling statement's time"
+    assert row["since"] is not None
