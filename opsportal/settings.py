@@ -157,7 +157,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": POLL_SECONDS,
         "options": {"expires": POLL_SECONDS},
     },
-    "sign-checkpoint": {"task": "apps.ledger.tasks.sign_checkpoint", "schedule": 60, "options": {"expires": 60}},
+    "sign-checkpoint": {"task": "apps.ledger.tasks.sign_checkpoint", "schedule": 20, "options": {"expires": 20}},
     "deliver": {"task": "apps.metrics.tasks.deliver", "schedule": 5, "options": {"expires": 5}},
     "keep-texts": {"task": "apps.queries.tasks.keep_texts", "schedule": 60, "options": {"expires": 60}},
     "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 600, "options": {"expires": 600}},

@@ -46,7 +46,7 @@ ROOMS = {
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"
-    " switches tier traffic twin",
+    " switches tier traffic twin witness",
 }
 # Modules that have to run where nothing is installed, or whose worth is that they depend on nothing.
 STANDARD_LIBRARY_ONLY = (

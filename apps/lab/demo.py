@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from apps.lab import address, environment, load, register, seed
+from apps.lab import address, environment, load, register, seed, witness
 from apps.lab.layout import WATCHED, Layout
 from apps.lab.people import PEOPLE, new_password
 from apps.lab.processes import CHILDREN, write_private
@@ -26,7 +26,7 @@ from apps.lab.switches import ROLLED_OUT
 from apps.lab.tier import Lab
 
 PROJECT = Path(__file__).resolve().parents[2]
-OWN_PROGRAMS = ("web", "worker", "beat", "migrate", "populate")
+OWN_PROGRAMS = ("web", "worker", "beat", "witness", "migrate", "populate")
 ANSWERS_WITHIN = 60.0  # seconds, on a machine that does other things besides
 LOOK_EVERY = 0.5  # seconds
 # A new demo shows every room at work. `manage.py lab load set …` turns a switch back, to roll it out with a baseline before it.
@@ -88,7 +88,8 @@ class Demo:
         stop.check()
         layout = self.lab.layout
         passwords, fresh = self._passwords()
-        variables = environment.portal(layout, self.options.url)
+        witnessed = witness.prepared(layout)
+        variables = environment.portal(layout, self.options.url) | dict(witnessed.variables)
         self._manage("migrate", ["migrate", "--noinput"], variables, stop)
         self._manage("populate", ["populate", *(["--new-passwords"] if fresh else [])], variables, stop)
         supervisor = Supervisor(self.lab.servers.roster, layout.logs, self.say)
@@ -98,6 +99,7 @@ class Demo:
         if fresh:
             load.turn(layout, SHOWN, self.say)
         self._await_web(supervisor, stop)
+        supervisor.start(witnessed.program(self.options.url, PROJECT))
         self._announce(layout, passwords, time.monotonic() - began)
         while True:
             stop.wait(LOOK_EVERY)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.policy import Permission, allow, public
 from apps.accounts.request import PersonRequest
+from apps.ledger.state import standing
 from apps.metrics import context, shell, store
 from apps.metrics.figures import Drawing, draw
 from apps.metrics.kept import kept
@@ -69,6 +70,7 @@ class Page:
     quiet: int
     waiting: Sequence[Waiting]
     drawings: Sequence[tuple[str, Drawing]]
+    ledger_trouble: str
 
     @property
     def said(self) -> Hashable:
@@ -84,6 +86,7 @@ class Page:
             alerts,
             self.quiet,
             tuple(self.waiting),
+            self.ledger_trouble,
             self.programme.said if self.programme else None,
         )
 
@@ -125,6 +128,7 @@ def _page(request: PersonRequest, known: Present, data: Readings, within: Range)
         tier=tier, data=data, within=within, sentence=sentence(parts, state, down), components=parts, polling=state,
         programme=under_way, alerts=alerts, quiet=quiet,
         waiting=waiting(request.user, tier, under_way, [alert for alert, _check in alerts]), drawings=drawings,
+        ledger_trouble=kept(("ledger", get_language(), known.version), lambda: standing().trouble),
     )  # fmt: skip
 
 

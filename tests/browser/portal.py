@@ -13,7 +13,7 @@ from datetime import timedelta
 import httpx
 
 from apps.accounts.roles import Role
-from apps.lab import environment, load, postgres
+from apps.lab import environment, load, postgres, witness
 from apps.lab.demo import PROJECT, programs
 from apps.lab.layout import Layout, Node, free_ports
 from apps.lab.people import PEOPLE, new_password
@@ -68,6 +68,7 @@ def start(layout: Layout) -> Portal:
     write_private(layout.directory / "people.json", json.dumps(passwords))
     database.make_bare(layout, NAME)
     variables = environment.portal(layout, url) | database.environment(layout, NAME)
+    variables |= dict(witness.prepared(layout).variables)
     variables |= {"OPSPORTAL_POLL_SECONDS": str(INTERVAL.seconds), "WEB_CONCURRENCY": "1"}
     load.turn(layout, ROLLED_OUT)
     load.start(layout)

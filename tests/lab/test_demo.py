@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ import pytest
 
 from apps.accounts.roles import Role
 from apps.lab.layout import free_ports
-from apps.lab.processes import until
+from apps.lab.processes import server_user, until
 from apps.lab.tier import Lab
 from tests.lab.running_demo import PROJECT, RunningDemo, alive, command
 
@@ -48,15 +49,24 @@ def test_the_address_answers_whichever_way_localhost_resolves(demo: RunningDemo,
     assert httpx.get(f"http://{host}:{demo.port}/healthz").status_code == 200
 
 
+@contextmanager
+def logged_in(demo: RunningDemo, username: str) -> Iterator[httpx.Client]:
+    """A browser of one of the demo's people."""
+    person = next(one for one in demo.facts["people"] if one["username"] == username)
+    with httpx.Client(base_url=demo.facts["url"], follow_redirects=True) as browser:
+        page = browser.get("/accounts/login/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+        assert token
+        form = {"login": username, "password": person["password"], "csrfmiddlewaretoken": token[1]}
+        page = browser.post("/accounts/login/", data=form, headers={"Referer": demo.facts["url"]})
+        assert (page.status_code, page.url.path) == (200, "/"), person
+        yield browser
+
+
 def test_every_person_can_log_in_and_sees_the_overview(demo: RunningDemo) -> None:
     for person in demo.facts["people"]:
-        with httpx.Client(base_url=demo.facts["url"], follow_redirects=True) as browser:
-            page = browser.get("/accounts/login/")
-            token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-            assert token
-            form = {"login": person["username"], "password": person["password"], "csrfmiddlewaretoken": token[1]}
-            page = browser.post("/accounts/login/", data=form, headers={"Referer": demo.facts["url"]})
-            assert (page.status_code, page.url.path) == (200, "/"), person
+        with logged_in(demo, person["username"]) as browser:
+            assert browser.get("/").status_code == 200
 
 
 def test_what_it_wrote_is_readable_by_its_owner_only(demo: RunningDemo) -> None:
@@ -99,6 +109,13 @@ def test_a_killed_worker_is_told_and_comes_back(demo: RunningDemo) -> None:
     worker.send(signal.SIGKILL)
     assert until(lambda: "worker was killed by signal 9; started again in 3 s" in demo.printed, 10), demo.printed
     assert until(lambda: (again := demo.find("worker")) and again.pid != worker.pid, 20)
+
+
+def test_the_ledger_is_signed_and_witnessed_by_a_process_of_another_user(demo: RunningDemo) -> None:
+    with logged_in(demo, demo.facts["people"][0]["username"]) as browser:
+        assert until(lambda: ", witnessed." in browser.get("/ledger/").text, 90)
+    signed = Lab(demo.directory).layout.data / "witness" / "witnessed"
+    assert signed.owner() == server_user()
 
 
 def test_a_second_demo_says_that_one_runs_and_where(demo: RunningDemo) -> None:
@@ -149,7 +166,7 @@ def test_nothing_is_left_however_it_ends_and_the_data_stays(demo: RunningDemo) -
     assert alive(left)
 
     after = RunningDemo(demo.directory, port=killed.port).start()
-    assert "An earlier demo did not end properly; its web, worker, beat was stopped." in after.printed
+    assert "An earlier demo did not end properly; its web, worker, beat, witness was stopped." in after.printed
     members = after.everything() | left
     after.hang_up()
     assert after.ended() == 0

@@ -246,7 +246,7 @@ def swap_key(files: Files) -> None:
         (member("signatures.json", b'"ann"', b'"eve"'), "is not as it was recorded"),
         (member("pin.json", b'"weeks":1', b'"weeks":2'), "the playbook is not the one that was pinned"),
         (member("attachments/", b"a picture", b"b picture"), "is not the file that was attached"),
-        (member("verify.py", b"return report", b"return Report()"), "The manifest"),
+        (member("verify.py", b"return 1 if report.broken else 0", b"return 0"), "The manifest"),
         (lambda files: files.pop("verify.py"), "verify.py is missing"),
         (lambda files: files.update({"statements/more.json": b"{}"}), "statements that no signature is over"),
         (lambda files: files.update({"extra.txt": b"x"}), "The manifest"),
