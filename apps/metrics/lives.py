@@ -53,16 +53,23 @@ class Life:
 class Polling:
     """How polling of a tier goes, judged by the reader of the page alone.
 
-    `overdue`: no slot for two intervals and a little. `killed_at`: the worker's life before this one ended without a word, then.
+    `overdue`: no slot for two intervals and a little. `beginning`: there was none yet, and the worker has only just started.
+    `killed_at`: the worker's life before this one ended without a word, then.
     """
 
     last_slot: datetime | None
     age: timedelta | None
     overdue: bool
+    beginning: bool
     worker_seen_at: datetime | None
     beat_seen_at: datetime | None
     killed_at: datetime | None
     back_at: datetime | None
+
+    @property
+    def known(self) -> bool:
+        """Whether what was measured says how the tier is now."""
+        return self.last_slot is not None and not self.overdue
 
     @property
     def worker_alive(self) -> bool:
@@ -100,10 +107,12 @@ def polling_since(last: datetime | None, now: datetime | None = None) -> Polling
     elif runs and runs[0].stopped_at is None and not _fresh(runs[0].seen_at):
         killed = runs[0].seen_at
     limit = timedelta(seconds=2 * settings.POLL_SECONDS + 2)
+    beginning = last is None and bool(runs) and runs[0].stopped_at is None and now - runs[0].started_at < limit
     return Polling(
         last,
         age,
-        age is None or age > limit,
+        not beginning and (age is None or age > limit),
+        beginning,
         runs[0].seen_at if runs else None,
         beats[0].seen_at if beats else None,
         killed,

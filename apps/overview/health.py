@@ -61,9 +61,9 @@ def assess(tier: Tier) -> Health:
     found = store.verdicts(tier, now=now)
     polled = polling(tier, now)
     answers = store.answers(tier, [NODES, "pools.pools"])
-    nodes = [] if polled.overdue else [row for part in answers[NODES] for row in part.rows]
+    nodes = [row for part in answers[NODES] for row in part.rows] if polled.known else []
     services = _services(found, nodes, answers["pools.pools"])
-    status = UNKNOWN if polled.overdue else classify(found, nodes)
+    status = classify(found, nodes) if polled.known else UNKNOWN
     return Health(tier.slug, status, now, polled.last_slot, services)
 
 

@@ -77,7 +77,7 @@ class Page:
         """What it says besides that for which the store's mark and version stand: two that say the same look the same."""
         notice = (
             self.polling.overdue, self.polling.last_slot, self.polling.worker_alive, self.polling.beat_alive,
-            self.polling.killed_at, self.polling.back_at,
+            self.polling.killed_at, self.polling.back_at, self.polling.beginning,
         )  # fmt: skip
         alerts = tuple((alert.pk, alert.state, alert.value, alert.acknowledged_at) for alert, _check in self.alerts)
         return (

@@ -43,6 +43,14 @@ def test_a_tier_never_polled_is_overdue(tier: Tier) -> None:
     assert lives.polling(tier).overdue
 
 
+def test_the_first_seconds_of_a_worker_are_no_alarm(tier: Tier) -> None:
+    run(timedelta(seconds=3), timedelta(seconds=1))
+    state = lives.polling(tier)
+    assert (state.beginning, state.overdue, state.known) == (True, False, False)
+    later = lives.polling(tier, timezone.now() + timedelta(seconds=3 * settings.POLL_SECONDS))
+    assert (later.beginning, later.overdue) == (False, True)
+
+
 def test_a_killed_worker_is_told_from_a_stopped_one(tier: Tier) -> None:
     polled(tier, timezone.now())
     run(timedelta(hours=1), timedelta(seconds=60))
