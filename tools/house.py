@@ -24,10 +24,10 @@ ROOMS = {
     "accounts": f"{COMMON} adapter batches checks grants middleware policy recent request roles routes sessions"
     " statements third_party",
     "telemetry": f"{COMMON} callers carrying controls correlation figures lines log_views logs masking middleware"
-    " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
+    " monitor outbox process query_views readiness serving sessions sketches statements templatetags/* tokens"
     " windows",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
-    " channel_views channels chunks collect context copyformat curves dependence exports facts figures"
+    " channel_views channels chunks collect context copyformat curves dependence exports exposition exposition_views facts figures"
     " hashes histories/* hosts itself judge kept kernel levels lines lives marks mute_views muting names"
     " node_views now occasions outbox pages poll present probe ranges readers/* readings record registry"
     " rolls rows seal secrets shell store templatetags/* threshold_views thresholds transitions unchanged"

@@ -2,10 +2,20 @@
 
 from django.urls import path
 
-from apps.metrics import alert_views, catalogue_views, channel_views, mute_views, node_views, threshold_views
+from apps.metrics import (
+    alert_views,
+    catalogue_views,
+    channel_views,
+    exposition_views,
+    mute_views,
+    node_views,
+    threshold_views,
+)
 
 app_name = "metrics"
 urlpatterns = [
+    path("metrics", exposition_views.metrics, name="metrics"),
+    path("metrics/pool", exposition_views.metrics_pool, name="metrics-pool"),
     path("t/<slug:tier>/nodes/", node_views.nodes, name="nodes"),
     path("t/<slug:tier>/nodes/add/", node_views.add, name="node-add"),
     path("t/<slug:tier>/nodes/<slug:name>/remove/", node_views.remove, name="node-remove"),

@@ -1,18 +1,15 @@
 """The portal's own queries: the page, one statement's page, and the document for machines."""
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from redis import RedisError
 
-from apps.accounts.policy import Permission, allow, permitted, public
+from apps.accounts.policy import Permission, allow, public
 from apps.telemetry import figures, monitor
+from apps.telemetry.tokens import CHALLENGE, WANTED, may_read_figures
 from apps.telemetry.windows import HOUR, SPANS
-
-BEARER = "Bearer "
 
 
 @allow(Permission.SEE_LOGS)
@@ -53,17 +50,10 @@ def query(request: HttpRequest, fingerprint: str) -> HttpResponse:
 @require_GET
 def metrics_queries(request: HttpRequest) -> HttpResponse:
     """`slowQueries`, `statistics` and `health` of the last hour; 401 without token or permission, 503 while Redis is away."""
-    if not (_has_token(request) or permitted(request.user, Permission.SEE_LOGS)):
-        error = "Send OPSPORTAL_METRICS_TOKEN as Authorization: Bearer …, or log in with a role that may see the logs."
-        return JsonResponse({"error": error}, status=401, headers={"WWW-Authenticate": 'Bearer realm="opsportal"'})
+    if not may_read_figures(request):
+        return JsonResponse({"error": WANTED}, status=401, headers=CHALLENGE)
     try:
         return JsonResponse(figures.report())
     except RedisError as failed:
         error = f"The portal's Redis does not answer ({type(failed).__name__}); the figures are there. See /readyz."
         return JsonResponse({"error": error}, status=503)
-
-
-def _has_token(request: HttpRequest) -> bool:
-    given = request.headers.get("Authorization", "")
-    token = settings.METRICS_TOKEN
-    return bool(token) and given.startswith(BEARER) and constant_time_compare(given.removeprefix(BEARER), token)

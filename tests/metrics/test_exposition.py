@@ -1,0 +1,81 @@
+"""`/metrics` and `/metrics/pool`: what a scraper reads of the real tier, and who may."""
+
+import pytest
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
+
+from apps.accounts.models import Person
+from apps.metrics.models import Series
+from tests.conftest import Inject
+from tests.people import Browser
+from tests.watch import Watch
+
+TOKEN = "a-token-for-machines"
+HOSTILE = 'ta"b\\le\n# TYPE up gauge'
+
+
+@pytest.fixture
+def scrape(settings: Settings) -> Client:
+    """A machine that knows the token."""
+    settings.METRICS_TOKEN = TOKEN
+    return Client(headers={"Authorization": f"Bearer {TOKEN}"})
+
+
+def families(client: Client) -> dict[str, list[tuple[dict[str, str], float]]]:
+    answer = client.get("/metrics")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in text_string_to_metric_families(answer.content.decode()):
+        assert family.name not in found, "a name stands once"
+        found[family.name] = [(sample.labels, sample.value) for sample in family.samples]
+    return found
+
+
+def test_a_scraper_reads_the_newest_samples_and_the_states_of_checks(
+    watch: Watch, scrape: Client, fault: Inject
+) -> None:
+    of = Series.objects.filter(metric="replicas.lag.seconds").first()
+    assert of is not None
+    Series.objects.filter(pk=of.pk).update(object=HOSTILE)
+    found = families(scrape)
+    assert {labels["node"] for labels, value in found["pg_up"] if value == 1} == {
+        "lab-primary", "lab-replica-1", "lab-replica-2",
+    }  # fmt: skip
+    assert any(labels.get("object") == HOSTILE for labels, _value in found["opsportal_replicas_lag_seconds"])
+    states = [
+        (labels["state"], value)
+        for labels, value in found["opsportal_check_state"]
+        if labels["check"] == "node.up" and labels["node"] == "lab-redis"
+    ]
+    assert ("pass", 1.0) in states
+    assert sum(value for _state, value in states) == 1
+    fault("stop-redis")
+    watch.poll(2)
+    found = families(scrape)
+    assert [value for labels, value in found["redis_up"] if labels["node"] == "lab-redis"] == [0.0]
+
+
+def test_the_pools_of_a_tier_are_one_document(watch: Watch, scrape: Client) -> None:
+    document = scrape.get("/metrics/pool").json()
+    assert document["tier"] == "lab"
+    (part,) = document["databases"]
+    assert part["node"] == "lab-pgbouncer"
+    assert "messaging" in {row["name"] for row in part["rows"]}
+    assert {"pools", "lists", "stats"} <= document.keys()
+    assert scrape.get("/metrics/pool?tier=none").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/pool"])
+def test_without_token_or_permission_nothing_is_said(
+    watch: Watch, settings: Settings, browser: Browser, dba: Person, viewer: Person, path: str
+) -> None:
+    settings.METRICS_TOKEN = ""
+    assert Client(headers={"Authorization": "Bearer "}).get(path).status_code == 401
+    settings.METRICS_TOKEN = TOKEN
+    for header in ("", "Bearer wrong", TOKEN):
+        refused = Client(headers={"Authorization": header}).get(path)
+        assert refused.status_code == 401
+        assert "OPSPORTAL_METRICS_TOKEN" in refused.content.decode()
+    assert browser(viewer).get(path).status_code == 401
+    assert browser(dba).get(path).status_code == 200
