@@ -24,7 +24,7 @@ ROOMS = {
     " statements third_party",
     "telemetry": f"{COMMON} callers carrying controls correlation figures lines log_views logs masking middleware"
     " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
-    " windows",
+    " tracing tracing_export tracing_scrub tracing_setup windows",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
     " channel_views channels chunks collect context copyformat curves dependence exports facts figures"
     " hashes histories/* hosts itself judge kept kernel levels lines lives marks mute_views muting names"
