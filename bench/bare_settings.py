@@ -8,6 +8,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "apps.ledger",
+    "apps.batch",
     "apps.accounts",
     "apps.metrics",
 ]

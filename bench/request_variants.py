@@ -1,7 +1,6 @@
 """The ways in which `bench/requests.py` serves its view, all in one process, switched on and off between slices.
 
 One process, because two of them differ by some per cent from chance alone: where their memory lies, on which core they run.
-Tracing at a ratio is one more context manager and one more line of VARIANTS.
 """
 
 import logging
@@ -9,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -21,8 +21,10 @@ from django.http.response import HttpResponseBase
 from apps.telemetry import logs, monitor
 from apps.telemetry.outbox import outbox
 from bench.harness import Part
+from bench.request_traces import ours, theirs
 
 log = logging.getLogger("request")
+OWN = "apps.telemetry.middleware.CorrelationMiddleware"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,11 @@ def portal() -> Iterator[None]:
         yield
 
 
+def traced(ratio: float) -> AbstractContextManager[None]:
+    """As the portal serves with somebody to send spans to."""
+    return ours(ratio, portal())
+
+
 def _only(handler: logging.Handler) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -119,9 +126,11 @@ VARIANTS: Mapping[str, Variant] = {
         "django-structlog, JSON", Part.PEER, "django_structlog.middlewares.RequestMiddleware", by_structlog
     ),
     "monitor": Variant("portal: query monitor alone", Part.OURS, "", watched),
-    "portal": Variant(
-        "portal: line, kept; queries; record", Part.OURS, "apps.telemetry.middleware.CorrelationMiddleware", portal
-    ),
+    "portal": Variant("portal: line, kept; queries; record", Part.OURS, OWN, portal),
+    "portal 10 %": Variant("… and tracing, 10 %", Part.OURS, OWN, partial(traced, 0.1)),
+    "portal 100 %": Variant("… and tracing, 100 %", Part.OURS, OWN, partial(traced, 1.0)),
+    "opentelemetry 10 %": Variant("OpenTelemetry, 10 %", Part.PEER, "", partial(theirs, 0.1)),
+    "opentelemetry 100 %": Variant("OpenTelemetry, 100 %", Part.PEER, "", partial(theirs, 1.0)),
 }
 
 

@@ -52,6 +52,11 @@ def _report(found: Mapping[str, Sequence[int]], rounds: int) -> None:
         Goal("logs, query monitor and record: CPU to the bare view's", ratios["portal"], 1.03),
         Goal("query monitor: µs for each query", (ratios["monitor"] - 1) * bare / QUERIES, 7),
         Goal("the portal's CPU to django-structlog's", ratios["portal"] / ratios["structlog"], 1),
+        Goal(
+            "what tracing at 10 % adds to the portal's telemetry, to what OpenTelemetry adds to the bare view",
+            (ratios["portal 10 %"] - ratios["portal"]) / (ratios["opentelemetry 10 %"] - 1),
+            1,
+        ),
     ]
     report(
         "requests", [table(title, ("one request", "CPU µs", "to bare µs", "to bare"), rows)], goals, machine(), found

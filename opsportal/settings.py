@@ -147,6 +147,8 @@ if HISTORY == "prometheus" and not HISTORY_URL.startswith(("http://", "https://"
 
 CELERY_BROKER_URL = f"{REDIS_URL}/0"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A page that orders a task waits no longer for a queue that is away; workers go on trying, by Celery's own settings.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5, "max_retries": 0}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_DEFAULT_QUEUE = "opsportal"

@@ -24,14 +24,14 @@ ROOMS = {
     "accounts": f"{COMMON} adapter batches checks grants middleware policy recent request roles routes sessions"
     " statements third_party",
     "telemetry": f"{COMMON} callers carrying controls correlation figures lines log_views logs masking middleware"
-    " monitor outbox process query_views readiness serving sessions sketches statements templatetags/* tokens"
-    " windows",
+    " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
+    " tokens tracing tracing_export tracing_scrub tracing_setup windows",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
-    " channel_views channels chunks collect context copyformat curves dependence exports exposition exposition_views facts figures"
-    " hashes histories/* hosts itself judge kept kernel levels lines lives marks mute_views muting names"
-    " node_views now occasions outbox pages poll present probe ranges readers/* readings record registry"
-    " rolls rows seal secrets shell store templatetags/* threshold_views thresholds transitions unchanged"
-    " units webhook",
+    " channel_views channels chunks collect context copyformat curves dependence exports exposition"
+    " exposition_views facts figures hashes histories/* hosts itself judge kept kernel levels lines lives"
+    " marks mute_views muting names node_views now occasions outbox pages poll present probe ranges"
+    " readers/* readings record registry rolls rows seal secrets shell store templatetags/*"
+    " threshold_views thresholds transitions unchanged units webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
     "queries": f"{TIER} advice blocking compare_views comparison explain history index_checks indexes literals plan"

@@ -23,6 +23,7 @@ from apps.metrics.readers import Target
 from apps.metrics.readers.reach import Reach
 from apps.metrics.record import record
 from apps.metrics.registry import probes, tier_probes
+from apps.telemetry.tracing import span
 
 log = structlog.get_logger()
 
@@ -104,9 +105,11 @@ def _poll(tier: Tier, slot: datetime, memory: Memory) -> Measured:
         recall(tier, memory)
     targets = targets_of(tier)
     asked = {t.id: due(t, memory, slot) for t in targets}
-    polled = collector().poll(targets, asked, memory.before)
-    measured = assess(tier, slot, polled, memory.tier_answers)
-    with transaction.atomic():
+    with span("ask", tier=tier.slug, nodes=len(targets)):
+        polled = collector().poll(targets, asked, memory.before)
+    with span("judge", tier=tier.slug):
+        measured = assess(tier, slot, polled, memory.tier_answers)
+    with span("record", tier=tier.slug), transaction.atomic():
         record(tier, slot, polled, measured)
     remember(memory, slot, polled, measured)
     down = {p.target.name: p.failure.message for p in polled if p.failure}

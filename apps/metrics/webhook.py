@@ -11,6 +11,8 @@ import httpx
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from apps.telemetry import correlation
+
 WHOLE = 10.0  # seconds for one delivery, connecting and answering
 MOST = 64 * 1024  # bytes of an answer that are read
 
@@ -113,7 +115,12 @@ async def _post(parts: SplitResult, address: str, body: bytes, headers: Mapping[
     )
     async with (
         asyncio.timeout(WHOLE),
-        httpx.AsyncClient(trust_env=False, timeout=WHOLE, follow_redirects=False) as client,
+        httpx.AsyncClient(
+            trust_env=False,
+            timeout=WHOLE,
+            follow_redirects=False,
+            event_hooks={"request": [correlation.carry_async]},
+        ) as client,
     ):
         answer = await client.send(asked, stream=True)
         try:

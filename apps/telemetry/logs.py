@@ -14,7 +14,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
-from apps.telemetry import lines
+from apps.telemetry import lines, tracing
 from apps.telemetry.controls import spelled_out, spelled_out_in
 from apps.telemetry.masking import mask, mask_arguments
 
@@ -27,6 +27,7 @@ QUIET = {
     "django.server": "ERROR",
     "httpcore": "WARNING",
     "httpx": "WARNING",
+    "opentelemetry.exporter": "CRITICAL",  # at each attempt; `tracing_export` says when it begins and ends
 }
 TRACES = {"exception", "stack"}
 BAR = "    │ "
@@ -84,10 +85,11 @@ def _storable(value: Any) -> Any:
 
 
 def _common() -> list[Processor]:
-    # What is added to every line stands here: a trace's ids would be one more processor.
+    # What is added to every line stands here.
     return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        *([tracing.with_ids] if tracing.endpoint() else []),
     ]
 
 

@@ -17,6 +17,8 @@ DEEPEST = 12
 LONGEST = 16_384
 CARD_SIZED = 10**12
 PLAIN = frozenset({type(None), bool, float})
+# Made by us or by a tracing library; one in six hundred has a card's digits by chance.
+IDS = frozenset({"correlation_id", "trace_id", "span_id"})
 SEQUENCES = (list, tuple, set, frozenset)
 BUFFERS = (bytes, bytearray, memoryview)
 
@@ -60,6 +62,9 @@ _DIGITS = re.compile(r"\+?[(\d][\d ().-]{6,}\d")
 _SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
 _PHONE = re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}(?!\d)|(?<![\d.-])\(?\d{3}\)?[ .-]{1,2}\d{3}[ .-]\d{4}(?![\d-])")
 _CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
+_ID = re.compile(r"[0-9a-f]{32}|(?=\d*[a-f])[0-9a-f]{16}")
+# No shape is in a text in which this finds nothing: a word or a path without a long number or the beginning of a token.
+_SUSPECT = re.compile(r"[^\w./<>-]|\d[\d.-]{6,}\d|eyJ|k_live_|k_test_|gh|xox|AKIA|AIza")
 _SQL = re.compile(r"\b(?:select|insert|update|delete|values|where|set|in)\b", re.IGNORECASE)
 _LITERAL = re.compile(r"(?<!\w)[eEbBxXnN]?'(?:[^'\\]|\\.|'')*+(?:'|\Z)|\$(\w{0,20})\$.*?(?:\$\1\$|\Z)", re.DOTALL)
 
@@ -88,11 +93,17 @@ def mask_text(text: str) -> str:
     if len(text) > LONGEST:
         # Cut at a blank, so that no half of a secret escapes its pattern.
         text = text[:LONGEST].rpartition(" ")[0] + " […]"
+    if _SUSPECT.search(text):
+        text = _without_shapes(text)
+    if text is original and len(text) < 200:
+        _remember(text, _clean)
+    return text
+
+
+def _without_shapes(text: str) -> str:
     for present, masked in _SHAPES:
         if present(text):
             text = masked(text)
-    if text is original and len(text) < 200:
-        _remember(text)
     return text
 
 
@@ -108,7 +119,7 @@ def mask(value: Any, depth: int = 0) -> Any:
     if depth >= DEEPEST:
         return "[too deep]"
     if kind is dict or isinstance(value, Mapping):
-        return {_mask_name(key): _mask_under(key, item, depth + 1) for key, item in value.items()}
+        return _mask_mapping(value, depth + 1)
     if isinstance(value, SEQUENCES):
         return _mask_sequence(list(value), depth + 1)
     return mask_text(bytes(value).decode("utf-8", "replace") if isinstance(value, BUFFERS) else str(value))
@@ -136,8 +147,29 @@ def mask_arguments(message: str, arguments: Any) -> Any:
     return tuple(kept)
 
 
-def _mask_name(key: Any) -> str:
-    return key if type(key) is str and key in _clean else mask_text(str(key))
+def _mask_mapping(items: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    """Mostly a line: the same few names again and again, over words, numbers and ids."""
+    clean: dict[str, Any] = {}
+    for key, value in items.items():
+        kind = type(value)
+        if not (type(key) is str and (key in _open or _is_open(key))):
+            clean[mask_text(str(key))] = _mask_under(key, value, depth)
+        elif kind is str:
+            known = value in _clean or (key in IDS and _ID.fullmatch(value))
+            clean[key] = value if known else mask_text(value)
+        else:
+            small = kind in PLAIN or (kind is int and value <= CARD_SIZED)
+            clean[key] = value if small else mask(value, depth)
+    return clean
+
+
+def _is_open(key: str) -> bool:
+    """Whether a key is shown as it is, and what is under it masked by shape only."""
+    if secret_key(key) or mask_text(key) != key:
+        return False
+    if len(key) < 200:
+        _remember(key, _open)
+    return True
 
 
 def _mask_under(key: Any, value: Any, depth: int) -> Any:
@@ -233,9 +265,11 @@ _SHAPES: tuple[tuple[Callable[[str], object], Callable[[str], str]], ...] = (
 
 # Methods, routes, levels come again and again. Only what was found clean is kept: a secret never stays in memory.
 _clean: set[str] = set()
+# Keys that were found to be no secret's.
+_open: set[str] = set()
 
 
-def _remember(text: str) -> None:
-    if len(_clean) >= 4096:
-        _clean.clear()
-    _clean.add(text)
+def _remember(text: str, among: set[str]) -> None:
+    if len(among) >= 4096:
+        among.clear()
+    among.add(text)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from apps.telemetry import correlation, monitor
+from apps.telemetry import correlation, monitor, tracing
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 log = structlog.get_logger("request")
@@ -25,16 +25,21 @@ class CorrelationMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         self.slow_seconds = float(getattr(settings, "SLOW_REQUEST_MS", 1000)) / 1000
+        self._answer = tracing.around(self._recorded)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request, within its correlation id and with a record of its queries."""
         word = correlation.from_request(request.META)
         with correlation.correlated(word):
-            started = perf_counter()
-            with monitor.recorded() as record:
-                response = self.get_response(request)
-            response.headers[correlation.HEADER] = word
-            self._say(request, response, perf_counter() - started, record)
+            response = self._answer(request)
+        response.headers[correlation.HEADER] = word
+        return response
+
+    def _recorded(self, request: HttpRequest) -> HttpResponseBase:
+        started = perf_counter()
+        with monitor.recorded() as record:
+            response = self.get_response(request)
+        self._say(request, response, perf_counter() - started, record)
         return response
 
     def _say(self, request: HttpRequest, response: HttpResponseBase, seconds: float, record: monitor.Record) -> None:

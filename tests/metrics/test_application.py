@@ -13,6 +13,8 @@ from apps.metrics import application
 from apps.metrics.kernel import NodeKind
 from apps.metrics.probe import Probe
 from apps.ratelimits import probes as limits
+from apps.telemetry import correlation
+from tests.receivers import Hook
 from tests.watch import Asking, samples_of, values
 
 PROBES = (*application.PROBES, *(probe for probe in limits.PROBES if probe.kind is NodeKind.APPLICATION))
@@ -35,6 +37,17 @@ def test_the_labs_application_says_all_that_the_checks_ask(reader: Asking, layou
     asked = {check.metric for check in application.CHECKS if check.source != "app.reach"}
     assert asked - metrics == set(), "read from every application of this shape"
     assert found["app.health.level", ""] in {0, 1, 2}
+
+
+def test_an_application_is_asked_under_the_id_of_the_poll(hook: Hook) -> None:
+    asking = Asking(NodeKind.APPLICATION, f"http://127.0.0.1:{hook.port}", PROBES)
+    for word in ("poll/1", "poll/2"):  # over one kept client
+        with correlation.correlated(word):
+            asking._collector.poll([asking.target], {1: asking.probes}, {})
+    asking.close()
+    asked = [request.headers["x-correlation-id"] for request in hook.received]
+    paths = len({probe.question for probe in PROBES})
+    assert asked == ["poll/1"] * paths + ["poll/2"] * paths
 
 
 def test_an_application_with_two_documents_is_measured_by_them(reader: Asking) -> None:

@@ -3,9 +3,13 @@
 import hashlib
 import hmac
 import json
+import os
 import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -236,6 +240,33 @@ def test_what_was_looked_at_is_what_is_connected_to(hook: Hook) -> None:
     assert answer.status == 200
     assert hook.received[0].headers["host"] == parts.netloc
     assert hook.received[0].path == "/hook?a=1"
+
+
+AWAY = """
+import django, sys, time
+django.setup()
+from apps.metrics.channel_views import _send_now
+began = time.monotonic()
+_send_now()
+print(time.monotonic() - began)
+"""
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:1", "192.0.2.1:6379"], ids=["refuses", "is silent"])
+def test_a_queue_that_is_away_does_not_hold_up_whoever_asks_for_a_test(
+    portal_environment: dict[str, str], place: str
+) -> None:
+    variables = {"OPSPORTAL_REDIS_URL": f"redis://{place}", "DJANGO_SETTINGS_MODULE": "opsportal.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", AWAY],
+        env=os.environ | portal_environment | variables | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert float(done.stdout) < 5
+    assert "delivery not ordered" in done.stderr
 
 
 def test_a_slow_receiver_and_an_endless_answer_are_left(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:

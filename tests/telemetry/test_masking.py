@@ -98,6 +98,27 @@ def test_whatever_stands_under_a_secret_key_is_masked(key: str) -> None:
         assert mask({"outer": [{key: value}]}) == {"outer": [{key: MASK}]}
 
 
+PIECES = st.sampled_from(
+    ["eyJhbGciOi", "sk_live_abc", "ghp_", "xoxb-1", "AKIA0123456789AB", "4111111111111111", "4111-1111.1111-1111", "078-05-1120", "a", "/",
+     ".", "-", "<", ">", "_", " ", "=", ":", "?", "@", "'", '"', "$", "(", "+", "é", "٣", "password", "Bearer abcdef1", "select"]
+)  # fmt: skip
+
+
+@given(text=st.lists(PIECES, max_size=8).map("".join) | st.text(max_size=30))
+def test_what_is_passed_over_quickly_is_what_no_shape_would_change(text: str) -> None:
+    if not masking._SUSPECT.search(text):
+        assert masking._without_shapes(text) == text
+
+
+def test_an_id_that_looks_like_a_card_by_chance_stays_whole_under_its_name_only() -> None:
+    word = "a4111111111111111b00000000000000"
+    assert mask({"correlation_id": word, "trace_id": word}) == {"correlation_id": word, "trace_id": word}
+    assert MASK in mask({"note": word})["note"]
+    for card in ("4111 1111 1111 1111", "4111111111111111"):
+        assert mask({"correlation_id": card}) == {"correlation_id": MASK}
+    assert mask({"span_id": "4111111111111111x"})["span_id"] != "4111111111111111x"
+
+
 LOOKALIKES = ["passed", "monkey", "author", "spanning", "mailbox_count", "compass", "keyboard", "status", "tokenizer"]
 
 

@@ -25,6 +25,7 @@ from apps.metrics.levels import floored
 from apps.metrics.lines import Grain, Line
 from apps.metrics.models import Forwarding, Node, Tier, Unsent
 from apps.metrics.names import external, labels, quoted
+from apps.telemetry import correlation
 
 log = structlog.get_logger()
 
@@ -42,7 +43,9 @@ class PrometheusHistory:
 
     def __init__(self, url: str, token: str = "") -> None:
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.Client(base_url=url, timeout=TIMEOUT, headers=bearer)
+        self._client = httpx.Client(
+            base_url=url, timeout=TIMEOUT, headers=bearer, event_hooks={"request": [correlation.carry]}
+        )
 
     def write(self, tier: Tier, slot: datetime, values: Mapping[Key, float | None]) -> None:
         """Write them down as unsent, and drop the oldest where too many wait."""

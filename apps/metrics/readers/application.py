@@ -19,6 +19,7 @@ from apps.metrics.readers.base import (
     plain,
 )
 from apps.metrics.readers.place import place
+from apps.telemetry import correlation
 
 MOST_BYTES = 1_000_000
 ANSWER_SECONDS = 3
@@ -48,6 +49,7 @@ class ApplicationReader(Reader):
             follow_redirects=False,
             headers={"User-Agent": APPLICATION_NAME, "Accept": "application/json", "Host": named},
             trust_env=False,
+            event_hooks={"request": [correlation.carry_async]},
         )
 
     async def ask(self, probes: Sequence[Probe]) -> Reply:
