@@ -9,7 +9,7 @@ from allauth.mfa.models import Authenticator
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from fido2 import cbor
-from fido2.cose import ES256
+from fido2.cose import ES256, CoseKey
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData
 
 from apps.accounts.assertion import to_bytes, to_text
@@ -30,12 +30,16 @@ class Passkey:
     @property
     def public_key(self) -> bytes:
         """As COSE."""
-        return cbor.encode(ES256.from_cryptography_key(self.key.public_key()))
+        return cbor.encode(self._cose)
+
+    @property
+    def _cose(self) -> CoseKey:
+        found: CoseKey = ES256.from_cryptography_key(self.key.public_key())  # type: ignore[no-untyped-call]
+        return found
 
     def enrolment(self, challenge: bytes) -> str:
         """The new credential as JSON: the answer to an enrolment page."""
-        cose = ES256.from_cryptography_key(self.key.public_key())
-        data = AttestedCredentialData.create(bytes(16), self.credential_id, cose)
+        data = AttestedCredentialData.create(bytes(16), self.credential_id, self._cose)
         flags = AuthenticatorData.FLAG(PRESENT | VERIFIED | ATTESTED)
         made = AuthenticatorData.create(sha256(site().rp_id.encode()).digest(), flags, self.count, data)
         client = self._client("webauthn.create", challenge, site().origin)
@@ -45,7 +49,8 @@ class Passkey:
     def enrol(self, person: Person, name: str = "Key") -> Authenticator:
         """As allauth keeps it after its enrolment page."""
         stored = {"name": name, "credential": json.loads(self.enrolment(b"any"))}
-        return Authenticator.objects.create(user=person, type=Authenticator.Type.WEBAUTHN, data=stored)
+        made: Authenticator = Authenticator.objects.create(user=person, type=Authenticator.Type.WEBAUTHN, data=stored)
+        return made
 
     def answer(
         self, digest: bytes, *, rp_id: str = "", origin: str = "", flags: int = PRESENT | VERIFIED, step: int = 1
