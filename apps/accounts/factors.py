@@ -8,10 +8,10 @@ import hmac
 from typing import Any
 
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_added, authenticator_removed
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from allauth.mfa.utils import decrypt
 from django.db import transaction
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from apps.accounts.models import Person
@@ -46,18 +46,21 @@ def use_code(person: Person, code: str) -> bool:
     return False
 
 
-@receiver(authenticator_added)
-def _added(user: Person, authenticator: Authenticator, **_: Any) -> None:
-    _record("people.factor", user, authenticator)
+# Django's signals, which are sent at the row's own statement: allauth's own come after the commit for some kinds.
+@receiver(post_save, sender=Authenticator)
+def _added(instance: Authenticator, created: bool, **_: Any) -> None:
+    if created:
+        _record("people.factor", instance)
 
 
-@receiver(authenticator_removed)
-def _removed(user: Person, authenticator: Authenticator, **_: Any) -> None:
-    _record("people.factor-removed", user, authenticator)
+@receiver(post_delete, sender=Authenticator)
+def _removed(instance: Authenticator, **_: Any) -> None:
+    _record("people.factor-removed", instance)
 
 
-def _record(kind: str, person: Person, authenticator: Authenticator) -> None:
+def _record(kind: str, authenticator: Authenticator) -> None:
     if authenticator.type not in _NAMES:
         return
+    who = authenticator.user.get_username()
     body = {"what": _NAMES[authenticator.type], "name": str(authenticator), **enrolled(authenticator)}
-    append(kind=kind, subject=f"people/{person.username}", actor=person.username, body=body)
+    append(kind=kind, subject=f"people/{who}", actor=who, body=body)

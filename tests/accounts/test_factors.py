@@ -21,9 +21,9 @@ from tests.people import PASSWORD, Browser
 SECRET = generate_totp_secret()
 
 
-def code(step: int = 0) -> str:
+def code(step: int = 0, secret: str = SECRET) -> str:
     """What the app shows now, or some steps of 30 s away."""
-    return format_hotp_value(hotp_value(SECRET, int(time.time()) // 30 + step))
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + step))
 
 
 @pytest.fixture
@@ -98,6 +98,19 @@ def test_a_passkey_is_enrolled_after_confirming_and_recorded_with_its_key(lead: 
     made = Authenticator.objects.get(type="webauthn")
     assert client.post(f"/accounts/2fa/webauthn/keys/{made.pk}/remove/").status_code == 302
     assert Entry.objects.get(kind="people.factor-removed").content["public_key"] == entry.content["public_key"]
+
+
+def test_an_app_is_enrolled_with_the_code_that_it_shows_and_recorded(lead: Person, browser: Browser) -> None:
+    client, where = sure(browser(lead)), "/accounts/2fa/totp/activate/"
+    secret = client.get(where).context["form"].secret
+    assert client.post(where, {"code": "not a code"}).status_code == 200
+    assert not Entry.objects.filter(kind="people.factor").exists()
+    assert client.post(where, {"code": code(secret=secret)}).status_code == 302
+    entry = Entry.objects.get(kind="people.factor")
+    assert entry.content["what"] == "authenticator app"
+    assert secret not in json.dumps(entry.content)
+    assert client.post("/accounts/2fa/totp/deactivate/").status_code == 302
+    assert Entry.objects.filter(kind="people.factor-removed").count() == 1
 
 
 def test_a_factor_that_cannot_be_recorded_is_not_enrolled(
