@@ -8,10 +8,11 @@ import hmac
 from typing import Any
 
 from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_removed
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from allauth.mfa.utils import decrypt
 from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 
 from apps.accounts.models import Person
@@ -20,6 +21,12 @@ from apps.ledger.chain import append
 
 _COUNTER = "confirmed_at_counter"  # in allauth's JSON of an authenticator: the time step of the last code that confirmed something
 _NAMES = {"totp": "authenticator app", "webauthn": "passkey"}  # recovery codes come and go with them, and sign nothing
+
+
+def named(person: Person) -> list[str]:
+    """What a person enrolled, by name; recovery codes are none of it."""
+    found = Authenticator.objects.filter(user_id=person.pk, type__in=_NAMES).order_by("pk")
+    return [f"{_NAMES[one.type]} {one}" for one in found]
 
 
 def has_codes(person: Person) -> bool:
@@ -46,16 +53,15 @@ def use_code(person: Person, code: str) -> bool:
     return False
 
 
-# Django's signals, which are sent at the row's own statement: allauth's own come after the commit for some kinds.
-@receiver(post_save, sender=Authenticator)
+@receiver(post_save, sender=Authenticator)  # allauth's own signal comes after the commit for some kinds
 def _added(instance: Authenticator, created: bool, **_: Any) -> None:
     if created:
         _record("people.factor", instance)
 
 
-@receiver(post_delete, sender=Authenticator)
-def _removed(instance: Authenticator, **_: Any) -> None:
-    _record("people.factor-removed", instance)
+@receiver(authenticator_removed)  # by its owner; `grants.remove_factors` records its own
+def _removed(authenticator: Authenticator, **_: Any) -> None:
+    _record("people.factor-removed", authenticator)
 
 
 def _record(kind: str, authenticator: Authenticator) -> None:

@@ -1,5 +1,6 @@
 """Second factors: enrolled on the portal's pages, on the record, and asked for where somebody confirms who they are."""
 
+import io
 import json
 import time
 
@@ -7,6 +8,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.management import CommandError, call_command
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
@@ -133,3 +135,15 @@ def test_who_has_nothing_to_confirm_with_enrols_nothing(lead: Person, browser: B
         answer = client.get(f"/accounts/2fa/{where}")
         assert answer.status_code == 403
         assert "manage.py people password lead" in answer.content.decode()
+
+
+def test_what_was_lost_is_taken_away_on_the_host_and_recorded(lead: Person, app: Authenticator) -> None:
+    Passkey().enrol(lead, "Blue")
+    call_command("people", "unenrol", "lead", stdout=io.StringIO())
+    assert not Authenticator.objects.exists()
+    assert Entry.objects.latest("seq").sentence == (
+        "system removed lead's second factors (authenticator app TOTP Authenticator, passkey Blue); their sessions ended."
+    )
+    assert not Entry.objects.filter(kind="people.factor-removed").exists(), "lead did not do it"
+    with pytest.raises(CommandError, match="has no second factor"):
+        call_command("people", "unenrol", "lead")

@@ -1,15 +1,20 @@
 """A rollout whose first week is ready to be signed, without a tier: what is under test is signing."""
 
+from dataclasses import replace
+
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from apps.accounts.models import Person
 from apps.metrics.models import Tier
-from apps.rollouts.models import Rollout, Tick
+from apps.playbook.pin import bundle
+from apps.playbook.validate import load
+from apps.rollouts.models import Pin, Rollout, Tick
 from apps.rollouts.progress import Progress, progress
 from apps.rollouts.start import start
 
-WEEK = "pre-rollout"
+WEEK, FINAL = "pre-rollout", "final"
 
 
 def settle(rollout: Rollout, ticker: Person, week: str = WEEK, only: str = "") -> None:
@@ -39,3 +44,16 @@ def ready(lead: Person, qa: Person) -> Rollout:
     rollout = start(tier, "Phase 2", lead)
     settle(rollout, qa)
     return rollout
+
+
+@pytest.fixture
+def short(lead: Person, qa: Person) -> Rollout:
+    """A programme of its first and its final week, both of which wait for signatures only."""
+    whole = load(settings.PLAYBOOK)
+    frozen = bundle(replace(whole, weeks=(whole.weeks[0], whole.weeks[-1])))
+    pin = Pin.objects.create(digest=frozen.digest, data=frozen.data, files=dict(frozen.files))
+    tier = Tier.objects.create(slug="short", name="Short")
+    made = Rollout.objects.create(tier=tier, pin=pin, name="Phase 3", started_by=lead, started_at=timezone.now())
+    for week in (WEEK, FINAL):
+        settle(made, qa, week)
+    return made

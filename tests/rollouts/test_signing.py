@@ -40,9 +40,9 @@ def url(rollout: Rollout, rest: str) -> str:
     return f"/rollouts/{rollout.pk}/{rest}"
 
 
-def draw(client: Client, rollout: Rollout, slot: str, **vote: str) -> str:
+def draw(client: Client, rollout: Rollout, slot: str, *, week: str = WEEK, **vote: str) -> str:
     """Vote; the address of the statement to sign."""
-    answer = client.post(url(rollout, f"weeks/{WEEK}/sign/{slot}/"), {"decision": "approve", "reason": ""} | vote)
+    answer = client.post(url(rollout, f"weeks/{week}/sign/{slot}/"), {"decision": "approve", "reason": ""} | vote)
     assert answer.status_code == 302, answer.content.decode()
     return str(answer["Location"])
 
@@ -52,8 +52,8 @@ def shown(client: Client, where: str) -> bytes:
     return challenge_in(client.get(where).context["options"])
 
 
-def sign(client: Client, rollout: Rollout, slot: str, passkey: Passkey | None = None, **vote: str) -> int:
-    where = draw(client, rollout, slot, **vote)
+def sign(client: Client, rollout: Rollout, slot: str, passkey: Passkey | None = None, week: str = WEEK) -> int:
+    where = draw(client, rollout, slot, week=week)
     given = {"answer": passkey.answer(shown(client, where))} if passkey else {"password": PASSWORD}
     return client.post(where, given).status_code
 
