@@ -1,4 +1,4 @@
-"""A DBA adds a passkey on the profile page and signs a week with it, in Chromium with its virtual authenticator."""
+"""A DBA adds a passkey on the profile page, signs a week and signs in with it, in Chromium with its virtual authenticator."""
 
 import json
 import re
@@ -40,13 +40,17 @@ def enrol(person: People, page: Page) -> None:
     """From the profile to an enrolled passkey; the pages on the way serve everybody."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
-    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
     page.get_by_role("link", name="Add a passkey").click()
     page.get_by_label("Password").fill(person.portal.passwords[person.portal.username(Role.DBA)])
     holds_for_everybody(page)
     page.get_by_role("button", name="Confirm").click()
     page.get_by_label("Name").fill("Blue key")
     holds_for_everybody(page)
+    devtools.send("WebAuthn.setUserVerified", made | {"isUserVerified": False})
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("The passkey was not used")
+    devtools.send("WebAuthn.setUserVerified", made | {"isUserVerified": True})
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     for path in ("/accounts/2fa/", "/accounts/2fa/webauthn/", "/accounts/2fa/totp/activate/"):
@@ -54,10 +58,27 @@ def enrol(person: People, page: Page) -> None:
         holds_for_everybody(page)
 
 
-def leave_no_key(page: Page) -> None:
+def come_back(person: People, page: Page) -> None:
+    """Sign out, and in again with the password and the passkey."""
+    page.locator("#person-menu > summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    username = person.portal.username(Role.DBA)
+    page.fill("[name=login]", username)
+    page.fill("[name=password]", person.portal.passwords[username])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Your second factor")).to_be_visible()
+    holds_for_everybody(page)
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page).to_have_url(person.portal.url + "/")
+
+
+def leave_no_key(person: People, page: Page) -> None:
     """Other stories log in as this person by password alone."""
     page.goto("/accounts/2fa/webauthn/")
     page.get_by_role("link", name="Remove").click()
+    if page.get_by_role("heading", name="Confirm that it is you").count():
+        page.get_by_label("Password").fill(person.portal.passwords[person.portal.username(Role.DBA)])
+        page.get_by_role("button", name="Confirm").click()
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("No passkey has been added.")).to_be_visible()
 
@@ -91,7 +112,8 @@ def test_a_passkey_is_enrolled_and_signs_what_is_shown_and_nothing_else(person: 
     said = json.loads(page.locator("pre.codeblock").inner_text())
     assert said["attested_by"] == "authenticator"
     holds_for_everybody(page)
-    leave_no_key(page)
+    come_back(person, page)
+    leave_no_key(person, page)
     page.goto(week + "sign-offs/")
     expect(page.locator("#pre-rollout")).to_contain_text(f"{person.portal.name(Role.DBA)}, passkey")
     holds_for_everybody(page)
