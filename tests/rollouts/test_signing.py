@@ -14,11 +14,15 @@ from allauth.mfa.models import Authenticator
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from apps.accounts.assertion import AssertionInvalid, verify_assertion
 from apps.accounts.models import Person, RoleGrant
 from apps.accounts.roles import Role
+from apps.ledger.keys import SigningKey
 from apps.ledger.models import Entry
+from apps.ledger.offline.verify import LOG, Bundle
+from apps.rollouts.evidence import bundle
 from apps.rollouts.models import Draft, Rollout, Signature, Waiver
 from apps.rollouts.record_views import assertion_of, verified
 from tests.authenticator import PRESENT, Passkey, challenge_in
@@ -120,6 +124,20 @@ except module.AssertionInvalid as error:
     told = json.dumps([made.passkey, bytes(made.statement).decode()])
     done = subprocess.run([sys.executable, "-c", program], input=told, capture_output=True, text=True, check=True)
     assert done.stdout == "the passkey signed other bytes than these\n"
+
+
+def test_the_evidence_bundle_proves_it_and_says_what_only_the_server_attests(
+    ready: Rollout, dba: Person, devops: Person, passkey: Passkey, browser: Browser, settings: Settings
+) -> None:
+    settings.LEDGER_KEY = SigningKey.make("portal.test/ledger", LOG).secret
+    sign(browser(dba), ready, "dba", passkey)
+    sign(browser(devops), ready, "devops")
+    report = Bundle(bundle(ready, at(ready).week)).verify()
+    assert report.broken == []
+    meaning = Signature.objects.get(slot="dba").meaning
+    by_key = f"dba signed Before week 1 as DBA (passkey): approve. {meaning}"
+    assert any(by_key in told and "made with a passkey over exactly this statement" in told for told in report.proved)
+    assert any("devops signed" in told and "server-attested" in told for told in report.unproved)
 
 
 def test_any_changed_byte_of_what_is_stored_breaks_the_proof(
@@ -229,9 +247,9 @@ def test_a_password_signature_is_labelled_wherever_it_shows(ready: Rollout, dba:
 
 
 def test_where_only_passkeys_sign_a_password_does_not(
-    ready: Rollout, dba: Person, browser: Browser, settings: object
+    ready: Rollout, dba: Person, browser: Browser, settings: Settings
 ) -> None:
-    settings.SIGN_WITH = ["passkey"]  # type: ignore[attr-defined]
+    settings.SIGN_WITH = ["passkey"]
     client = browser(dba)
     answer = client.post(url(ready, f"weeks/{WEEK}/sign/dba/"), {"decision": "approve"})
     assert answer.status_code == 403
