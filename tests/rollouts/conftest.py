@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Person
 from apps.metrics.models import Tier
+from apps.playbook.guides import Playbook
 from apps.playbook.pin import bundle
 from apps.playbook.validate import load
 from apps.rollouts.models import Pin, Rollout, Tick
@@ -46,14 +47,19 @@ def ready(lead: Person, qa: Person) -> Rollout:
     return rollout
 
 
+def begin(playbook: Playbook, starter: Person, ticker: Person) -> Rollout:
+    """A rollout on another playbook than the portal's, all items of its weeks settled."""
+    frozen = bundle(playbook)
+    pin = Pin.objects.create(digest=frozen.digest, data=frozen.data, files=dict(frozen.files))
+    tier = Tier.objects.create(slug="short", name="Short")
+    made = Rollout.objects.create(tier=tier, pin=pin, name="Phase 3", started_by=starter, started_at=timezone.now())
+    for week in playbook.weeks:
+        settle(made, ticker, week.slug)
+    return made
+
+
 @pytest.fixture
 def short(lead: Person, qa: Person) -> Rollout:
     """A programme of its first and its final week, both of which wait for signatures only."""
     whole = load(settings.PLAYBOOK)
-    frozen = bundle(replace(whole, weeks=(whole.weeks[0], whole.weeks[-1])))
-    pin = Pin.objects.create(digest=frozen.digest, data=frozen.data, files=dict(frozen.files))
-    tier = Tier.objects.create(slug="short", name="Short")
-    made = Rollout.objects.create(tier=tier, pin=pin, name="Phase 3", started_by=lead, started_at=timezone.now())
-    for week in (WEEK, FINAL):
-        settle(made, qa, week)
-    return made
+    return begin(replace(whole, weeks=(whole.weeks[0], whole.weeks[-1])), lead, qa)

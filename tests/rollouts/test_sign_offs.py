@@ -1,15 +1,20 @@
 """The final sign-off: who accepts the programme, when, and what takes the acceptance away again."""
 
+from dataclasses import replace
+
+from django.conf import settings
 from django.test import Client
 
 from apps.accounts.models import Person
 from apps.accounts.roles import Role
 from apps.ledger.models import Entry
+from apps.playbook.plan import Strength
+from apps.playbook.validate import load
 from apps.rollouts.models import Rollout, Signature
 from apps.rollouts.record_views import verified
 from tests.authenticator import Passkey
 from tests.people import Browser, MakePerson
-from tests.rollouts.conftest import FINAL, WEEK, at
+from tests.rollouts.conftest import FINAL, WEEK, at, begin
 from tests.rollouts.test_signing import shown, sign, url
 
 
@@ -62,3 +67,15 @@ def test_a_signature_taken_back_by_passkey_closes_the_weeks_after_it(
     assert entry.content["passkey"] == taken.passkey
     assert entry.sentence == f"dba revoked the signature of Before week 1 as DBA (passkey): {why['why']}"
     assert "The final sign-off opens when Before week 1 is signed." in lead_of(browser(viewer), short)
+
+
+def test_a_slot_may_ask_for_a_passkey(lead: Person, qa: Person, dba: Person, browser: Browser) -> None:
+    whole = load(settings.PLAYBOOK)
+    slots = tuple(replace(off, strength=Strength.PASSKEY) for off in whole.weeks[0].sign_offs)
+    rollout = begin(replace(whole, weeks=(replace(whole.weeks[0], sign_offs=slots),)), lead, qa)
+    answer = browser(dba).post(url(rollout, f"weeks/{WEEK}/sign/dba/"), {"decision": "approve"})
+    assert answer.status_code == 403
+    assert "Needs a passkey" in answer.content.decode()
+    key = Passkey()
+    key.enrol(dba)
+    assert sign(browser(dba), rollout, "dba", key) == 302
