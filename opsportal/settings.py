@@ -203,8 +203,14 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True  # as long as SESSION_COOKIE_AGE; no box to tick
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+MFA_ADAPTER = "apps.accounts.adapter.FactorsAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = ORIGIN.startswith("http://localhost")
+MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a key that cannot verify its person could sign nothing
+MFA_TOTP_TOLERANCE = 1  # steps of 30 s: phones' clocks differ
+# How a signature may be made: `passkey` alone, or by who has none also with the password (and one-time code), labelled as such.
+SIGN_WITH = env.words("OPSPORTAL_SIGN_WITH", "passkey,password")
+if not {"passkey"} <= set(SIGN_WITH) <= {"passkey", "password"}:
+    raise ImproperlyConfigured("OPSPORTAL_SIGN_WITH must be passkey or passkey,password.")
 USERSESSIONS_TRACK_ACTIVITY = False
 
 SESSION_ENGINE = "apps.accounts.sessions"  # Django's, read together with the person

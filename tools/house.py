@@ -21,8 +21,8 @@ ROOMS = {
     " templatetags/* tree verify witness",
     "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
     " session shape signals tables terminal work",
-    "accounts": f"{COMMON} adapter batches checks grants middleware policy recent request roles routes sessions"
-    " statements third_party",
+    "accounts": f"{COMMON} adapter assertion batches checks factor_urls factors grants middleware passkeys policy"
+    " recent request roles routes sessions statements third_party",
     "telemetry": f"{COMMON} callers carrying controls correlation figures lines log_views logs masking middleware"
     " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
     " tokens tracing tracing_export tracing_scrub tracing_setup windows",
@@ -41,8 +41,9 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} naming",
-    "rollouts": f"{COMMON} act_views baseline checklist events evidence evidence_views occasions progress reach"
-    " refusals sheet sign_views signing start statement templatetags/*",
+    "rollouts": f"{COMMON} act_views baseline ceremony checklist events evidence evidence_views occasions progress"
+    " reach record_views refusals sheet sign_views signing since start statement templatetags/* waiving"
+    " words",
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"

@@ -11,6 +11,7 @@ class AccountsConfig(AppConfig):
         from apps.accounts import (
             batches,  # noqa: F401  receives decisions of a room below
             checks,  # noqa: F401  registers the system checks
+            factors,  # noqa: F401  connects to the signals of enrolling
             statements,  # noqa: F401  connects to Django's signal
         )
 
@@ -20,4 +21,13 @@ class AccountsConfig(AppConfig):
         declare("people.disable", _("Person disabled"), _("{actor} disabled {username}; their sessions ended."))
         declare("people.password", _("Password set"), _("{actor} set a new password for {username}."))
         declare("batch.cancel", _("Batch cancelled"), _("{actor} cancelled the batch “{name}” ({number})."))
+        declare("people.factor", _("Second factor added"), _("{actor} added a second factor: {what} “{name}”."))
+        declare(
+            "people.factor-removed", _("Second factor removed"), _("{actor} removed a second factor: {what} “{name}”.")
+        )
+        declare(
+            "people.factors-removed",
+            _("Second factors taken away"),
+            _("{actor} removed {username}'s second factors ({what}); their sessions ended."),
+        )
         declare("people.enable", _("Person enabled"), _("{actor} enabled {username} again."))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import ASCIIUsernameValidator
@@ -10,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.db import transaction
 
+from apps.accounts.factors import named
 from apps.accounts.models import Person, RoleGrant
 from apps.accounts.roles import EVERY_TIER, Role
 from apps.ledger.chain import SYSTEM, append
@@ -126,6 +128,18 @@ def set_password(person: Person, password: str, *, by: Person | None = None) -> 
     person.password_failures, person.password_locked_until = 0, None
     person.save(update_fields=["password", "password_failures", "password_locked_until"])
     _record("people.password", person, by, {})
+    _end_sessions(person)
+
+
+@transaction.atomic
+def remove_factors(person: Person, *, by: Person | None = None) -> None:
+    """Take everything from somebody who lost it that they sign in with besides the password. Raises Refused when there is nothing."""
+    person = _locked(person)
+    lost = named(person)
+    if not lost:
+        raise Refused(f"{person.username} has no second factor.")
+    Authenticator.objects.filter(user_id=person.pk).delete()
+    _record("people.factors-removed", person, by, {"what": ", ".join(lost)})
     _end_sessions(person)
 
 

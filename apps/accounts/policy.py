@@ -42,6 +42,7 @@ class Permission(StrEnum):
     CAPTURE = auto()
     DEPLOY = auto()
     SIGN = auto()
+    WAIVE = auto()
     START_ROLLOUT = auto()
     EDIT_TIER = auto()
     CANCEL_BATCH = auto()
@@ -55,7 +56,8 @@ class Permission(StrEnum):
 P = Permission
 # A tier is named by the URL or by `tier_of` for these; the others concern the portal as a whole as well.
 OF_A_TIER = frozenset(
-    {P.ACKNOWLEDGE, P.CHECK_NOW, P.EXPLAIN, P.NOTE, P.TICK, P.CAPTURE, P.DEPLOY, P.SIGN, P.START_ROLLOUT, P.EDIT_TIER}
+    {P.ACKNOWLEDGE, P.CHECK_NOW, P.EXPLAIN, P.NOTE, P.TICK, P.CAPTURE, P.DEPLOY, P.SIGN, P.WAIVE}
+    | {P.START_ROLLOUT, P.EDIT_TIER}
     | {P.MUTE, P.SET_THRESHOLDS, P.EDIT_CHANNELS}
 )
 # How alerting behaves: where a check begins to warn, and who is told.
@@ -76,10 +78,10 @@ TABLE: Mapping[Role, frozenset[Permission]] = {
     Role.DBA: _BUILDS | _TUNES | {P.EDIT_TIER, P.CANCEL_BATCH},
     Role.LEAD: _DECIDES
     | _TUNES
-    | {P.EXPLAIN, P.TICK, P.CAPTURE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS},
+    | {P.EXPLAIN, P.TICK, P.CAPTURE, P.WAIVE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS},
     Role.PRODUCT: _DECIDES,
-    Role.VP: _DECIDES | {P.GRANT_ROLES},
-    Role.CTO: _DECIDES | _TUNES | {P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS},
+    Role.VP: _DECIDES | {P.WAIVE, P.GRANT_ROLES},
+    Role.CTO: _DECIDES | _TUNES | {P.WAIVE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS},
 }
 
 

@@ -1,4 +1,4 @@
-"""Asking for the password again before something that matters, such as a signature.
+"""Asking again who it is before something that matters, such as a signature: password, and the one-time code of who enrolled one.
 
 Wrong passwords are counted at the person, in the database: Redis may be gone and signing must go on, throttled.
 """
@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.accounts.factors import has_codes, use_code
 from apps.accounts.models import Person
 
 RECENT = timedelta(minutes=5)
@@ -39,14 +40,15 @@ class TooManyAttempts(NotConfirmed):
     """Too many wrong passwords; even the right one is refused for a while."""
 
 
-def require_password(request: HttpRequest, password: str) -> None:
+def require_password(request: HttpRequest, password: str, code: str = "") -> None:
     """
     Confirm the password of the person who is logged in; call it before the transaction that it protects.
 
-    After five wrong ones in a row the person can confirm nothing for five minutes, whatever session tries.
+    `code`: the one-time code, which whoever enrolled an authenticator app gives with the password. After five wrong ones in a row
+    the person can confirm nothing for five minutes, whatever session tries.
 
     Raises:
-        WrongPassword: it is wrong or empty; says how many attempts are left.
+        WrongPassword: password or code is wrong or empty; says how many attempts are left.
         TooManyAttempts: says until when.
     """
     person = Person.objects.get(username=request.user.get_username())
@@ -58,16 +60,23 @@ def require_password(request: HttpRequest, password: str) -> None:
         Person.objects.filter(pk=person.pk).update(password_failures=0, password_locked_until=now + LOCKED_FOR)
         person.refresh_from_db()
         _refuse_while_locked(person, now)
-    if person.is_active and password and check_password(password, person.password):
+    coded = has_codes(person)
+    right = bool(person.is_active and password and check_password(password, person.password))
+    if right and (not coded or use_code(person, code)):
         Person.objects.filter(pk=person.pk).update(password_failures=0, password_locked_until=None)
-        request.session[_SESSION_KEY] = now.timestamp()
+        confirmed(request)
         return
     person.refresh_from_db()
-    _wrong(person, now)
+    _wrong(person, now, coded)
+
+
+def confirmed(request: HttpRequest) -> None:
+    """Note that the person proved just now that it is them, by password or passkey."""
+    request.session[_SESSION_KEY] = timezone.now().timestamp()
 
 
 def recently_confirmed(request: HttpRequest, within: timedelta = RECENT) -> bool:
-    """Whether this session confirmed its person's password within the time (5 minutes unless told)."""
+    """Whether this session confirmed its person within the time (5 minutes unless told)."""
     at = request.session.get(_SESSION_KEY)
     return isinstance(at, float) and 0 <= timezone.now().timestamp() - at <= within.total_seconds()
 
@@ -86,7 +95,7 @@ def _refuse_while_locked(person: Person, now: datetime) -> None:
         )
 
 
-def _wrong(person: Person, now: datetime) -> None:
+def _wrong(person: Person, now: datetime, coded: bool) -> None:
     left = ATTEMPTS - person.password_failures
     if left <= 0:
         until = now + LOCKED_FOR
@@ -94,4 +103,5 @@ def _wrong(person: Person, now: datetime) -> None:
         person.password_locked_until = until
         _refuse_while_locked(person, now)
     attempts = ngettext("%(left)d attempt is left.", "%(left)d attempts are left.", left) % {"left": left}
-    raise WrongPassword(_("This is not your password. Nothing was changed.") + " " + attempts)
+    wrong = _("Password or code is wrong.") if coded else _("This is not your password.")
+    raise WrongPassword(f"{wrong} {_('Nothing was changed.')} {attempts}")

@@ -76,6 +76,13 @@ class Better(StrEnum):
     HIGHER = "higher"
 
 
+class Strength(StrEnum):
+    """How a slot may be signed. ANY: as the portal's settings allow. PASSKEY: with a passkey only."""
+
+    ANY = "any"
+    PASSKEY = "passkey"
+
+
 class Measure(StrEnum):
     """What is compared with a range: the value itself, its relative change against a baseline, or its difference."""
 
@@ -320,7 +327,8 @@ class Rollback(Written):
 class SignOff(Written):
     """A slot that one person signs.
 
-    `roles` may; `meaning` is what the signature says; `executed`: whether who executed the deployment may sign it.
+    `roles` may; `meaning` is what the signature says; `executed`: whether who executed the deployment may sign it; `strength`: what it
+    has to be made with.
     """
 
     slug: Slug
@@ -328,6 +336,7 @@ class SignOff(Written):
     roles: tuple[Role, ...]
     meaning: str
     executed: bool = True
+    strength: Strength = Strength.ANY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

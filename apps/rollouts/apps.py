@@ -28,7 +28,21 @@ class RolloutsConfig(AppConfig):
         declare(
             "rollout.sign",
             _("Signature"),
-            _("{actor} signed {week} as {slot}: {decision}. {meaning}"),
+            _("{actor} signed {week} as {slot} ({attested}): {decision}. {meaning}"),
             _("{slot}: {decision}"),
         )
-        declare("rollout.revoke", _("Signature revoked"), _("{actor} revoked the signature of {week} as {slot}: {why}"))
+        declare(
+            "rollout.revoke",
+            _("Signature revoked"),
+            _("{actor} revoked the signature of {week} as {slot} ({attested}): {why}"),
+        )
+        declare(
+            "rollout.waive",
+            _("Separation of duties waived"),
+            _("{actor} waived the separation of duties on “{rollout}” ({attested}): {why}"),
+        )
+        declare(
+            "rollout.restore",
+            _("Separation of duties restored"),
+            _("{actor} ended the waiver of the separation of duties on “{rollout}” ({attested}): {why}"),
+        )

@@ -26,12 +26,6 @@ class WhyForm(forms.Form):
     why = forms.CharField(label=_("Reason"), max_length=2000)
 
 
-class RevokeForm(WhyForm):
-    """A reason and the password again: weeks that follow close."""
-
-    password = forms.CharField(label=_("Your password"))
-
-
 class DeployForm(forms.Form):
     """What was deployed, and how long it took."""
 
@@ -54,12 +48,16 @@ class ResolveForm(forms.Form):
     resolution = forms.CharField(label=_("What was done"), max_length=2000, min_length=5)
 
 
-class SignForm(forms.Form):
-    """A decision over the statement that was shown, confirmed by the password."""
+class VoteForm(forms.Form):
+    """A decision over a week."""
 
     decision = forms.ChoiceField(label=_("Decision"), choices=Decision.choices)
     reason = forms.CharField(label=_("Reason or remark"), max_length=2000, required=False)
-    password = forms.CharField(
-        label=_("Your password"), widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
-    )
-    seen = forms.CharField(widget=forms.HiddenInput)
+
+
+class ConfirmForm(forms.Form):
+    """That it is them who sign: a passkey's answer, or the password with the one-time code of who has one."""
+
+    answer = forms.CharField(max_length=20000, required=False, strip=False)
+    password = forms.CharField(max_length=4096, required=False, strip=False)
+    code = forms.CharField(max_length=20, required=False)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -69,6 +70,7 @@ class Progress:
     gates: tuple[Gate, ...]
     slots: tuple[Slot, ...]
     covers: str
+    covered: dict[str, Any]
 
     @property
     def signed(self) -> bool:
@@ -120,9 +122,10 @@ def locked(rollout: Rollout, slug: str) -> Progress:
 
 
 def _week(rollout: Rollout, week: Week, done: Done, is_open: bool, waits_for: str) -> Progress:
-    covers = digest_of(covered(rollout, week, done))
+    covering = covered(rollout, week, done)
+    covers = digest_of(covering)
     slots = tuple(_slot(off, done.signatures.get(off.slug), covers) for off in week.sign_offs)
-    return Progress(week, done, is_open, waits_for, tuple(_gates(week, done, slots, is_open)), slots, covers)
+    return Progress(week, done, is_open, waits_for, tuple(_gates(week, done, slots, is_open)), slots, covers, covering)
 
 
 def _slot(off: SignOff, signature: Signature | None, covers: str) -> Slot:

@@ -15,6 +15,7 @@ from apps.rollouts.checklist import expected
 from apps.rollouts.models import Baseline, Reading, Rollout, Tick
 from apps.rollouts.progress import Progress, Slot
 from apps.rollouts.signing import hindrance
+from apps.rollouts.since import Change, since
 
 Subject: TypeAlias = tuple[str, str]  # a check, and the object it is judged of; empty: all it speaks of
 
@@ -100,11 +101,12 @@ class PromiseRow:
 
 @dataclass(frozen=True, slots=True)
 class SlotRow:
-    """A sign-off slot as this person sees it."""
+    """A sign-off slot as this person sees it; `changes`: what changed since it was signed, where it is stale."""
 
     slot: Slot
     hindrance: str
     roles: str
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,4 +192,6 @@ def in_words(e: Expectation) -> str:
 
 def _slot(rollout: Rollout, at: Progress, slot: Slot, person: Person) -> SlotRow:
     roles = ", ".join(str(role.label) for role in slot.off.roles)
-    return SlotRow(slot, hindrance(rollout, at, slot, person), roles)
+    stale = slot.signature if slot.stale else None
+    changes = since(stale.said["covered"], at.covered, at.week) if stale else ()
+    return SlotRow(slot, hindrance(rollout, at, slot, person), roles, changes)

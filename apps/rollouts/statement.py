@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from apps.rollouts.models import Rollout
     from apps.rollouts.progress import Done
 
-FORMAT = "opsportal-statement/1"
+FORMAT = "opsportal-statement/2"
 
 
 def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
@@ -41,20 +42,43 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
-    """What one signer says, in which role, when (aware); `reason` may be empty for an approval."""
+class Signer:
+    """Who signs, and how they will be recognised; `method` is one of `models.Method`."""
 
-    signer: str
+    username: str
+    name: str
+    method: str
+
+    def envelope(self, now: datetime) -> dict[str, Any]:
+        """What every signed statement says of its making. The nonce makes no two statements alike, so that no signature serves twice."""
+        attested = "authenticator" if self.method == "passkey" else "server"
+        return {
+            "signer": self.username,
+            "signer_name": self.name,
+            "method": self.method,
+            "attested_by": attested,
+            "drawn_at": now.isoformat(),
+            "nonce": secrets.token_hex(16),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one signer says, in which role; `reason` may be empty for an approval."""
+
     role: str
-    at: datetime
     decision: str
     reason: str
 
 
 def statement(rollout: Rollout, week: Week, done: Done, off: SignOff, vote: Vote) -> dict[str, Any]:
-    """Everything one signature says: the covered part, the issues open at that moment, and who says what about it, when."""
+    """Everything one signature says of the week: the covered part, the issues open at that moment, any waiver, and the vote."""
+    waiver = rollout.waiver
     return {
         "format": FORMAT,
+        "week_title": week.title,
+        "slot_title": off.title,
+        "waiver": {"digest": waiver.digest, "by": waiver.by.username, "why": waiver.why} if waiver else None,
         "covered": covered(rollout, week, done),
         "open_issues": [issue.pk for issue in done.issues if issue.resolved_at is None],
         "slot": off.slug,
@@ -62,8 +86,6 @@ def statement(rollout: Rollout, week: Week, done: Done, off: SignOff, vote: Vote
         "meaning": off.meaning,
         "decision": vote.decision,
         "reason": vote.reason,
-        "signer": vote.signer,
-        "signed_at": vote.at.isoformat(),
     }
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.rollouts import act_views, evidence_views, sign_views, views
+from apps.rollouts import act_views, evidence_views, record_views, sign_views, views
 
 app_name = "rollouts"
 WEEK = "<int:rollout>/weeks/<slug:week>/"
@@ -20,5 +20,11 @@ urlpatterns = [
     path(WEEK + "issues/", act_views.note, name="issue"),
     path(WEEK + "issues/<int:issue>/close/", act_views.resolve, name="resolve"),
     path(WEEK + "sign/<slug:slot>/", sign_views.sign_slot, name="sign"),
+    path(WEEK + "sign/<slug:slot>/signed/", sign_views.signed, name="signed"),
+    path("<int:rollout>/statements/<int:draft>/", sign_views.check, name="check"),
+    path("<int:rollout>/signatures/<int:signature>/", record_views.signature, name="signature"),
+    path("<int:rollout>/sign-offs/", record_views.sign_offs, name="sign-offs"),
+    path("<int:rollout>/sign-offs/waive/", record_views.waive_duties, name="waive"),
+    path("<int:rollout>/sign-offs/restore/", record_views.restore_duties, name="restore"),
     path(WEEK + "sign/<slug:slot>/revoke/", sign_views.revoke_signature, name="revoke"),
 ]

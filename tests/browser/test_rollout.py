@@ -158,13 +158,15 @@ def sign(person: People, role: Role, rollout: str) -> None:
     page.get_by_role("link", name="Review and sign").first.click()
     expect(page.locator(".statement")).to_contain_text(f"I, {person.portal.name(role)}, sign Before week 1")
     expect(page.locator(".statement")).to_contain_text("31 checklist items")
+    page.get_by_role("button", name="Check and sign").click()
     page.get_by_label("Your password").fill("not my password")
-    page.get_by_role("button", name=re.compile("^Sign as")).click()
+    page.get_by_role("button", name="Sign", exact=True).click()
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Your password").fill(person.portal.passwords[person.portal.username(role)])
-    page.get_by_role("button", name=re.compile("^Sign as")).click()
-    expect(page.locator("#signed")).to_contain_text(person.portal.name(role))
-    expect(page.get_by_role("status").filter(has_text="You signed")).to_be_visible()
+    page.get_by_role("button", name="Sign", exact=True).click()
+    expect(page.locator(".confirmation")).to_contain_text(f"{person.portal.name(role)} · password, server-attested")
+    page.get_by_role("link", name="Back to the week").click()
+    expect(page.locator("#signed")).to_contain_text(f"{person.portal.name(role)}, password, server-attested")
 
 
 def test_the_next_week_opens_with_the_last_signature_and_not_before(person: People, rollout: str) -> None:

@@ -50,6 +50,7 @@ weeks = st.builds(
     pauses=st.lists(pauses, min_size=1, max_size=2).map(tuple), window=st.none() | windows, watch=st.none() | watches,
     sign_offs=st.lists(
         st.builds(plan.SignOff, source=marks, slug=slugs, title=texts, meaning=texts, executed=st.booleans(),
+                  strength=st.sampled_from(plan.Strength),
                   roles=st.lists(st.sampled_from(Role), min_size=1, max_size=2).map(tuple)),
         min_size=1, max_size=2,
     ).map(tuple),

@@ -61,12 +61,12 @@ def settle_all(rollout: Rollout, ticker: Person) -> None:
         )
 
 
-def sign(client: Client, rollout: Rollout, slot: str, password: str = PASSWORD, **more: str) -> int:
-    """Sign as the page's form does; the status of the answer."""
-    page = client.get(url(rollout, f"sign/{slot}/"))
-    seen = page.context["at"].covers
-    data = {"decision": "approve", "reason": "", "password": password, "seen": seen} | more
-    return client.post(url(rollout, f"sign/{slot}/"), data).status_code
+def sign(client: Client, rollout: Rollout, slot: str, password: str = PASSWORD, **vote: str) -> int:
+    """Vote and sign as the pages' forms do it; the status of the last answer."""
+    drawn = client.post(url(rollout, f"sign/{slot}/"), {"decision": "approve", "reason": ""} | vote)
+    if drawn.status_code != 302:
+        return drawn.status_code
+    return client.post(drawn["Location"], {"password": password}).status_code
 
 
 def test_a_lead_starts_a_rollout_and_a_viewer_cannot(lab: Lab, lead: Person, viewer: Person, browser: Browser) -> None:
@@ -232,7 +232,11 @@ def test_a_signature_turns_stale_when_what_it_covers_changes(
 
 def test_what_was_read_is_what_is_signed(rollout: Rollout, qa: Person, dba: Person, browser: Browser) -> None:
     settle_all(rollout, qa)
-    assert sign(browser(dba), rollout, "dba", seen="0" * 64) == 409
+    drawn = browser(dba).post(url(rollout, "sign/dba/"), {"decision": "approve"})
+    browser(qa).post(url(rollout, "issues/"), {"text": "Noted while the statement was read."})
+    answer = browser(dba).post(drawn["Location"], {"password": PASSWORD})
+    assert answer.status_code == 409
+    assert "The week changed while you were reading" in answer.content.decode()
     assert not Signature.objects.exists()
 
 
@@ -261,12 +265,18 @@ def test_only_ones_own_signature_is_revoked(
 ) -> None:
     settle_all(rollout, qa)
     sign(browser(dba), rollout, "dba")
-    why = {"why": "I looked at the wrong replica.", "password": PASSWORD}
-    assert browser(dba).post(url(rollout, "sign/dba/revoke/"), why | {"password": "guessed"}).status_code == 422
-    assert browser(lead).post(url(rollout, "sign/dba/revoke/"), why).status_code == 403
-    assert browser(dba).post(url(rollout, "sign/dba/revoke/"), why).status_code == 302
+    where, why = url(rollout, "sign/dba/revoke/"), {"why": "I looked at the wrong replica."}
+    assert browser(lead).post(where, why).status_code == 403
+    assert browser(dba).post(where, {"why": "oops"}).status_code == 422
+    drawn = browser(dba).post(where, why)
+    assert browser(lead).post(drawn["Location"], {"password": PASSWORD}).status_code == 404
+    assert browser(dba).post(drawn["Location"], {"password": "guessed"}).status_code == 422
+    assert at(rollout).slots[1].signature is not None
+    assert browser(dba).post(drawn["Location"], {"password": PASSWORD}).status_code == 302
     assert at(rollout).slots[1].signature is None
     assert Signature.objects.get().revoked_why == why["why"]
+    entry = Entry.objects.get(kind="rollout.revoke")
+    assert entry.content["statement"] == bytes(Signature.objects.get().revocation.statement).decode()
 
 
 def test_a_baseline_is_captured_from_samples_and_superseded_not_overwritten(

@@ -16,14 +16,14 @@ from apps.accounts.roles import EVERY_TIER, Role
 
 
 class Command(BaseCommand):
-    """Add people, grant and revoke roles, disable and enable."""
+    """Add people, grant and revoke roles, disable and enable, take lost second factors away."""
 
-    help = "Add and list people, grant and revoke their roles, disable and enable them."
+    help = "Add and list people, grant and revoke their roles, disable and enable them, take lost second factors away."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """One subcommand a verb."""
         verbs = parser.add_subparsers(
-            dest="verb", required=True, metavar="add|list|grant|revoke|disable|enable|password"
+            dest="verb", required=True, metavar="add|list|grant|revoke|disable|enable|password|unenrol"
         )
         add = verbs.add_parser(
             "add", help="Add a person. The password is asked for, or read from the first line of stdin."
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             change.add_argument("username")
             change.add_argument("role", help=", ".join(Role.values))
             change.add_argument("--tier", default=EVERY_TIER, help="The slug of one tier; every tier without it.")
-        for verb in ("disable", "enable", "password"):
+        for verb in ("disable", "enable", "password", "unenrol"):
             verbs.add_parser(verb).add_argument("username")
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
@@ -51,6 +51,7 @@ class Command(BaseCommand):
             "disable": self._disable,
             "enable": self._enable,
             "password": self._password,
+            "unenrol": self._unenrol,
         }
         try:
             verbs[verb](options)
@@ -94,6 +95,10 @@ class Command(BaseCommand):
     def _password(self, options: dict[str, Any]) -> None:
         grants.set_password(_person(options), _password())
         self.stdout.write(f"{options['username']} has a new password; their sessions ended.")
+
+    def _unenrol(self, options: dict[str, Any]) -> None:
+        grants.remove_factors(_person(options))
+        self.stdout.write(f"{options['username']} signs in with the password alone; their sessions ended.")
 
 
 def _person(options: dict[str, Any]) -> Person:
