@@ -41,8 +41,9 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} naming",
-    "rollouts": f"{COMMON} act_views answers baseline checklist comparison comparisons events evidence evidence_views"
-    " occasions progress reach refusals sheet sign_views signing start statement templatetags/* window",
+    "rollouts": f"{COMMON} act_views answers baseline checklist compare_views comparing comparison comparisons distributions"
+    " events evidence evidence_views occasions outcomes progress reach refusals sheet sign_views signing start statement"
+    " templatetags/* window windowed",
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"
