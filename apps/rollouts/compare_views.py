@@ -43,11 +43,13 @@ def _page(request: PersonRequest, found: Rollout, at: Progress, problem: str = "
     kept = stands.samples if stands else {}
     sides = {m: [[v for _at, v in pairs] for pairs in (s["before"], s["after"])] for m, s in kept.items()}
     may = permitted(request.user, Permission.CAPTURE, found.tier.slug) and at.open and not at.signed
+    rows = [Row(o, boxes(*sides[o["metric"]])) for o in stands.results] if stands else []
     context = {
         "rollout": found,
         "at": at,
         "stands": stands,
-        "rows": [Row(o, boxes(*sides[o["metric"]])) for o in stands.results] if stands else [],
+        "rows": rows,
+        "unknown": [row for row in rows if not row.outcome["shift"] and not row.boxes],
         "entered": _entered(at) if may else [],
         "may": may and bool(at.done.deployments and at.done.baselines),
         "problem": problem,

@@ -83,6 +83,8 @@ def measured_outcome(
 
 
 def _load(load: tuple[float | None, float | None]) -> str:
+    if None in load:
+        return _("the load was not measured on both sides")
     before, later = (show(value, "/s") for value in load)
     return _("load %(before)s before, %(after)s after") % {"before": before, "after": later}
 
