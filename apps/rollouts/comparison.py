@@ -3,7 +3,7 @@ blocks is here.
 
 The shift is Hodges–Lehmann's. Its interval comes from a circular block bootstrap whose blocks are three times as long as the samples
 remember (their integrated autocorrelation time), and from Student's t over the number of blocks. Windows matched by the clock are
-compared in pairs, which takes away what the hour of the day does to both. How often it errs on simulated series is measured in decision 23.
+compared in pairs, which takes away what the hour of the day does to both. How often it errs on simulated series is measured in decision 21.
 """
 
 from collections.abc import Sequence
