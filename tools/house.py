@@ -41,9 +41,10 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} naming",
-    "rollouts": f"{COMMON} act_views baseline ceremony checklist events evidence evidence_views occasions progress"
-    " reach record_views refusals sheet sign_views signing since start statement templatetags/* waiving"
-    " words",
+    "rollouts": f"{COMMON} act_views answers baseline ceremony checklist compare_views comparing comparison"
+    " comparisons distributions events evidence evidence_views occasions outcomes progress reach"
+    " record_views refusals sheet sign_views signing since start statement templatetags/* waiving window"
+    " windowed words",
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"

@@ -23,6 +23,9 @@ class RolloutsConfig(AppConfig):
             _("baseline"),
         )
         declare("rollout.deploy", _("Deployment recorded"), _("{actor} deployed {what} in {week}."), _("{what}"))
+        declare(
+            "rollout.compare", _("Comparison"), _("{actor} compared {week} with its baseline: {said}"), _("compared")
+        )
         declare("rollout.issue", _("Issue noted"), _("{actor} noted an issue in {week}: {text}"))
         declare("rollout.resolve", _("Issue closed"), _("{actor} closed “{text}” in {week}: {resolution}"))
         declare(

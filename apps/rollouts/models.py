@@ -138,6 +138,30 @@ class Baseline(OfWeek):
         return f"{self.week}/{self.metric} {self.value}"
 
 
+class Comparison(OfWeek):
+    """Before and after of one week, frozen: every metric's answer, the values it rests on, one state and one sentence for all of it."""
+
+    state = models.CharField(max_length=12, help_text=_("The worst of all answers."))
+    said = models.TextField(help_text=_("The outcome in one sentence."))
+    results = models.JSONField(help_text=_("One answer a metric."))
+    samples = models.JSONField(
+        help_text=_("What was compared: [Unix seconds, value] pairs before and after, by metric.")
+    )
+    digest = models.CharField(max_length=64, help_text=_("SHA-256 of answers and samples."))
+    superseded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-at"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["rollout", "week"], condition=models.Q(superseded_at=None), name="comparison_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.week} {self.state}"
+
+
 class Deployment(OfWeek):
     """Somebody deployed what the week brings: what, and how long it took."""
 

@@ -1,7 +1,7 @@
 """Where a week stands, derived from what was done: its gates, what is missing, and who can supply it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -10,7 +10,8 @@ from django.utils.translation import ngettext
 
 from apps.playbook.plan import BaselineMetric, Item, SignOff, Week, WeekKind
 from apps.playbook.plan import Gate as ItemGate
-from apps.rollouts.models import Baseline, Decision, Deployment, Issue, Rollout, Signature, Tick
+from apps.rollouts.comparisons import latest
+from apps.rollouts.models import Baseline, Comparison, Decision, Deployment, Issue, Rollout, Signature, Tick
 from apps.rollouts.start import playbook_of
 from apps.rollouts.statement import covered, digest_of
 
@@ -57,6 +58,12 @@ class Done:
     deployments: Sequence[Deployment]
     issues: Sequence[Issue]
     signatures: dict[str, Signature]
+    comparisons: list[Comparison] = field(default_factory=list)
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The one that stands."""
+        return self.comparisons[0] if self.comparisons else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ class Progress:
 
 
 def recorded(rollout: Rollout) -> dict[str, Done]:
-    """What was done in each week: five queries for the whole rollout."""
+    """What was done in each week: six queries for the whole rollout."""
     weeks = {week.slug: Done({}, {}, [], [], {}) for week in playbook_of(rollout).weeks}
     for tick in rollout.ticks.filter(undone_at=None).select_related("by", "read_by"):
         weeks[tick.week].ticks[tick.item] = tick
@@ -101,6 +108,8 @@ def recorded(rollout: Rollout) -> dict[str, Done]:
         weeks[issue.week].issues.append(issue)  # type: ignore[attr-defined]
     for signature in rollout.signatures.filter(revoked_at=None).select_related("by"):
         weeks[signature.week].signatures[signature.slot] = signature
+    for comparison in latest(rollout):
+        weeks[comparison.week].comparisons.append(comparison)
     return weeks
 
 

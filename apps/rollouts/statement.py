@@ -23,8 +23,8 @@ FORMAT = "opsportal-statement/2"
 
 
 def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
-    """What a signature of this week covers: plan, checklist, baselines, deployments, issues."""
-    return {
+    """What a signature of this week covers: plan, checklist, baselines, comparison, deployments, issues."""
+    said: dict[str, Any] = {
         "rollout": {"id": rollout.pk, "name": rollout.name, "tier": rollout.tier.slug},
         "playbook": rollout.pin.digest,
         "week": week.slug,
@@ -39,6 +39,9 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
         ],
         "issues": [{"id": issue.pk, "text": issue.text, "by": issue.by.username} for issue in done.issues],
     }
+    if done.comparison:  # what was signed before there was one goes on covering the same
+        said["comparison"] = {"state": done.comparison.state, "digest": done.comparison.digest}
+    return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.rollouts import act_views, evidence_views, record_views, sign_views, views
+from apps.rollouts import act_views, compare_views, evidence_views, record_views, sign_views, views
 
 app_name = "rollouts"
 WEEK = "<int:rollout>/weeks/<slug:week>/"
@@ -16,6 +16,8 @@ urlpatterns = [
     path(WEEK + "items/<slug:item>/tick/", act_views.tick_item, name="tick"),
     path(WEEK + "items/<slug:item>/undo/", act_views.undo_item, name="undo"),
     path(WEEK + "baseline/", act_views.capture_baseline, name="baseline"),
+    path(WEEK + "comparison/", compare_views.comparison, name="comparison"),
+    path(WEEK + "compare/", compare_views.compare, name="compare"),
     path(WEEK + "deployment/", act_views.record_deployment, name="deploy"),
     path(WEEK + "issues/", act_views.note, name="issue"),
     path(WEEK + "issues/<int:issue>/close/", act_views.resolve, name="resolve"),
