@@ -30,7 +30,7 @@ ROOMS = {
     " channel_views channels chunks collect context copyformat curves dependence exports exposition"
     " exposition_views facts figures hashes histories/* hosts itself judge kept kernel levels lines lives"
     " marks mute_views muting names node_views now occasions outbox pages poll present probe ranges"
-    " readers/* readings record registry rolls rows seal secrets shell store templatetags/*"
+    " readers/* readings record registry rolls rows seal secrets shell silence store templatetags/*"
     " threshold_views thresholds transitions unchanged units webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",

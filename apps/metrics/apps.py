@@ -5,12 +5,16 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.ledger.kinds import declare
 from apps.metrics.readers.reach import read
+from apps.telemetry import readiness
 
 
 class MetricsConfig(AppConfig):
     name = "apps.metrics"
 
     def ready(self) -> None:
+        from apps.metrics import silence  # needs the models
+
+        readiness.watch("polling", silence.polling)
         try:
             read(settings.NODE_HOSTS)
         except ValueError as error:

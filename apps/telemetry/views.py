@@ -21,9 +21,14 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @public
 @never_cache
 @require_GET
-def readyz(_request: HttpRequest) -> HttpResponse:
-    """200 when this process can serve, else 503; JSON says for each part whether it is ready and what to do."""
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when this process can serve, else 503; JSON says for each part whether it is ready and what to do.
+
+    What is only watched (polling) makes it `degraded` with 200: people need the pages to see why. With `?polling` that is 503 too.
+    """
     parts = readiness.parts()
-    ready = all(part.ready for part in parts)
-    body = {"status": "ready" if ready else "not ready", "parts": {part.name: asdict(part) for part in parts}}
-    return JsonResponse(body, status=200 if ready else 503)
+    serves = all(part.ready for part in parts if not part.watched)
+    whole = all(part.ready for part in parts)
+    status = "ready" if whole else "degraded" if serves else "not ready"
+    body = {"status": status, "parts": {part.name: asdict(part) for part in parts}}
+    return JsonResponse(body, status=200 if (whole if "polling" in request.GET else serves) else 503)

@@ -30,6 +30,9 @@ def test_a_killed_worker_is_noticed_and_missed_by_nobody_afterwards(
     )
     expect(page.locator("#live .notice-error[role=alert]")).to_contain_text("The last poll was at")
     expect(page.get_by_role("list", name="Components").locator(".state-pass")).to_have_count(0)
+    assert page.request.get("/readyz?polling").status == 503
+    assert page.request.get("/readyz").status == 200, "the page that says why is still served"
+    until(lambda: "The worker is silent" in page.request.get("/readyz").json()["parts"]["polling"]["detail"], 30)
 
     def started_again() -> object:
         portal.supervisor.look()

@@ -39,7 +39,9 @@ def test_ready_when_everything_answers(db: None) -> None:
         "database": True,
         "migrations": True,
         "redis": True,
+        "polling": True,
     }
+    assert response.json()["parts"]["polling"]["detail"] == "no tier has a node yet"
 
 
 def test_not_ready_while_a_migration_is_missing(transactional_db: None, owner: Sql) -> None:

@@ -1,0 +1,62 @@
+"""Whether polling goes on, for `/readyz`: a worker that stopped raises no alert, because alerts are judged when it polls."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from psycopg.rows import class_row
+
+from apps.metrics.lives import BEAT, BEAT_EVERY, WORKER
+
+SILENCE = (Path(__file__).parent / "sql" / "silence.sql").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What the store knows of polling; see `sql/silence.sql`. Ages are in seconds, None where nothing was ever said."""
+
+    tiers: int
+    silent: int
+    longest: float | None
+    worker: float | None
+    beat: float | None
+
+    @property
+    def words(self) -> str:
+        """What is so and what to do; names no tier, as whoever reads it may have no login.
+
+        >>> Silence(2, 0, 7.0, 1.0, 1.0).words
+        'every tier was polled in time'
+        >>> Silence(2, 1, 45.2, None, 1.0).words
+        '1 of 2 tiers not polled in time, for up to 45 s. The worker is silent: start it, then read its log.'
+        """
+        if not self.tiers:
+            return "no tier has a node yet"
+        if not self.silent:
+            return "every tier was polled in time"
+        return f"{self.silent} of {self.tiers} tiers not polled in time, for up to {self.longest or 0:.0f} s. {self._cause}"
+
+    @property
+    def _cause(self) -> str:
+        if not _lives(self.worker):
+            return "The worker is silent: start it, then read its log."
+        if not _lives(self.beat):
+            return "The worker lives but beat is silent: nobody orders polls. Start beat."
+        return (
+            "Worker and beat live, and no poll is kept: read the worker's log; it may hang, or the queue may be full."
+        )
+
+
+def _lives(age: float | None) -> bool:
+    return age is not None and age < 4 * BEAT_EVERY.total_seconds()
+
+
+def polling(own: psycopg.Connection[Any]) -> tuple[bool, str]:
+    """Whether every tier was polled within two intervals, and what is known of it. Raises psycopg.Error."""
+    asked = {"limit": 2 * settings.POLL_SECONDS + 2, "worker": WORKER, "beat": BEAT}
+    with own.cursor(row_factory=class_row(Silence)) as cursor:
+        found = cursor.execute(SILENCE, asked).fetchone()
+    assert found is not None
+    return not found.silent, found.words
