@@ -41,8 +41,8 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} naming",
-    "rollouts": f"{COMMON} act_views baseline checklist events evidence evidence_views occasions progress reach"
-    " refusals sheet sign_views signing start statement templatetags/*",
+    "rollouts": f"{COMMON} act_views baseline checklist events evidence evidence_views follow_views following"
+    " occasions progress proposals reach refusals sheet sign_views signing start statement templatetags/* ticks",
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"
