@@ -53,6 +53,7 @@ const selecting = () => {
 
 function refresh() {
   if (live() && !paused && !document.hidden && !selecting() && !live().matches(".htmx-request")) htmx.trigger(live(), "refresh");
+  if (!paused && !document.hidden) for (const list of document.querySelectorAll("[data-follow]:not(.htmx-request)")) htmx.trigger(list, "refresh");
 }
 
 function showPause() {
@@ -118,6 +119,9 @@ function wireHtmx() {
   let answered = ""; // the line of a list that was worked on from within: who ticks by keyboard keeps the place
   body.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
     if (target?.matches("li[id]")) answered = target.contains(document.activeElement) || document.activeElement === body ? target.id : "";
+  });
+  body.addEventListener("htmx:oobBeforeSwap", ({ detail: { target } }) => {
+    if (target?.matches("li[id]") && target.contains(document.activeElement)) answered ||= target.id;
   });
   body.addEventListener("htmx:afterSettle", () => {
     const line = answered && document.getElementById(answered);

@@ -42,9 +42,9 @@ ROOMS = {
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} naming",
     "rollouts": f"{COMMON} act_views answers baseline ceremony checklist compare_views comparing comparison"
-    " comparisons distributions events evidence evidence_views occasions outcomes progress reach"
-    " record_views refusals sheet sign_views signing since start statement templatetags/* waiving window"
-    " windowed words",
+    " comparisons distributions events evidence evidence_views follow_views following occasions outcomes"
+    " progress proposals reach record_views refusals sheet sign_views signing since start statement"
+    " templatetags/* ticks waiving window windowed words",
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"

@@ -7,7 +7,7 @@ meaning: equality ignores it. The module is long because the format of a week is
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 from enum import StrEnum
@@ -67,6 +67,16 @@ class Gate(StrEnum):
 
     PREREQUISITE = "prerequisite"
     VALIDATION = "validation"
+
+
+class Mode(StrEnum):
+    """How a pause point is gone through.
+
+    DO_CONFIRM: the work is done from memory and experience, then confirmed in any order. READ_DO: one item at a time, in order.
+    """
+
+    DO_CONFIRM = "do-confirm"
+    READ_DO = "read-do"
 
 
 class Better(StrEnum):
@@ -203,6 +213,17 @@ class Pause(Written):
     title: str
     gate: Gate
     items: tuple[Item, ...]
+    mode: Mode = Mode.DO_CONFIRM
+
+    def waits_for(self, slug: str, settled: Container[str]) -> Item | None:
+        """The item that has to be settled before this one: in READ_DO mode the first open one before it; else none."""
+        if self.mode is Mode.READ_DO:
+            for item in self.items:
+                if item.slug == slug:
+                    return None
+                if item.slug not in settled:
+                    return item
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,6 +384,13 @@ class Week(Written):
     def items(self, gate: Gate | None = None) -> Iterator[Item]:
         """All items in their order, or those of one gate."""
         return (item for pause in self.pauses if gate in (None, pause.gate) for item in pause.items)
+
+    def pause_of(self, slug: str) -> Pause:
+        """The pause point that holds an item; raises KeyError when this week has no such item."""
+        for pause in self.pauses:
+            if any(item.slug == slug for item in pause.items):
+                return pause
+        raise KeyError(slug)
 
     def item(self, slug: str) -> Item:
         """The item of that slug; raises KeyError when this week has none."""

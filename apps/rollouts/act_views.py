@@ -31,7 +31,7 @@ def _back(rollout: int, week: str, anchor: str) -> HttpResponse:
     return redirect(f"{reverse('rollouts:week', args=[rollout, week])}#{anchor}")
 
 
-def _on_item(request: PersonRequest, rollout: int, week: str, item: str, act: Callable[[], object]) -> HttpResponse:
+def on_item(request: PersonRequest, rollout: int, week: str, item: str, act: Callable[[], object]) -> HttpResponse:
     """Do something to an item and answer for it; a refusal is shown at the item, with its status."""
     found, problem, status = the_rollout(rollout), "", 200
     try:
@@ -59,7 +59,7 @@ def tick_item(request: PersonRequest, rollout: int, week: str, item: str) -> Htt
         data = form.cleaned_data
         tick(found, at, wanted, Wish(data["value"], data["note"], data["not_applicable"]), request.user)
 
-    return _on_item(request, rollout, week, item, act)
+    return on_item(request, rollout, week, item, act)
 
 
 @allow(Permission.TICK, tier_of=tier_of)
@@ -75,7 +75,7 @@ def undo_item(request: PersonRequest, rollout: int, week: str, item: str) -> Htt
             raise Refused(_first_error(form))
         undo(found, at, wanted, form.cleaned_data["why"], request.user)
 
-    return _on_item(request, rollout, week, item, act)
+    return on_item(request, rollout, week, item, act)
 
 
 def _in_week(request: PersonRequest, rollout: int, week: str, anchor: str, act: Callable[[], str]) -> HttpResponse:

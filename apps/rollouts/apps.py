@@ -17,6 +17,14 @@ class RolloutsConfig(AppConfig):
         declare("rollout.untick", _("Tick taken back"), _("{actor} took back “{text}” in {week}: {why}"))
         declare("rollout.read", _("Item read out"), _("{actor} read out “{text}” in {week}; another person confirms."))
         declare(
+            "rollout.propose",
+            _("Proposed: does not apply"),
+            _("{actor} says why “{text}” in {week} does not apply, and a second person decides: {why}"),
+        )
+        declare(
+            "rollout.decline", _("Proposal declined"), _("{actor} declined that “{text}” in {week} does not apply.")
+        )
+        declare(
             "rollout.baseline",
             _("Baseline captured"),
             _("{actor} captured {count} baselines of {week} over {window}."),

@@ -1,23 +1,21 @@
 """Settling items: an auto item runs its check now and freezes the evidence, or is refused; a person's word is kept with a note."""
 
-import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
-from apps.ledger.chain import append
-from apps.ledger.leaf import canonical
 from apps.metrics.kernel import State, Unit
 from apps.metrics.now import Checked, check_now
 from apps.metrics.units import example, read, show
 from apps.playbook.plan import Item, ItemKind, Measure
-from apps.rollouts.models import Outcome, Reading, Rollout, Tick
+from apps.rollouts.models import Outcome, Proposal, Reading, Rollout, Tick
 from apps.rollouts.progress import Progress, locked
+from apps.rollouts.proposals import propose, refuse_proposed
 from apps.rollouts.refusals import Refused
+from apps.rollouts.ticks import Proof, enter, keep, refuse_closed, refuse_early, taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,46 +27,41 @@ class Wish:
     not_applicable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Proof:
-    value: float | None = None
-    evidence: list[dict[str, Any]] = field(default_factory=list)
-    read_by: Person | None = None
-
-
-def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> Tick | Reading:
+def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> Tick | Reading | Proposal:
     """
-    Settle an item, or read out the first half of a challenge item.
+    Settle an item, read out the first half of a challenge item, or propose that a critical one does not apply.
 
     Raises:
-        Refused: the week is not open, the check does not pass, the value is outside the expectation, a note is missing, or somebody
-            else settled it meanwhile (409). Nothing is changed then.
+        Refused: the week is not open, the item's turn has not come, the check does not pass, the value is outside the expectation, a
+            note is missing, or somebody else settled it meanwhile (409). Nothing is changed then.
     """
-    _refuse_closed(at)
+    refuse_closed(at)
     if item.slug in at.done.ticks:
-        raise _taken(at.done.ticks[item.slug])
+        raise taken(at.done.ticks[item.slug])
+    refuse_early(at, item)
+    refuse_proposed(rollout, at, item)
     if wish.not_applicable:
-        if item.critical:
-            raise Refused(_("This item is critical: one person alone cannot declare that it does not apply."))
         if len(wish.note.strip()) < 10:
             raise Refused(_("Say in at least ten characters why this item does not apply."))
-        return _keep(rollout, at, item, by, wish, outcome=Outcome.NOT_APPLICABLE, proof=_Proof())
+        if item.critical:
+            return propose(rollout, at, item, wish.note, by)
+        return keep(rollout, at, item, by, Outcome.NOT_APPLICABLE, Proof(note=wish.note))
     match item.kind:
         case ItemKind.AUTO:
-            return _keep(rollout, at, item, by, wish, outcome=Outcome.DONE, proof=_by_check(rollout, at, item))
+            return keep(rollout, at, item, by, Outcome.DONE, _by_check(rollout, at, item, wish))
         case ItemKind.OBSERVE:
-            return _keep(rollout, at, item, by, wish, outcome=Outcome.DONE, proof=_by_value(at, item, wish))
+            return keep(rollout, at, item, by, Outcome.DONE, _by_value(at, item, wish))
         case ItemKind.CHALLENGE:
             return _challenge(rollout, at, item, wish, by)
         case ItemKind.ATTEST:
             if len(wish.note.strip()) < 3:
                 raise Refused(_("Say in a few words what you saw or did; the note is kept with your name."))
-            return _keep(rollout, at, item, by, wish, outcome=Outcome.DONE, proof=_Proof())
+            return keep(rollout, at, item, by, Outcome.DONE, Proof(note=wish.note))
 
 
 def undo(rollout: Rollout, at: Progress, item: Item, why: str, by: Person) -> None:
     """Take a tick back; it stays on record, and signatures that covered it become stale. Raises Refused."""
-    _refuse_closed(at)
+    refuse_closed(at)
     _refuse_signed(at)
     found = at.done.ticks.get(item.slug)
     if found is None:
@@ -82,13 +75,7 @@ def undo(rollout: Rollout, at: Progress, item: Item, why: str, by: Person) -> No
         )
         if not changed:
             raise Refused(_("Somebody else took it back a moment ago. Reload to see it."), status=409)
-        _enter(rollout, at, item, "rollout.untick", by, {"why": why})
-
-
-def _refuse_closed(at: Progress) -> None:
-    if not at.open:
-        text = _("This week is not open yet: %(week)s must be fully signed first.")
-        raise Refused(text % {"week": at.waits_for}, status=409)
+        enter(rollout, at, item, "rollout.untick", by, {"why": why})
 
 
 def _refuse_signed(at: Progress) -> None:
@@ -97,12 +84,7 @@ def _refuse_signed(at: Progress) -> None:
         raise Refused(text, status=409)
 
 
-def _taken(tick: Tick) -> Refused:
-    text = _("%(who)s ticked this at %(when)s UTC. Your tick was not needed and changed nothing.")
-    return Refused(text % {"who": tick.by, "when": f"{tick.at:%H:%M:%S}"}, status=409)
-
-
-def _by_check(rollout: Rollout, at: Progress, item: Item) -> _Proof:
+def _by_check(rollout: Rollout, at: Progress, item: Item, wish: Wish) -> Proof:
     """The evidence of a check that passes at this moment, and whose values meet the item's expectation."""
     checked = check_now(rollout.tier, item.check)
     if item.of:
@@ -119,7 +101,7 @@ def _by_check(rollout: Rollout, at: Progress, item: Item) -> _Proof:
             state = item.expect.judge(evidence.value, baseline.value if baseline else None)
             if state is not State.PASS:
                 raise Refused(_outside(item, evidence.value, state, evidence.node))
-    return _Proof(value, [evidence.as_body() for evidence in checked.evidence])
+    return Proof(value, wish.note, [evidence.as_body() for evidence in checked.evidence])
 
 
 def _why_not(checked: Checked) -> str:
@@ -145,7 +127,7 @@ def _worst_value(checked: Checked) -> float | None:
     return min(values) if checked.check.direction == "low" else max(values)
 
 
-def _by_value(at: Progress, item: Item, wish: Wish) -> _Proof:
+def _by_value(at: Progress, item: Item, wish: Wish) -> Proof:
     """An entered value, judged against the expectation."""
     unit = item.expect.unit if item.expect else Unit.COUNT
     try:
@@ -153,12 +135,12 @@ def _by_value(at: Progress, item: Item, wish: Wish) -> _Proof:
     except ValueError as error:
         raise Refused(_("Enter the value you observed, such as %(example)s.") % {"example": example(unit)}) from error
     if item.expect is None:
-        return _Proof(value)
+        return Proof(value, wish.note)
     baseline = at.done.baselines.get(item.expect.against)
     state = item.expect.judge(value, baseline.value if baseline else None)
     if state is not State.PASS:
         raise Refused(_outside(item, value, state, ""))
-    return _Proof(value)
+    return Proof(value, wish.note)
 
 
 def _outside(item: Item, value: float | None, state: State, node: str) -> str:
@@ -194,7 +176,7 @@ def _challenge(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Perso
                 reading = Reading.objects.create(
                     rollout=rollout, week=at.week.slug, item=item.slug, by=by, at=datetime.now(UTC)
                 )
-                _enter(rollout, at, item, "rollout.read", by, {})
+                enter(rollout, at, item, "rollout.read", by, {})
         except IntegrityError as error:
             raise Refused(_("Somebody else read it a moment ago. Reload and confirm it."), status=409) from error
         return reading
@@ -202,49 +184,4 @@ def _challenge(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Perso
         raise Refused(_("You read this item; another person has to confirm it."), status=409)
     with transaction.atomic():
         Reading.objects.filter(pk=reading.pk).update(used_at=datetime.now(UTC))
-        return _keep(rollout, at, item, by, wish, outcome=Outcome.DONE, proof=_Proof(read_by=reading.by))
-
-
-def _keep(
-    rollout: Rollout, at: Progress, item: Item, by: Person, wish: Wish, *, outcome: Outcome, proof: _Proof
-) -> Tick:
-    frozen: dict[str, Any] = {"item": item.slug, "value": proof.value, "note": wish.note, "evidence": proof.evidence}
-    if proof.read_by is not None:
-        frozen["read_by"] = proof.read_by.username
-    digest = hashlib.sha256(canonical(frozen)).hexdigest()
-    try:
-        with transaction.atomic():
-            _refuse_closed(locked(rollout, at.week.slug))
-            kept = Tick.objects.create(
-                rollout=rollout,
-                week=at.week.slug,
-                item=item.slug,
-                by=by,
-                at=datetime.now(UTC),
-                outcome=outcome,
-                value=proof.value,
-                note=wish.note,
-                evidence=proof.evidence,
-                digest=digest,
-                read_by=proof.read_by,
-            )
-            body = {"outcome": outcome.value, "digest": digest, **frozen}
-            _enter(rollout, at, item, "rollout.tick", by, body)
-    except IntegrityError as error:
-        other = Tick.objects.filter(rollout=rollout, week=at.week.slug, item=item.slug, undone_at=None).first()
-        if other is None:
-            raise Refused(
-                _("Somebody ticked this and took it back at this moment. Reload and try again."), 409
-            ) from error
-        raise _taken(other) from error
-    return kept
-
-
-def _enter(rollout: Rollout, at: Progress, item: Item, kind: str, by: Person, body: dict[str, Any]) -> None:
-    append(
-        kind=kind,
-        subject=f"rollout/{rollout.pk}/{at.week.slug}/{item.slug}",
-        actor=by.username,
-        body={"rollout": rollout.name, "week": at.week.title, "text": item.text, **body},
-        tier=rollout.tier.slug,
-    )
+        return keep(rollout, at, item, by, Outcome.DONE, Proof(note=wish.note, read_by=reading.by))

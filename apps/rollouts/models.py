@@ -79,6 +79,7 @@ class Tick(OfWeek):
     evidence = models.JSONField(default=list)
     digest = models.CharField(max_length=64, help_text=_("SHA-256 of the frozen evidence, value and note."))
     read_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")
+    proposed_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")
     undone_at = models.DateTimeField(null=True)
     undone_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")
     undone_why = models.TextField(blank=True)
@@ -109,6 +110,26 @@ class Reading(OfWeek):
 
     def __str__(self) -> str:
         return f"{self.week}/{self.item} read"
+
+
+class Proposal(OfWeek):
+    """Somebody says why a critical item does not apply. A second person agrees, which settles the item, or declines."""
+
+    item = models.CharField(max_length=80)
+    why = models.TextField()
+    agreed = models.BooleanField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["rollout", "week", "item"], condition=models.Q(settled_at=None), name="proposal_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.week}/{self.item} does not apply"
 
 
 class Baseline(OfWeek):

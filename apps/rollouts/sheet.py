@@ -1,6 +1,6 @@
 """The week's page as rows ready to be shown: each item with its tick, its expectation and what its check says right now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,10 +10,11 @@ from apps.metrics.kernel import Check, State, Verdict, worst
 from apps.metrics.store import verdicts
 from apps.metrics.thresholds import limits
 from apps.metrics.units import show
-from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Pause, WatchEntry
+from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Mode, Pause, WatchEntry
 from apps.rollouts.checklist import expected
-from apps.rollouts.models import Baseline, Reading, Rollout, Tick
+from apps.rollouts.models import Baseline, Proposal, Reading, Rollout, Tick
 from apps.rollouts.progress import Progress, Slot
+from apps.rollouts.proposals import waiting
 from apps.rollouts.signing import hindrance
 from apps.rollouts.since import Change, since
 
@@ -31,13 +32,19 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """One item of a checklist. `live` for auto items; `reading` for a challenge that was read and waits to be confirmed."""
+    """One item of a checklist.
+
+    `live`: for auto items. `reading`: of a challenge that was read and waits to be confirmed. `proposal`: that it does not apply, which
+    waits for a second person. `before`: what has to be settled first, where items are settled in their order.
+    """
 
     item: Item
     tick: Tick | None
     expected: str
     live: Live | None
     reading: Reading | None
+    proposal: Proposal | None
+    before: Item | None
 
     @property
     def auto(self) -> bool:
@@ -56,11 +63,24 @@ class ItemRow:
 
 
 @dataclass(frozen=True, slots=True)
+class _Halves:
+    """What waits for a second person, by item."""
+
+    readings: Mapping[str, Reading]
+    proposals: Mapping[str, Proposal]
+
+
+@dataclass(frozen=True, slots=True)
 class PauseRows:
     """A pause point with its rows."""
 
     pause: Pause
     rows: tuple[ItemRow, ...]
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether they are settled one at a time, in their order."""
+        return self.pause.mode is Mode.READ_DO
 
     @property
     def ticked(self) -> int:
@@ -126,14 +146,20 @@ class Sheet:
     may_deploy: bool
     may_note: bool
 
+    @property
+    def rows(self) -> Iterator[ItemRow]:
+        """All items."""
+        return (row for pause in (*self.prerequisites, *self.validation) for row in pause.rows)
+
 
 def sheet(rollout: Rollout, at: Progress, person: Person) -> Sheet:
-    """The page of a week for a person: two queries beyond the progress (verdicts, readings)."""
+    """The page of a week for a person: three queries beyond the progress (verdicts, readings, proposals)."""
     now = _live(verdicts(rollout.tier), limits(rollout.tier).checks)
     readings = {
         r.item: r for r in Reading.objects.filter(rollout=rollout, week=at.week.slug, used_at=None).select_related("by")
     }
-    pauses = tuple(PauseRows(p, tuple(_item(i, at, now, readings) for i in p.items)) for p in at.week.pauses)
+    halves = _Halves(readings, waiting(rollout, at.week.slug))
+    pauses = tuple(PauseRows(p, tuple(_item(i, p, at, now, halves) for i in p.items)) for p in at.week.pauses)
     baselines = tuple(BaselineRow(m, at.done.baselines.get(m.slug), now.get((m.check, ""))) for m in at.week.baseline)
     return Sheet(
         rollout,
@@ -169,9 +195,15 @@ def _values(check: Check, found: Sequence[Verdict]) -> str:
     return " · ".join(shown[:3]) + (f" · +{len(shown) - 3}" if len(shown) > 3 else "")
 
 
-def _item(item: Item, at: Progress, now: Mapping[Subject, Live], readings: Mapping[str, Reading]) -> ItemRow:
+def _item(item: Item, pause: Pause, at: Progress, now: Mapping[Subject, Live], halves: _Halves) -> ItemRow:
     return ItemRow(
-        item, at.done.ticks.get(item.slug), expected(item), now.get((item.check, item.of)), readings.get(item.slug)
+        item,
+        at.done.ticks.get(item.slug),
+        expected(item),
+        now.get((item.check, item.of)),
+        halves.readings.get(item.slug),
+        halves.proposals.get(item.slug),
+        pause.waits_for(item.slug, at.done.ticks),
     )
 
 

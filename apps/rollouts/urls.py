@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.rollouts import act_views, compare_views, evidence_views, record_views, sign_views, views
+from apps.rollouts import act_views, compare_views, evidence_views, follow_views, record_views, sign_views, views
 
 app_name = "rollouts"
 WEEK = "<int:rollout>/weeks/<slug:week>/"
@@ -15,6 +15,9 @@ urlpatterns = [
     path(WEEK + "bundle.zip", evidence_views.week_bundle, name="week-bundle"),
     path(WEEK + "items/<slug:item>/tick/", act_views.tick_item, name="tick"),
     path(WEEK + "items/<slug:item>/undo/", act_views.undo_item, name="undo"),
+    path(WEEK + "items/<slug:item>/agree/", follow_views.agree_to, name="agree"),
+    path(WEEK + "items/<slug:item>/decline/", follow_views.turn_down, name="decline"),
+    path(WEEK + "news/", follow_views.news, name="news"),
     path(WEEK + "baseline/", act_views.capture_baseline, name="baseline"),
     path(WEEK + "comparison/", compare_views.comparison, name="comparison"),
     path(WEEK + "compare/", compare_views.compare, name="compare"),

@@ -8,6 +8,7 @@ from apps.accounts.policy import Permission, allow, permitted
 from apps.accounts.request import PersonRequest
 from apps.accounts.roles import tiers_seen
 from apps.metrics.models import Tier
+from apps.rollouts.following import changed, seen
 from apps.rollouts.forms import DeployForm, IssueForm, ResolveForm, StartForm, WhyForm
 from apps.rollouts.models import Rollout
 from apps.rollouts.progress import progress
@@ -76,8 +77,10 @@ def week_page(
     request: PersonRequest, found: Rollout, week: str, problem: str = "", at_item: str = "", status: int = 200
 ) -> HttpResponse:
     """The page of a week, with what was refused shown at its place."""
+    page = sheet(found, the_week(found, week), request.user)
     context = {
-        "sheet": sheet(found, the_week(found, week), request.user),
+        "sheet": page,
+        "seen": seen(page),
         "problem": problem,
         "at_item": at_item,
         "deploy_form": DeployForm(),
@@ -91,12 +94,13 @@ def week_page(
 def item_fragment(
     request: PersonRequest, found: Rollout, week: str, item: str, problem: str, status: int
 ) -> HttpResponse:
-    """For htmx: the item's line anew, and out of band the path and the sign-offs."""
+    """For htmx: the item's line anew, and out of band the path, the sign-offs and what others did since the page was drawn."""
     page = sheet(found, the_week(found, week), request.user)
-    rows = {row.item.slug: row for pause in (*page.prerequisites, *page.validation) for row in pause.rows}
     context = {
         "sheet": page,
-        "row": rows[item],
+        "row": next(row for row in page.rows if row.item.slug == item),
+        "seen": seen(page),
+        "changed": [row for row in changed(page, request.POST.get("seen", "")) if row.item.slug != item],
         "problem": problem,
         "at_item": item if problem else "",
         "fragment": True,

@@ -12,6 +12,7 @@ from tests.conftest import Inject, Until
 
 FIRST, SECOND = "weeks/pre-rollout/", "weeks/week-1-2/"
 BY_CHECK, OBSERVED, CHALLENGE, BY_KEYBOARD = "replicas-provisioned", "backup-size", "environment", "backup-restored"
+CRITICAL, BESIDE = "partitioning-tried", "staging-clone"
 HISTORY = "polls-complete"  # needs ten minutes of polling, which no test has
 SAW = "Seen on Monday, in order."
 VALUES = {"redis-version": "7", "redis-memory": "48 MB", "training-backend": "3 h", "training-devops": "4 h",
@@ -111,6 +112,22 @@ def test_a_challenge_takes_two_people(person: People, rollout: str, until: Until
     click(item(other, CHALLENGE), "Confirm")
     ticked(item(other, CHALLENGE))
     expect(item(other, CHALLENGE)).to_contain_text(f"Read out by {person.portal.name(Role.QA)}.")
+
+
+def test_what_another_person_does_appears_on_the_open_page(person: People, rollout: str) -> None:
+    page, other = person(Role.QA, rollout + FIRST), person(Role.DEVOPS, rollout + FIRST)
+    typing = item(other, BESIDE).get_by_role("textbox").first
+    typing.fill("Half a sentence")
+    line, seen = item(page, CRITICAL), item(other, CRITICAL)
+    line.get_by_text("Does not apply", exact=True).click()
+    line.get_by_label("Why it does not apply").fill("The replicas are counted elsewhere.")
+    click(line, "Propose as not applicable")
+    expect(line).to_contain_text("Another person has to agree.")
+    expect(seen).to_contain_text("The replicas are counted elsewhere.")
+    expect(typing).to_have_value("Half a sentence")
+    typing.focus()
+    click(seen, "Decline: it applies")
+    expect(line.get_by_text("Does not apply", exact=True)).to_be_visible()
 
 
 def settle(page: Page, slug: str) -> None:

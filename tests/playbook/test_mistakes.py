@@ -48,6 +48,7 @@ def test_the_small_playbook_is_valid(small: Path) -> None:
         (WEEK, "  length: 24 h", "  length: 24 h\n  max_gap: 1.5", 32, "'1.5'", "whole number"),
         (WEEK, "deployment:\n  - {", "deployment:\n  - Switch it on\n  - {", 9, "must be a section with keys", "text, command"),
         (WEEK, "slug: told", "slug: Told It", 17, "'Told It'", "lower-case"),
+        (WEEK, "gate: prerequisite", "gate: prerequisite\n    mode: read-to", 15, "'read-to'", "Did you mean read-do?"),
         (WEEK, "kind: block", "kind: blok", 3, "'blok'", "Did you mean block?"),
         (WEEK, "text: Told,", "text: Told, critical: maybe,", 17, "'maybe'", "yes or no"),
         (WEEK, "kind: block", "kind: block\nwindow: {day: friday, start: 2 am, end: '06:00'}", 4, "'2 am'", "02:00"),
