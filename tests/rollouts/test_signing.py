@@ -246,6 +246,19 @@ def test_a_password_signature_is_labelled_wherever_it_shows(ready: Rollout, dba:
     assert "server-attested" in Entry.objects.get(kind="rollout.sign").sentence
 
 
+def test_signing_and_its_throttle_work_without_redis(
+    ready: Rollout, dba: Person, devops: Person, passkey: Passkey, browser: Browser, settings: Settings
+) -> None:
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/1"}}
+    assert sign(browser(dba), ready, "dba", passkey) == 302
+    client = browser(devops)
+    where = draw(client, ready, "devops")
+    pages = [client.post(where, {"password": "guessed"}).content.decode() for _ in range(5)]
+    assert "Too many wrong passwords. Nothing was changed." in pages[-1]
+    assert client.post(where, {"password": PASSWORD}).status_code == 422
+    assert Signature.objects.count() == 1
+
+
 def test_where_only_passkeys_sign_a_password_does_not(
     ready: Rollout, dba: Person, browser: Browser, settings: Settings
 ) -> None:
