@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from redis import RedisError
 
 from apps.accounts.policy import Permission, allow
-from apps.telemetry import lines
+from apps.telemetry import lines, tracing
 from apps.telemetry.correlation import WELL_FORMED
 
 SHOWN = 200
@@ -56,7 +56,13 @@ def logs(request: HttpRequest) -> HttpResponse:
     form, live = Filter(request.GET), bool(getattr(request, "htmx", False))
     query = request.GET.copy()
     query.pop("version", None)
-    context: dict[str, Any] = {"form": form, "query": query.urlencode(), "found": lines.Found(), "kept": lines.most()}
+    context: dict[str, Any] = {
+        "form": form,
+        "query": query.urlencode(),
+        "found": lines.Found(),
+        "kept": lines.most(),
+        "traces": tracing.state(),
+    }
     if not form.is_valid():
         return render(request, "telemetry/logs.html", context, status=400)
     try:

@@ -1,7 +1,7 @@
 """All wiring of OpenTelemetry; loaded only while tracing is on.
 
 Requests and the store's queries get their spans from what is around them anyway, the middleware and an execute wrapper
-(docs/decisions/0020-spans.md); Celery, Redis and outgoing HTTP from OpenTelemetry's own packages.
+(docs/decisions/0023-spans.md); Celery, Redis and outgoing HTTP from OpenTelemetry's own packages.
 """
 
 import os

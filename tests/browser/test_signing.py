@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -27,7 +28,7 @@ SETTLED = """INSERT INTO rollouts_tick (rollout_id, week, item, by_id, at, outco
 def week(person: People) -> Iterator[str]:
     """The path of a rollout whose first week waits for signatures only."""
     page = person(Role.LEAD, "/rollouts/")
-    page.get_by_label("Name").fill("Signed with keys")
+    page.get_by_label("Name").fill(f"Signed with keys {secrets.token_hex(3)}")
     page.get_by_role("button", name="Start rollout").click()
     expect(page).to_have_url(re.compile(r"/rollouts/\d+/$"))
     path = page.url.removeprefix(person.portal.url)

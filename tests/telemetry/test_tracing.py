@@ -178,6 +178,10 @@ def test_one_trace_goes_through_web_worker_postgresql_redis_and_what_is_called(
         lines = [line for line in portal.said(name) if line.get("correlation_id") == ORDER and line["event"] == event]
         assert [line.get("trace_id") for line in lines] == [web.trace], (name, event)
         assert {line.get("span_id") for line in lines} <= {span.id for span in trace}
+    reader = Client()
+    reader.force_login(lead, backend="django.contrib.auth.backends.ModelBackend")
+    logs = httpx.get(f"{portal.url}/portal/logs/", cookies={"sessionid": reader.cookies["sessionid"].value}).text
+    assert f"Traces go to 127.0.0.1:{collector.port}; this process sent " in logs
     sent = collector.headers[0]
     assert (sent["dd-api-key"], sent["content-type"]) == ("of-the-collector", "application/x-protobuf")
     # Neither the worker's waiting for Redis nor a probe of this process is a trace.
