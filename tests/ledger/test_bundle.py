@@ -64,15 +64,19 @@ def assertion(statement: bytes) -> dict[str, Any]:
     return {"rp_id": "ops.test", "origin": "https://ops.test"} | {name: text64(part) for name, part in parts.items()}
 
 
-def signature(signer: str, *, passkey: bool) -> None:
+def signature(signer: str, *, passkey: bool, change: Callable[[dict[str, Any]], object] = dict) -> None:
+    """Record a signature; `change`: what is not as it should be in the passkey's assertion when it is recorded."""
     said = json.dumps({"covered": {"playbook": PINNED}, "signer": signer}).encode()
+    made = assertion(said) if passkey else None
+    if made:
+        change(made)
     body = {
         "slot": "DBA",
         "decision": "approve",
         "method": "passkey" if passkey else "password",
         "statement": said.decode(),
         "digest": hashlib.sha256(said).hexdigest(),
-        "passkey": assertion(said) if passkey else None,
+        "passkey": made,
     }
     with transaction.atomic():
         append(kind="test.signed", subject=f"{SUBJECT}/dba", actor=signer, body=body, tier="lab")
@@ -120,6 +124,31 @@ def test_a_whole_bundle_says_what_it_proves_and_what_it_cannot(data: bytes, held
     assert "Entries from 13 on are newer than what the witness saw" in unproved
     assert "The ledger's key is the one you gave" in proved
     assert "no --ledger-key was given" in " ".join(Bundle(data).verify().unproved)
+
+
+def unknown_algorithm(made: dict[str, Any]) -> None:
+    """ES384, which signs nothing in this portal."""
+    key = base64.urlsafe_b64decode(made["public_key"] + "==")
+    made["public_key"] = text64(key.replace(b"\x03\x26", b"\x03\x38\x22", 1))
+
+
+def by_another_key(made: dict[str, Any]) -> None:
+    made["signature"] = assertion(b"something else")["signature"]
+
+
+def test_behind_a_signature_that_cannot_be_checked_the_others_are(db: None, witness: Witnesses, held: Held) -> None:
+    signature("ann", passkey=True, change=unknown_algorithm)
+    signature("bob", passkey=True)
+    write()
+    report = Bundle(build(Contents("First week", SUBJECT)), held).verify()
+    assert report.broken == []
+    assert any("ann" in said and "algorithm, -35, is not known here" in said for said in report.unproved)
+    assert not any("ann" in said and "made with a passkey over" in said for said in report.proved)
+    assert any("bob" in said and "made with a passkey over exactly this statement" in said for said in report.proved)
+    signature("eve", passkey=True, change=by_another_key)
+    write()
+    report = Bundle(build(Contents("First week", SUBJECT)), held).verify()
+    assert any("entry 3: the passkey's signature is wrong" in said for said in report.broken)
 
 
 def test_the_same_ledger_gives_the_same_bytes(data: bytes) -> None:
