@@ -29,7 +29,7 @@ ROOMS = {
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
     " channel_views channels chunks collect context copyformat curves dependence exports exposition"
     " exposition_views facts figures hashes histories/* hosts itself judge kept kernel levels lines lives"
-    " marks mute_views muting names node_views now occasions outbox pages poll present probe ranges"
+    " marks mute_views muting names node_views noticed now occasions outbox pages poll present probe ranges"
     " readers/* readings record registry rolls rows seal secrets shell silence store templatetags/*"
     " threshold_views thresholds transitions unchanged units webhook",
     "replicas": f"{TIER} lag router topology",

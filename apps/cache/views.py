@@ -8,6 +8,7 @@ from apps.cache.charts import CHARTS, TABLES
 from apps.metrics.board import Board, BoardData, Fact
 from apps.metrics.facts import fact
 from apps.metrics.kernel import Row, Rows, State
+from apps.metrics.noticed import noticed
 from apps.metrics.units import number, show, size
 
 BAD = {State.WARN, State.FAIL}
@@ -19,7 +20,8 @@ def _rows(data: BoardData, probe: str) -> Rows:
 
 def verdict(data: BoardData) -> str:
     """The worst that is known of the cache, in words that can be read aloud."""
-    return _unreachable(data) or _refusing(data) or _missing(data) or _full(data) or _well(data)
+    told = _unreachable(data) or _refusing(data) or _missing(data) or _full(data)
+    return told or noticed(data) or _well(data)
 
 
 def _unreachable(data: BoardData) -> str:

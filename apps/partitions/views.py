@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 from apps.metrics.board import Board, BoardData, Fact
 from apps.metrics.facts import fact
 from apps.metrics.kernel import Row, State
+from apps.metrics.noticed import noticed
 from apps.metrics.units import duration, number, show
 from apps.partitions.charts import CHARTS
 from apps.partitions.charts import TABLES as LISTS
@@ -18,7 +19,8 @@ BAD = {State.WARN, State.FAIL}
 
 def verdict(data: BoardData) -> str:
     """The worst that is known of the partitioned tables, in words that can be read aloud."""
-    return _unknown(data) or _spilling(data) or _ending(data) or _broken(data) or _locked(data) or _well(data)
+    told = _unknown(data) or _spilling(data) or _ending(data) or _broken(data) or _locked(data)
+    return told or noticed(data) or _well(data)
 
 
 def _rows(data: BoardData, probe: str) -> list[Row]:

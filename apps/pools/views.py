@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 from apps.metrics.board import Board, BoardData, Fact
 from apps.metrics.facts import fact
 from apps.metrics.kernel import Row, Rows, State
+from apps.metrics.noticed import noticed
 from apps.metrics.units import duration, show
 from apps.pools.charts import CHARTS, TABLES
 
@@ -23,7 +24,8 @@ def _fullest(data: BoardData) -> Row | None:
 
 def verdict(data: BoardData) -> str:
     """The worst that is known of the pools, in words that can be read aloud."""
-    return _unreachable(data) or _stopped(data) or _crowded(data) or _held(data) or _well(data)
+    told = _unreachable(data) or _stopped(data) or _crowded(data) or _held(data)
+    return told or noticed(data) or _well(data)
 
 
 def _unreachable(data: BoardData) -> str:

@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 from apps.metrics.board import Board, BoardData, Fact
 from apps.metrics.facts import fact
 from apps.metrics.kernel import NodeRole, State
+from apps.metrics.noticed import noticed
 from apps.metrics.units import duration, number, show
 from apps.queries.blocking import BLOCKS
 from apps.queries.charts import CHARTS, TABLES
@@ -18,7 +19,8 @@ BAD = {State.WARN, State.FAIL}
 
 def verdict(data: BoardData) -> str:
     """The worst that is known of queries and servers, in words that can be read aloud."""
-    return _unreachable(data) or _blocked(data) or _slow(data) or _crowded(data) or _long(data) or _well(data)
+    told = _unreachable(data) or _blocked(data) or _slow(data) or _crowded(data) or _long(data)
+    return told or noticed(data) or _well(data)
 
 
 def primary_of(data: BoardData) -> str:

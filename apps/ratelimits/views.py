@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 from apps.metrics.board import Board, BoardData, Fact
 from apps.metrics.facts import fact
 from apps.metrics.kernel import Rows, State
+from apps.metrics.noticed import noticed
 from apps.metrics.units import number, show
 from apps.ratelimits.charts import CHARTS, TABLES
 from apps.ratelimits.probes import NEAR
@@ -27,7 +28,8 @@ def near(rows: Rows) -> Rows:
 
 def verdict(data: BoardData) -> str:
     """The worst that is known of the limits, in words that can be read aloud."""
-    return _degraded(data) or _unknown(data) or _refused(data) or _well(data)
+    told = _degraded(data) or _unknown(data) or _refused(data) or _near(data)
+    return told or noticed(data) or _well(data)
 
 
 def _degraded(data: BoardData) -> str:
@@ -59,6 +61,20 @@ def _refused(data: BoardData) -> str:
         "tier": worst.object,
         "worst": show(worst.value, "ratio"),
     }
+
+
+def _near(data: BoardData) -> str:
+    keys, part = near(_keys(data)), data.value("ratelimits.blocked")
+    if data.state("ratelimits.near_limit") not in BAD or not keys:
+        return ""
+    refused = (
+        _("%(share)s of the requests are refused, and") % {"share": show(part, "ratio")}
+        if part
+        else _("No request is refused yet, but")
+    )
+    return ngettext(
+        "%(refused)s %(count)d key is near its limit.", "%(refused)s %(count)d keys are near their limits.", len(keys)
+    ) % {"refused": refused, "count": len(keys)}
 
 
 def _well(data: BoardData) -> str:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from apps.metrics.board import Board, BoardData, Fact
 from apps.metrics.facts import fact
 from apps.metrics.kernel import Row, State
+from apps.metrics.noticed import noticed
 from apps.metrics.units import duration
 from apps.replicas.charts import CHARTS, TABLES
 from apps.replicas.lag import LAG, Cause, Standing
@@ -36,11 +37,11 @@ def verdict(data: BoardData) -> str:
     if not rows:
         return _("This tier has no replicas: all reads go to the primary.")
     if all(row["standing"] == Standing.IDLE.value for row in rows):
-        return _("All replicas are up to date, and nothing is being written.")
+        return noticed(data) or _("All replicas are up to date, and nothing is being written.")
     if primaries and all(_current(row) for row in rows):
-        return ngettext("The replica is up to date.", "All %(n)d replicas are up to date.", len(rows)) % {
-            "n": len(rows)
-        }
+        return noticed(data) or ngettext(
+            "The replica is up to date.", "All %(n)d replicas are up to date.", len(rows)
+        ) % {"n": len(rows)}
     words = "; ".join(_replica(row) for row in rows)
     return f"{words}." if primaries else _("No primary answers; %(replicas)s.") % {"replicas": words}
 
