@@ -55,9 +55,16 @@ class Standing:
         return self.checkpoint is not None and timezone.now() - self.checkpoint.at < STALE_AFTER
 
     @property
+    def whole(self) -> bool:
+        """Whether the last checkpoint is over every entry there is."""
+        return self.checkpoint is not None and self.checkpoint.size >= self.entries
+
+    @property
     def witnessed(self) -> bool:
-        """Whether the witness signed lately."""
-        return self.witnessing is Witnessing.SIGNED
+        """Whether the witness signed lately, and for all that the last checkpoint is over."""
+        if self.witnessing is not Witnessing.SIGNED or self.cosigned is None or self.checkpoint is None:
+            return False
+        return self.cosigned.checkpoint.size >= self.checkpoint.size
 
 
 def standing() -> Standing:

@@ -58,6 +58,19 @@ def test_a_checkpoint_says_what_the_ledger_is_and_verifies_with_the_public_key(d
     assert (said.origin, said.size, said.root) == ("portal.test/ledger", Head.objects.get().seq, bytes(made.root))
 
 
+def test_the_page_claims_no_more_than_was_signed(db: None, ledger_key: Key, browser: Browser, viewer: Person) -> None:
+    def heading() -> str:
+        return browser(viewer).get("/ledger/").content.decode().partition("<h1")[2].partition("</h1>")[0]
+
+    note("first")
+    size = write().size
+    assert "1 entry, examined and signed." in heading()
+    note("newer")
+    assert f"the first {size} examined and signed." in heading()
+    write()
+    assert "the first" not in heading()
+
+
 def test_an_empty_ledger_is_signed_too_and_a_newer_signature_replaces_the_older(db: None, ledger_key: Key) -> None:
     first = write()
     again = write()

@@ -432,7 +432,10 @@ class Bundle:
             )
         if bad := [e["seq"] for e in self.entries if not _within(e["subject"], about["subject"])]:
             raise BrokenClaim(f"entry {bad[0]} is not about {about['subject']}")
-        yield f"{len(found)} entries are exactly as they were recorded, each in its place under the checkpoint's root."
+        entries = (
+            "1 entry is exactly as it was" if len(found) == 1 else f"{len(found)} entries are exactly as they were"
+        )
+        yield f"{entries} recorded, each in its place under the checkpoint's root."
         late = [seq for seq in found if self.witnessed and seq > self.witnessed.size]
         if late:
             self.report.unproved.append(
