@@ -51,10 +51,11 @@ def start(tier: Tier, name: str, by: Person) -> Rollout:
 
 def playbook_of(rollout: Rollout) -> Playbook:
     """What this rollout follows: its pin, verified against its digest. Raises BundleInvalid when it was changed."""
-    return _read(rollout.pin_id)
+    return _read(Pin.objects.values_list("digest", flat=True).get(pk=rollout.pin_id))
 
 
 @lru_cache(maxsize=16)
-def _read(pin_id: int) -> Playbook:
-    pin = Pin.objects.get(pk=pin_id)
+def _read(digest: str) -> Playbook:
+    # Kept by digest and never by key: after a restored dump the same key may name another pin.
+    pin = Pin.objects.get(digest=digest)
     return from_bundle(bytes(pin.data), pin.digest)
