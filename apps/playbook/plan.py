@@ -238,10 +238,16 @@ class Window(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day(Written):
-    """One line of the day-by-day plan."""
+    """One line of the day-by-day plan.
+
+    `day` (to `until`) gives it its dates in calendar week `week` of the block; without a day it is that whole calendar week.
+    """
 
     name: str
     what: str
+    day: Weekday = Weekday.ANY
+    until: Weekday = Weekday.ANY
+    week: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,7 +368,10 @@ class SignOff(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Week(Written):
-    """A block of the rollout. It opens only when the one before it is fully signed."""
+    """A block of the rollout. It opens only when the one before it is fully signed.
+
+    `lasts_weeks`: calendar weeks it is planned for. Its window lies in the first of them.
+    """
 
     slug: Slug
     title: str
@@ -370,6 +379,7 @@ class Week(Written):
     about: str
     pauses: tuple[Pause, ...]
     sign_offs: tuple[SignOff, ...]
+    lasts_weeks: int = 1
     systems: tuple[SystemSlug, ...] = ()
     window: Window | None = None
     days: tuple[Day, ...] = ()

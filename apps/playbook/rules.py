@@ -13,6 +13,7 @@ from apps.playbook.plan import ItemKind, Measure, WeekKind
 from apps.playbook.read import nearest
 
 LEAST_ITEMS, MOST_ITEMS = 5, 9
+MOST_WEEKS = 52
 _BLOCK_KEYS = ("baseline", "deployment", "watch", "issues", "rollback")
 
 
@@ -111,6 +112,15 @@ def _(value: plan.Window) -> Iterator[Mistake]:
 
 
 @rules.register
+def _(value: plan.Day) -> Iterator[Mistake]:
+    order = list(plan.Weekday)
+    if value.until is not plan.Weekday.ANY and not order.index(value.day) < order.index(value.until):
+        yield at(value, f"{value.name} ends before it begins.", "Write a later `until`, or leave it out.")
+    if value.week < 1:
+        yield at(value, f"{value.name} lies in calendar week {value.week} of the block.", "Write 1 or more.")
+
+
+@rules.register
 def _(value: plan.Step) -> Iterator[Mistake]:
     if value.at_least is not None and (value.at_most is None or value.at_least > value.at_most):
         yield at(value, "The step takes at least longer than at most.", "Exchange at_least and at_most; write both.")
@@ -184,6 +194,12 @@ def _(value: plan.Week) -> Iterator[Mistake]:
     for gate in plan.Gate:
         if value.kind is WeekKind.BLOCK and gate not in gates:
             yield at(value, f"The block {value.slug} has no {gate} pause point.", f"Add one with `gate: {gate}`.")
+    if not 1 <= value.lasts_weeks <= MOST_WEEKS:
+        yield at(value, f"{value.slug} lasts {value.lasts_weeks} calendar weeks.", f"Write 1 to {MOST_WEEKS}.")
+    for day in value.days:
+        if day.week > value.lasts_weeks >= 1:
+            remedy = f"Write `lasts_weeks: {day.week}` for the block, or a smaller week here."
+            yield at(day, f"{day.name} lies in week {day.week}, but {value.slug} lasts {value.lasts_weeks}.", remedy)
     expected = [item.expect for item in value.items()] + [improvement.promised for improvement in value.improvements]
     yield from unknown_baselines(expected, value.baseline)
 

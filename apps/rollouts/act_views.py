@@ -138,7 +138,10 @@ def note(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
     def act() -> str:
         if not form.is_valid():
             raise Refused(_first_error(form))
-        note_issue(found, the_week(found, week), form.cleaned_data["text"], form.cleaned_data["known"], request.user)
+        data = form.cleaned_data
+        note_issue(found, the_week(found, week), data["text"], data["known"], request.user, blocker=data["blocker"])
+        if data["blocker"]:
+            return _("The blocker is noted. Nobody approves this week until it is closed.")
         return _("The issue is noted and part of what is signed.")
 
     return _in_week(request, rollout, week, "issues", act)

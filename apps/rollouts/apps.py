@@ -13,6 +13,13 @@ class RolloutsConfig(AppConfig):
 
         occasions.declare("deployments", deployments)
         declare("rollout.start", _("Rollout started"), _("{actor} started the rollout “{name}”."), _("{name} started"))
+        declare(
+            "rollout.move",
+            _("Start moved"),
+            _("{actor} moved the first Monday of “{rollout}” from {before} to {first_monday}: {why}"),
+            _("start moved"),
+        )
+        declare("rollout.note", _("Note"), _("{actor} noted for {week}: {text}"))
         declare("rollout.tick", _("Item ticked"), _("{actor} ticked “{text}” in {week} ({outcome})."))
         declare("rollout.untick", _("Tick taken back"), _("{actor} took back “{text}” in {week}: {why}"))
         declare("rollout.read", _("Item read out"), _("{actor} read out “{text}” in {week}; another person confirms."))

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
 from apps.ledger.chain import append
-from apps.rollouts.models import Deployment, Issue, Rollout
+from apps.rollouts.models import Deployment, Issue, Note, Rollout
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
 
@@ -43,8 +43,10 @@ def _refuse_early(at: Progress) -> None:
         raise Refused(text % {"gates": _(" and ").join(lacking)}, status=409)
 
 
-def note_issue(rollout: Rollout, at: Progress, text: str, known: str, by: Person) -> Issue:
+def note_issue(rollout: Rollout, at: Progress, text: str, known: str, by: Person, *, blocker: bool = False) -> Issue:
     """Note something that was seen; `known` is the slug of a line of the issue table, whose action is kept with it.
+
+    While a `blocker` is open nobody approves the week.
 
     Raises Refused for a line that is not there, and in a week that is signed: its signatures would silently become stale.
     """
@@ -58,9 +60,16 @@ def note_issue(rollout: Rollout, at: Progress, text: str, known: str, by: Person
                 _("This week is signed, so nothing is added to it. Note the issue in the week under way."), 409
             )
         made = Issue.objects.create(
-            rollout=rollout, week=at.week.slug, text=text, known=known, action=action, by=by, at=datetime.now(UTC)
+            rollout=rollout,
+            week=at.week.slug,
+            text=text,
+            known=known,
+            action=action,
+            blocker=blocker,
+            by=by,
+            at=datetime.now(UTC),
         )
-        _enter(rollout, at, "rollout.issue", by, {"text": text, "known": known, "number": made.pk})
+        _enter(rollout, at, "rollout.issue", by, {"text": text, "known": known, "number": made.pk, "blocker": blocker})
     return made
 
 
@@ -73,6 +82,14 @@ def resolve_issue(rollout: Rollout, at: Progress, issue: Issue, resolution: str,
         if not changed:
             raise Refused(_("This issue was closed already; nothing was changed."), status=409)
         _enter(rollout, at, "rollout.resolve", by, {"text": issue.text, "resolution": resolution, "number": issue.pk})
+
+
+def remark(rollout: Rollout, at: Progress, text: str, by: Person) -> Note:
+    """Note something beside the plan of a week. No signature covers it, so it may be written at any time."""
+    with transaction.atomic():
+        made = Note.objects.create(rollout=rollout, week=at.week.slug, text=text, by=by, at=datetime.now(UTC))
+        _enter(rollout, at, "rollout.note", by, {"text": text})
+    return made
 
 
 def _enter(rollout: Rollout, at: Progress, kind: str, by: Person, body: dict[str, Any]) -> None:

@@ -10,6 +10,26 @@ class StartForm(forms.Form):
     """A new rollout on a tier."""
 
     name = forms.CharField(label=_("Name"), max_length=80, help_text=_("What the team calls it, such as Phase 2."))
+    first_monday = forms.DateField(
+        label=_("First Monday"),
+        required=False,
+        help_text=_("When its first week begins. The dates of all weeks follow from it, and it can be moved."),
+    )
+
+
+class MoveForm(forms.Form):
+    """Another first Monday, and why; `seen` is the one that the person was shown, empty where there was none."""
+
+    first_monday = forms.DateField(label=_("First Monday"))
+    why = forms.CharField(label=_("Reason"), min_length=10, max_length=2000)
+    seen = forms.DateField(widget=forms.HiddenInput, required=False)
+
+
+class NoteForm(forms.Form):
+    """A remark for those who read the timeline."""
+
+    week = forms.SlugField(label=_("Week"))
+    text = forms.CharField(label=_("Note"), max_length=2000)
 
 
 class TickForm(forms.Form):
@@ -40,6 +60,7 @@ class IssueForm(forms.Form):
 
     text = forms.CharField(label=_("What was seen"), max_length=2000)
     known = forms.SlugField(label=_("Known issue"), required=False)
+    blocker = forms.BooleanField(label=_("Blocks signing until it is closed"), required=False)
 
 
 class ResolveForm(forms.Form):

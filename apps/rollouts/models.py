@@ -50,6 +50,22 @@ class Rollout(models.Model):
         return self.waivers.filter(ended_at=None).select_related("by").first()
 
 
+class Schedule(models.Model):
+    """Where a rollout's dates begin: the Monday of its first week. The newest one counts; the others tell how it was moved."""
+
+    rollout = models.ForeignKey(Rollout, models.PROTECT, related_name="schedules")
+    first_monday = models.DateField(help_text=_("In the tier's time zone."))
+    why = models.TextField(blank=True)
+    by = models.ForeignKey(PERSON, models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.first_monday}"
+
+
 class OfWeek(models.Model):
     """Something done in one week of a rollout, by somebody, at some time."""
 
@@ -194,14 +210,27 @@ class Deployment(OfWeek):
 
 
 class Issue(OfWeek):
-    """Something seen in a week; an open one is listed in every statement signed."""
+    """Something seen in a week; an open one is listed in every statement signed, and an open blocker lets nobody approve."""
 
     text = models.TextField()
     known = models.CharField(max_length=80, blank=True, help_text=_("Slug in the week's issue table."))
     action = models.TextField(blank=True)
+    blocker = models.BooleanField(default=False)
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")
     resolution = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["at"]
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class Note(OfWeek):
+    """A remark beside the plan, for those who read the timeline; no signature covers it."""
+
+    text = models.TextField()
 
     class Meta:
         ordering: ClassVar[list[str]] = ["at"]

@@ -65,6 +65,11 @@ class Done:
         """The one that stands."""
         return self.comparisons[0] if self.comparisons else None
 
+    @property
+    def blockers(self) -> list[Issue]:
+        """Issues that let nobody approve until they are closed."""
+        return [issue for issue in self.issues if issue.blocker and issue.resolved_at is None]
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -153,11 +158,11 @@ def _gates(week: Week, done: Done, slots: Sequence[Slot], is_open: bool) -> list
         steps.append(("deployed", _("Deployed"), *_deployed(done)))
     if after:
         steps.append(("validated", _("Validated"), *_items(after, done)))
-    steps.append(("signed", _("Signed"), *_signed(slots)))
+    steps.append(("signed", _("Signed"), *_signed(slots, done)))
     gates, waiting = [], not is_open
     for slug, title, complete, detail in steps:
         state = GateState.DONE if complete else GateState.LATER if waiting else GateState.NOW
-        if slug == "signed" and any(s.signature and s.signature.decision == Decision.REJECT for s in slots):
+        if slug == "signed" and (done.blockers or _rejected(slots)):
             state = GateState.BLOCKED
         gates.append(Gate(slug, title, state, detail))
         waiting = waiting or not complete
@@ -183,10 +188,15 @@ def _deployed(done: Done) -> tuple[bool, str]:
     return True, f"{last.at:%d %b %H:%M} UTC, {last.by}"
 
 
-def _signed(slots: Sequence[Slot]) -> tuple[bool, str]:
-    rejected = [s.off.title for s in slots if s.signature and s.signature.decision == Decision.REJECT]
-    if rejected:
+def _rejected(slots: Sequence[Slot]) -> list[str]:
+    return [s.off.title for s in slots if s.signature and s.signature.decision == Decision.REJECT]
+
+
+def _signed(slots: Sequence[Slot], done: Done) -> tuple[bool, str]:
+    if rejected := _rejected(slots):
         return False, _("rejected by %(who)s") % {"who": ", ".join(rejected)}
+    if blockers := done.blockers:
+        return False, _("blocked by issue %(numbers)s") % {"numbers": ", ".join(f"#{issue.pk}" for issue in blockers)}
     good, stale = sum(s.good for s in slots), sum(s.stale for s in slots)
     text = _("%(good)d of %(all)d") % {"good": good, "all": len(slots)}
     if stale:

@@ -1,5 +1,6 @@
 """Signing a slot and revoking a signature: first a draft of exact bytes (`ceremony`), then, with its proof, the act itself."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from django.db import IntegrityError, transaction
@@ -10,7 +11,7 @@ from apps.accounts.roles import roles_of
 from apps.ledger.chain import append
 from apps.playbook.plan import SignOff
 from apps.rollouts.ceremony import Proof, as_body, draw, method_for, needs_passkey, use
-from apps.rollouts.models import Act, Decision, Draft, Revocation, Rollout, Signature
+from apps.rollouts.models import Act, Decision, Draft, Issue, Revocation, Rollout, Signature
 from apps.rollouts.progress import Progress, Slot, locked
 from apps.rollouts.refusals import Refused
 from apps.rollouts.statement import Vote, statement
@@ -45,6 +46,12 @@ def separation(at: Progress, slot: Slot, person: Person) -> str:
     return ""
 
 
+def _blocked(blockers: Sequence[Issue]) -> str:
+    """Why nobody approves while these are open; a rejection is still heard."""
+    text = _("Nothing was approved: the blocker %(issues)s is open. Close it with what was done, or reject the week.")
+    return text % {"issues": ", ".join(f"#{issue.pk} “{issue.text}”" for issue in blockers)}
+
+
 def _taken(slot: Slot, person: Person) -> str:
     """A signature that stands keeps the slot; a rejection keeps it for its signer even when it is stale."""
     found = slot.signature
@@ -70,6 +77,8 @@ def propose(rollout: Rollout, at: Progress, slot: Slot, by: Person, vote: tuple[
     decision, reason = vote
     if why := hindrance(rollout, at, slot, by):
         raise Refused(why, status=409 if slot.signature else 403)
+    if decision == Decision.APPROVE and (blockers := at.done.blockers):
+        raise Refused(_blocked(blockers), status=409)
     if decision == Decision.REJECT and len(reason.strip()) < LEAST:
         raise Refused(_("Say in at least ten characters why you reject."))
     said = statement(rollout, at.week, at.done, slot.off, Vote(_role(rollout, slot.off, by), str(decision), reason))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from apps.playbook.plan import SignOff, Week
-    from apps.rollouts.models import Rollout
+    from apps.rollouts.models import Issue, Rollout
     from apps.rollouts.progress import Done
 
 FORMAT = "opsportal-statement/2"
@@ -37,7 +37,7 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
             {"what": d.what, "by": d.by.username, "at": d.at.isoformat(), "minutes": d.minutes}
             for d in done.deployments
         ],
-        "issues": [{"id": issue.pk, "text": issue.text, "by": issue.by.username} for issue in done.issues],
+        "issues": [_issue(issue) for issue in done.issues],
     }
     if done.comparison:  # what was signed before there was one goes on covering the same
         said["comparison"] = {"state": done.comparison.state, "digest": done.comparison.digest}
@@ -63,6 +63,12 @@ class Signer:
             "drawn_at": now.isoformat(),
             "nonce": secrets.token_hex(16),
         }
+
+
+def _issue(issue: Issue) -> dict[str, Any]:
+    """Whether it blocks is said only where it does, so that what was signed before there were blockers stays what it was."""
+    said = {"id": issue.pk, "text": issue.text, "by": issue.by.username}
+    return said | {"kind": "blocker"} if issue.blocker else said
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from apps.rollouts import act_views, compare_views, evidence_views, follow_views, record_views, sign_views, views
+from apps.rollouts import (
+    act_views,
+    compare_views,
+    evidence_views,
+    follow_views,
+    record_views,
+    sign_views,
+    timeline_views,
+    views,
+)
 
 app_name = "rollouts"
 WEEK = "<int:rollout>/weeks/<slug:week>/"
@@ -11,6 +20,10 @@ urlpatterns = [
     path("start/<slug:tier>/", views.begin, name="start"),
     path("<int:rollout>/", views.rollout, name="rollout"),
     path("<int:rollout>/bundle.zip", evidence_views.rollout_bundle, name="bundle"),
+    path("<int:rollout>/timeline/", timeline_views.page, name="timeline"),
+    path("<int:rollout>/timeline.json", timeline_views.as_json, name="timeline-json"),
+    path("<int:rollout>/timeline/move/", timeline_views.move_start, name="move"),
+    path("<int:rollout>/timeline/notes/", timeline_views.note, name="note"),
     path(WEEK, views.week, name="week"),
     path(WEEK + "bundle.zip", evidence_views.week_bundle, name="week-bundle"),
     path(WEEK + "items/<slug:item>/tick/", act_views.tick_item, name="tick"),

@@ -14,6 +14,7 @@ from apps.rollouts.models import Rollout
 from apps.rollouts.progress import progress
 from apps.rollouts.reach import the_rollout, the_week, tier_of
 from apps.rollouts.refusals import Refused
+from apps.rollouts.schedule import NoDay, earliest_monday
 from apps.rollouts.sheet import sheet
 from apps.rollouts.start import playbook_of, start
 
@@ -33,7 +34,7 @@ def _index(request: PersonRequest, form: StartForm, status: int, tier: str = "")
         rollouts, tiers = rollouts.filter(tier__slug__in=seen), tiers.filter(slug__in=seen)
     context = {
         "rollouts": [(rollout, progress(rollout)) for rollout in rollouts],
-        "tiers": [t for t in tiers if permitted(request.user, Permission.START_ROLLOUT, t.slug)],
+        "tiers": [(t, earliest_monday(t)) for t in tiers if permitted(request.user, Permission.START_ROLLOUT, t.slug)],
         "form": form,
         "chosen": tier,
     }
@@ -48,9 +49,9 @@ def begin(request: PersonRequest, tier: str) -> HttpResponse:
     if not form.is_valid():
         return _index(request, form, 422, tier)
     try:
-        rollout = start(found, form.cleaned_data["name"], request.user)
+        rollout = start(found, form.cleaned_data["name"], request.user, form.cleaned_data["first_monday"])
     except Refused as refused:
-        form.add_error("name", refused.message)
+        form.add_error("first_monday" if isinstance(refused, NoDay) else "name", refused.message)
         return _index(request, form, refused.status, tier)
     return redirect("rollouts:rollout", rollout=rollout.pk)
 
