@@ -7,6 +7,8 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "bench.bare_apps.Accounts",
+    "allauth.mfa",
     "apps.ledger",
     "apps.batch",
     "apps.accounts",
