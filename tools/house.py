@@ -41,10 +41,10 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} naming",
-    "rollouts": f"{COMMON} act_views answers baseline ceremony checklist compare_views comparing comparison"
-    " comparisons distributions events evidence evidence_views follow_views following occasions outcomes"
-    " progress proposals reach record_views refusals sheet sign_views signing since start statement"
-    " templatetags/* ticks waiving window windowed words",
+    "rollouts": f"{COMMON} act_views advancing answers baseline ceremony checklist compare_views comparing comparison"
+    " comparisons distributions events evidence evidence_views follow_views following gates observing occasions of_week"
+    " outcomes override_views overrides present progress proposals reach record_views refusals sheet sign_views signing since start"
+    " statement tally templatetags/* ticks waiving watch_models watch_views watches watching window windowed words",
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"

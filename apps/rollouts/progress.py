@@ -2,37 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-
-from apps.playbook.plan import BaselineMetric, Item, SignOff, Week, WeekKind
-from apps.playbook.plan import Gate as ItemGate
+from apps.playbook.plan import SignOff, Week
 from apps.rollouts.comparisons import latest
-from apps.rollouts.models import Baseline, Comparison, Decision, Deployment, Issue, Rollout, Signature, Tick
+from apps.rollouts.gates import Gate, GateState, path
+from apps.rollouts.models import (
+    Baseline,
+    Comparison,
+    Decision,
+    Deployment,
+    Issue,
+    Override,
+    Rollout,
+    Signature,
+    Tick,
+    Watch,
+)
 from apps.rollouts.start import playbook_of
 from apps.rollouts.statement import covered, digest_of
-
-
-class GateState(StrEnum):
-    """DONE: nothing is missing. NOW: the next thing to do. LATER: waits for the one before. BLOCKED: a rejection stands."""
-
-    DONE = "done"
-    NOW = "now"
-    LATER = "later"
-    BLOCKED = "blocked"
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One step of a week's path, with what it says of itself."""
-
-    slug: str
-    title: str
-    state: GateState
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +47,18 @@ class Done:
     issues: Sequence[Issue]
     signatures: dict[str, Signature]
     comparisons: list[Comparison] = field(default_factory=list)
+    watches: list[Watch] = field(default_factory=list)
+    overrides: list[Override] = field(default_factory=list)
 
     @property
     def comparison(self) -> Comparison | None:
         """The one that stands."""
         return self.comparisons[0] if self.comparisons else None
+
+    @property
+    def watch(self) -> Watch | None:
+        """The one that counts: the latest."""
+        return self.watches[-1] if self.watches else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +91,11 @@ class Progress:
 
 
 def recorded(rollout: Rollout) -> dict[str, Done]:
-    """What was done in each week: six queries for the whole rollout."""
+    """What was done in each week: eight queries for the whole rollout."""
     weeks = {week.slug: Done({}, {}, [], [], {}) for week in playbook_of(rollout).weeks}
     for tick in rollout.ticks.filter(undone_at=None).select_related("by", "read_by"):
         weeks[tick.week].ticks[tick.item] = tick
-    for baseline in rollout.baselines.filter(superseded_at=None).select_related("by"):
+    for baseline in rollout.baselines.filter(superseded_at=None).select_related("by").defer("samples"):
         weeks[baseline.week].baselines[baseline.metric] = baseline
     for deployment in rollout.deployments.select_related("by").order_by("at"):
         weeks[deployment.week].deployments.append(deployment)  # type: ignore[attr-defined]
@@ -110,6 +105,10 @@ def recorded(rollout: Rollout) -> dict[str, Done]:
         weeks[signature.week].signatures[signature.slot] = signature
     for comparison in latest(rollout):
         weeks[comparison.week].comparisons.append(comparison)
+    for watch in rollout.watches.select_related("by", "aborted_by"):
+        weeks[watch.week].watches.append(watch)
+    for override in rollout.overrides.select_related("by", "confirmed_by", "ended_by"):
+        weeks[override.week].overrides.append(override)
     return weeks
 
 
@@ -134,61 +133,8 @@ def _week(rollout: Rollout, week: Week, done: Done, is_open: bool, waits_for: st
     covering = covered(rollout, week, done)
     covers = digest_of(covering)
     slots = tuple(_slot(off, done.signatures.get(off.slug), covers) for off in week.sign_offs)
-    return Progress(week, done, is_open, waits_for, tuple(_gates(week, done, slots, is_open)), slots, covers, covering)
+    return Progress(week, done, is_open, waits_for, path(week, done, slots, is_open=is_open), slots, covers, covering)
 
 
 def _slot(off: SignOff, signature: Signature | None, covers: str) -> Slot:
     return Slot(off, signature, signature is not None and signature.covers != covers)
-
-
-def _gates(week: Week, done: Done, slots: Sequence[Slot], is_open: bool) -> list[Gate]:
-    """The path: each gate with its own completeness; the first incomplete one is NOW, those behind it LATER."""
-    steps: list[tuple[str, str, bool, str]] = []
-    before, after = list(week.items(ItemGate.PREREQUISITE)), list(week.items(ItemGate.VALIDATION))
-    if before:
-        steps.append(("prerequisites", _("Prerequisites"), *_items(before, done)))
-    if week.baseline:
-        steps.append(("baseline", _("Baseline"), *_baseline(week.baseline, done)))
-    if week.kind is WeekKind.BLOCK:
-        steps.append(("deployed", _("Deployed"), *_deployed(done)))
-    if after:
-        steps.append(("validated", _("Validated"), *_items(after, done)))
-    steps.append(("signed", _("Signed"), *_signed(slots)))
-    gates, waiting = [], not is_open
-    for slug, title, complete, detail in steps:
-        state = GateState.DONE if complete else GateState.LATER if waiting else GateState.NOW
-        if slug == "signed" and any(s.signature and s.signature.decision == Decision.REJECT for s in slots):
-            state = GateState.BLOCKED
-        gates.append(Gate(slug, title, state, detail))
-        waiting = waiting or not complete
-    return gates
-
-
-def _items(items: Sequence[Item], done: Done) -> tuple[bool, str]:
-    ticked = sum(item.slug in done.ticks for item in items)
-    return ticked == len(items), _("%(ticked)d of %(all)d") % {"ticked": ticked, "all": len(items)}
-
-
-def _baseline(metrics: Sequence[BaselineMetric], done: Done) -> tuple[bool, str]:
-    captured = [done.baselines[m.slug] for m in metrics if m.slug in done.baselines]
-    if len(captured) < len(metrics):
-        return False, _("%(captured)d of %(all)d captured") % {"captured": len(captured), "all": len(metrics)}
-    return True, _("captured %(when)s") % {"when": f"{max(b.at for b in captured):%d %b %H:%M} UTC"}
-
-
-def _deployed(done: Done) -> tuple[bool, str]:
-    if not done.deployments:
-        return False, _("not recorded yet")
-    last = done.deployments[-1]
-    return True, f"{last.at:%d %b %H:%M} UTC, {last.by}"
-
-
-def _signed(slots: Sequence[Slot]) -> tuple[bool, str]:
-    rejected = [s.off.title for s in slots if s.signature and s.signature.decision == Decision.REJECT]
-    if rejected:
-        return False, _("rejected by %(who)s") % {"who": ", ".join(rejected)}
-    good, stale = sum(s.good for s in slots), sum(s.stale for s in slots)
-    text = _("%(good)d of %(all)d") % {"good": good, "all": len(slots)}
-    if stale:
-        text += " · " + ngettext("%(n)d stale", "%(n)d stale", stale) % {"n": stale}
-    return good == len(slots), text
