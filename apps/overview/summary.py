@@ -22,8 +22,9 @@ from apps.metrics.present import Present
 from apps.metrics.readings import Readings, readings
 from apps.metrics.registry import checks
 from apps.metrics.units import show
+from apps.rollouts.gates import GateState
 from apps.rollouts.models import Rollout
-from apps.rollouts.progress import GateState, Progress, progress
+from apps.rollouts.progress import Progress, progress
 from apps.rollouts.signing import hindrance
 
 _BADNESS = {State.FAIL: 3, State.WARN: 2, State.ERROR: 1, State.NO_DATA: 1}

@@ -89,6 +89,8 @@ def _part(part: str) -> str:
         "baselines": _("Baseline"),
         "deployments": _("Deployment"),
         "issues": _("Issue"),
+        "watch": _("Watch"),
+        "overrides": _("Override"),
     }
     return known.get(part, part.replace("_", " ").capitalize())
 
