@@ -42,14 +42,14 @@ ROOMS = {
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} naming",
     "rollouts": f"{COMMON} act_views advancing answers baseline ceremony checklist compare_views comparing comparison"
-    " comparisons dates distributions drawing events evidence evidence_views follow_views following gates"
-    " observing occasions of_week outcomes override_views overrides present progress proposals reach"
-    " record_views refusals schedule sheet sign_views signing since start statement tally templatetags/*"
+    " comparisons dates distributions drawing events evidence evidence_views follow_views following gates gathering"
+    " holders observing occasions of_week outcomes override_views overrides present progress proposals reach"
+    " record_views refusals rollback schedule sheet sign_views signing since start statement tally templatetags/*"
     " ticks timeline timeline_file timeline_views waiving watch_models watch_views watches watching window"
     " windowed words",
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
-    " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"
+    " links load people pgbouncer postgres processes proxy redis register rehearsal seed servers stop supervisor"
     " switches tier traffic twin witness",
 }
 # Modules that have to run where nothing is installed, or whose worth is that they depend on nothing.
