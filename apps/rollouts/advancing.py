@@ -6,8 +6,7 @@ Two who do so at once count every interval once.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -16,19 +15,21 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
+from apps.accounts.policy import Permission, roles_with
 from apps.ledger.chain import SYSTEM, append
 from apps.ledger.leaf import canonical
-from apps.metrics import announce, store
+from apps.metrics import announce
 from apps.metrics.histories import HistoryUnreachable
-from apps.metrics.kernel import State
-from apps.metrics.levels import HOUR
+from apps.metrics.kernel import State, Unit
 from apps.metrics.registry import checks
 from apps.playbook.plan import Watch as Plan
-from apps.playbook.plan import WatchEntry, Week
+from apps.playbook.plan import Week
 from apps.rollouts.comparing import compare_week
 from apps.rollouts.gates import ENOUGH, stands
+from apps.rollouts.gathering import gathered
+from apps.rollouts.holders import holders, names_of
 from apps.rollouts.models import Observation, Override, Rollout, Watch
-from apps.rollouts.observing import Interval, Seen, Store, Watched, intervals, read_from, watched
+from apps.rollouts.observing import Seen
 from apps.rollouts.progress import progress
 from apps.rollouts.refusals import Refused
 from apps.rollouts.start import playbook_of
@@ -36,18 +37,6 @@ from apps.rollouts.tally import tally_of
 from apps.rollouts.watching import Entry, covered_share, standing_of, verdict
 
 log = structlog.get_logger()
-
-MOST = 400
-"""Intervals of one entry that are observed in one go; after a long stop the next goes on."""
-GRACE_POLLS = 3
-"""An interval is observed when this many polls could have been written since it was over."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Due:
-    entry: WatchEntry
-    watched: Watched
-    intervals: list[Interval]
 
 
 def advance_all(now: datetime) -> int:
@@ -63,7 +52,7 @@ def advance(pk: int, now: datetime) -> bool:
     week = next(w for w in playbook_of(watch.rollout).weeks if w.slug == watch.week)
     assert week.watch is not None
     try:
-        seen = _observe(watch, week.watch, now)
+        seen = gathered(watch, week.watch, now)
     except HistoryUnreachable as error:
         log.warning("watch.unread", watch=pk, said=str(error))
         return False
@@ -71,35 +60,6 @@ def advance(pk: int, now: datetime) -> bool:
     if ended:
         _compare(watch)
     return ended
-
-
-def _observe(watch: Watch, plan: Plan, now: datetime) -> dict[str, list[Seen]]:
-    """What can be observed and was not yet, by entry: one query of samples and one of polls."""
-    due = list(_due(watch, plan, now))
-    if not due:
-        return {}
-    first = min(one.intervals[0].start for one in due)
-    back = max(one.watched.check.stale_after for one in due)
-    end = max(one.intervals[-1].end for one in due)
-    start = read_from(first - min(back, HOUR), settings.POLL_SECONDS)
-    points = int((end - start) / timedelta(seconds=settings.POLL_SECONDS)) + 1
-    tier, metrics = watch.rollout.tier, sorted({one.watched.check.metric for one in due})
-    end = start + points * timedelta(seconds=settings.POLL_SECONDS)
-    found = Store(store.lines(tier, metrics, start, end, points=points, reduce="last"), store.polls(tier, first, end))
-    return {one.entry.slug: [found.seen(one.watched, interval) for interval in one.intervals] for one in due}
-
-
-def _due(watch: Watch, plan: Plan, now: datetime) -> Sequence[_Due]:
-    until = min(now - GRACE_POLLS * timedelta(seconds=settings.POLL_SECONDS), watch.ends)
-    found = []
-    for entry in plan.entries:
-        if entry.every is None:
-            continue
-        first = tally_of(watch.tallies.get(entry.slug)).seen
-        over = intervals(watch.begins, entry.every, first, until, MOST)
-        if over:
-            found.append(_Due(entry, watched(checks()[entry.check], watch.terms[entry.slug]), over))
-    return found
 
 
 def _count(watch: Watch, week: Week, seen: Mapping[str, Sequence[Seen]], now: datetime) -> bool:
@@ -138,10 +98,11 @@ def _counted(kept: dict[str, Any] | None, week: Week, slug: str, found: Sequence
     """The tally with those intervals that it does not have yet: another process may have been quicker."""
     assert week.watch is not None
     tally = tally_of(kept)
-    unit = checks()[next(e.check for e in week.watch.entries if e.slug == slug)].unit
+    check = checks().get(next(e.check for e in week.watch.entries if e.slug == slug))
+    unit = check.unit if check else Unit.COUNT
     for one in found:
         if one.interval.number == tally.seen:
-            tally = tally.after(one.state, one.value, unit)
+            tally = tally.after(one.state, one.value, unit, one.distinct)
     return tally.as_json()
 
 
@@ -196,10 +157,14 @@ def end(watch: Watch, week: Week, state: State, said: str, now: datetime, by: Pe
 
 
 def _tell(watch: Watch, week: Week, state: State, said: str, now: datetime) -> None:
-    text = _("Watch of %(week)s, rollout %(rollout)s: %(said)s")
-    about = {"week": week.title, "rollout": watch.rollout.name, "said": said}
+    """To the tier's channels, with the names of those who can act where it did not end well."""
+    tier, text = watch.rollout.tier, _("Watch of %(week)s, rollout %(rollout)s: %(said)s")
+    told = text % {"week": week.title, "rollout": watch.rollout.name, "said": said}
+    if state not in ENOUGH:
+        roles = {*roles_with(Permission.DEPLOY), *(role for off in week.sign_offs for role in off.roles)}
+        told += ". " + _("Concerns: %(people)s.") % {"people": ", ".join(names_of(roles, holders(tier.slug)))}
     url = f"{settings.ORIGIN}/rollouts/{watch.rollout_id}/weeks/{watch.week}/#watched"
-    announce.announce(watch.rollout.tier, now, [announce.news(text % about, state, url, now)])
+    announce.announce(tier, now, [announce.news(told, state, url, now)])
 
 
 def _compare(watch: Watch) -> None:

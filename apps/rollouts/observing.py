@@ -60,11 +60,15 @@ def intervals(begins: datetime, every: timedelta, first: int, until: datetime, m
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an interval was judged to be; `value`: the worst in it, None where nothing was measured."""
+    """What an interval was judged to be; `value`: the worst in it, None where nothing was measured.
+
+    `distinct`: how many different values were measured within it where that worst one was; 0 where it was measured before.
+    """
 
     interval: Interval
     state: State
     value: float | None
+    distinct: int = 0
 
 
 class Store:
@@ -84,22 +88,30 @@ class Store:
     def seen(self, wanted: Watched, interval: Interval) -> Seen:
         """The worst of all nodes in an interval."""
         found = [self._on(wanted.on(node), node, interval) for node in wanted.nodes]
-        state = worst([one for one, _value in found])
-        values = [value for one, value in found if value is not None and one is state]
+        state = worst([one.state for one in found])
+        measured = [one for one in found if one.value is not None and one.state is state and state.known]
         pick = min if wanted.check.direction is Direction.LOW else max
-        return Seen(interval, state, pick(values) if values and state.known else None)
+        return pick(measured, key=lambda one: one.value or 0.0) if measured else Seen(interval, state, None)
 
-    def _on(self, check: Check, node: str, interval: Interval) -> tuple[State, float | None]:
+    def _on(self, check: Check, node: str, interval: Interval) -> Seen:
         start, end = interval.start.timestamp(), interval.end.timestamp()
         polled = [answered for at, answered in self._polls[node] if start <= at < end]
         if not any(polled):
-            return (State.ERROR if polled else State.NO_DATA), None
-        judged: list[tuple[State, float | None]] = []
-        for line in self._lines[check.metric, node]:
-            judged += _judged(check, line, start, end)
+            return Seen(interval, State.ERROR if polled else State.NO_DATA, None)
+        lines = self._lines[check.metric, node]
+        judged = [one for line in lines for one in _judged(check, line, start, end)]
         state = worst([one for one, _value in judged])
         values = [value for one, value in judged if one is state and value is not None]
-        return state, (max(values) if check.direction is Direction.HIGH else min(values)) if values else None
+        if not values:
+            return Seen(interval, state, None)
+        value = max(values) if check.direction is Direction.HIGH else min(values)
+        return Seen(interval, state, value, len({value for line in lines for value in _within(line, start, end)}))
+
+
+def _within(line: Line, start: float, end: float) -> list[float]:
+    """The numbers of a series' samples in [start, end)."""
+    first, after = bisect_left(line.times, start), bisect_left(line.times, end)
+    return [value for value in line.values[first:after] if value is not None]
 
 
 def _judged(check: Check, line: Line, start: float, end: float) -> Iterable[tuple[State, float | None]]:
@@ -108,7 +120,7 @@ def _judged(check: Check, line: Line, start: float, end: float) -> Iterable[tupl
     """
     first, after = bisect_left(line.times, start), bisect_left(line.times, end)
     if first < after:
-        numbers = [value for value in line.values[first:after] if value is not None]
+        numbers = _within(line, start, end)
         return [(check.judge(value, timedelta(0)), value) for value in numbers or (None,)]
     before = [
         (at, value) for at, value in zip(line.times[:first], line.values[:first], strict=True) if value is not None

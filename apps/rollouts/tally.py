@@ -74,8 +74,8 @@ class Tally:
     looks: int = 0
     complaints: int = 0
 
-    def after(self, state: State, value: float | None, unit: Unit) -> "Tally":
-        """The tally with one more interval.
+    def after(self, state: State, value: float | None, unit: Unit, distinct: int = 1) -> "Tally":
+        """The tally with one more interval, in which so many `distinct` values were measured; 0: its value is an earlier one.
 
         >>> t = Tally()
         >>> for state in (State.PASS, State.FAIL, State.NO_DATA, State.ERROR): t = t.after(state, 1.0, Unit.COUNT)
@@ -85,8 +85,8 @@ class Tally:
         gap = 0 if state.known else self.gap + 1
         errors = self.errors + 1 if state is State.ERROR else 0
         same = self.same
-        if state.known:
-            same = self.same + 1 if value == self.last and should_move(value, unit) else 1
+        if state.known and distinct:
+            same = self.same + 1 if distinct == 1 and value == self.last and should_move(value, unit) else 1
         return replace(
             self,
             seen=self.seen + 1,

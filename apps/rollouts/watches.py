@@ -1,8 +1,9 @@
 """What people do with a watch: start it after the deployment, look, abort it. Each is an entry of the ledger."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
@@ -12,6 +13,7 @@ from apps.metrics.judge import TIER
 from apps.metrics.kernel import Check, State
 from apps.metrics.models import Node, Standing, Tier
 from apps.metrics.thresholds import limits
+from apps.metrics.units import duration
 from apps.playbook.plan import Watch as Plan
 from apps.playbook.plan import WatchEntry
 from apps.rollouts.advancing import end
@@ -19,6 +21,7 @@ from apps.rollouts.models import Look, Rollout, Watch
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
 from apps.rollouts.tally import tally_of
+from apps.rollouts.watching import outdated
 
 
 def begin(rollout: Rollout, at: Progress, by: Person) -> Watch:
@@ -26,9 +29,10 @@ def begin(rollout: Rollout, at: Progress, by: Person) -> Watch:
     Start the watch of a week. Nodes and thresholds are kept as they are now: who moves a threshold afterwards moves no watch.
 
     Raises:
-        Refused: the week has none, is not open, signed or not deployed, or one is running (409).
+        Refused: the week has none, or none that polling can follow; it is not open, signed or not deployed; one is running (409).
     """
     plan = _plan(at)
+    _refuse_too_often(plan)
     try:
         with transaction.atomic():
             _refuse(locked(rollout, at.week.slug))
@@ -60,7 +64,20 @@ def _refuse(at: Progress) -> None:
     if not at.done.deployments:
         raise Refused(_("Record the deployment first: a watch is of what was deployed."), status=409)
     if at.done.watch is not None and at.done.watch.ended_at is None:
+        if outdated(at.done):
+            raise Refused(_("A watch of the deployment before runs still: abort it, then start this one."), status=409)
         raise Refused(_("A watch of this week is running already; nothing was changed."), status=409)
+
+
+def _refuse_too_often(plan: Plan) -> None:
+    """An interval that no poll falls into is never measured, so such a watch could only end inconclusive."""
+    poll = timedelta(seconds=settings.POLL_SECONDS)
+    often = next((entry for entry in plan.entries if entry.every is not None and entry.every < poll), None)
+    if often is not None:
+        text = _(
+            "%(title)s is to be judged more often than it is polled, every %(poll)s. Set OPSPORTAL_POLL_SECONDS lower."
+        )
+        raise Refused(text % {"title": often.title, "poll": duration(settings.POLL_SECONDS)}, status=409)
 
 
 def _terms(tier: Tier, plan: Plan) -> dict[str, Any]:

@@ -77,6 +77,16 @@ def test_a_source_that_hangs_is_stale_and_a_count_that_stays_is_not() -> None:
     assert judged(tally(whole, moving, Unit.SECONDS), TERMS).state is State.PASS
 
 
+def test_a_value_that_stays_because_it_is_polled_seldom_does_not_hang() -> None:
+    found = Tally()
+    for number in range(20):
+        found = found.after(State.PASS, 0.25, Unit.SECONDS, distinct=0 if number % 5 else 1)
+    assert judged(found, TERMS).state is State.PASS
+    for _number in range(20):
+        found = found.after(State.PASS, 0.25, Unit.SECONDS, distinct=3)
+    assert found.longest_same < STUCK
+
+
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 MINUTE = Interval(0, START, START + timedelta(minutes=1))
 LAG = Check(
