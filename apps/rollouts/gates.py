@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from apps.accounts.policy import Permission
 from apps.metrics.kernel import State, worst
@@ -21,7 +21,8 @@ from apps.playbook.plan import Gate as ItemGate
 from apps.playbook.plan import WeekKind
 from apps.rollouts.comparisons import compared, compares
 from apps.rollouts.models import Decision
-from apps.rollouts.watching import entries_of, in_words
+from apps.rollouts.rollback import rollback_ready
+from apps.rollouts.watching import entries_of, in_words, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
     from apps.rollouts.models import Issue, Override
     from apps.rollouts.progress import Done, Slot
 
+ASKS = {
+    "prerequisites": gettext_lazy("settle the prerequisites"),
+    "baseline": gettext_lazy("capture the baseline"),
+    "deployed": gettext_lazy("deploy, and record it"),
+    "validated": gettext_lazy("validate what was deployed"),
+    "watched": gettext_lazy("watch what was deployed"),
+    "compared": gettext_lazy("compare before and after"),
+    "signed": gettext_lazy("sign"),
+}
+"""What each gate asks for, in words that follow “next:”."""
 ENOUGH = frozenset({State.PASS, State.WARN})
 """What satisfies a gate; whatever is not known never does."""
 
@@ -94,6 +105,11 @@ class Gate:
         return tuple(part for part in self.parts if not part.shadow and part.counts not in ENOUGH)
 
     @property
+    def ask(self) -> str:
+        """What it asks for, in words."""
+        return str(ASKS[self.slug])
+
+    @property
     def overridden(self) -> bool:
         """Whether it counts for more than its verdict says."""
         return self.counts is not self.verdict
@@ -118,8 +134,13 @@ class _Step:
 
 
 def path(week: Week, done: Done, slots: Sequence[Slot], *, is_open: bool) -> tuple[Gate, ...]:
-    """The gates in their order: the first that is not satisfied is NOW, those behind it LATER."""
-    standing = {o.scope: o for o in done.overrides if stands(o)}
+    """The gates in their order: the first that is not satisfied is NOW, those behind it LATER.
+
+    Of a week that is signed they are as they were when its last signature was made: an override that expires later takes nothing back.
+    """
+    signed = [slot.signature.at for slot in slots if slot.good and slot.signature]
+    moment = max(signed) if slots and len(signed) == len(slots) else datetime.now(UTC)
+    standing = {o.scope: o for o in done.overrides if stands(o, moment)}
     gates, waiting = [], not is_open
     for step in _steps(week, done, slots):
         parts = tuple(_overridden(part, standing) for part in step.parts)
@@ -135,9 +156,9 @@ def path(week: Week, done: Done, slots: Sequence[Slot], *, is_open: bool) -> tup
     return tuple(gates)
 
 
-def stands(override: Override, now: datetime | None = None) -> bool:
+def stands(override: Override, now: datetime) -> bool:
     """Whether an override counts: made by as many people as it takes, not taken back, not expired."""
-    return override.settled and override.ended_at is None and (now or datetime.now(UTC)) < override.expires_at
+    return override.settled and override.ended_at is None and now < override.expires_at
 
 
 def _overridden(part: Part, standing: dict[str, Override]) -> Part:
@@ -152,11 +173,12 @@ def _steps(week: Week, done: Done, slots: Sequence[Slot]) -> Iterable[_Step]:
     if week.baseline:
         yield _Step("baseline", _("Baseline"), Permission.CAPTURE, *_baseline(week.baseline, done))
     if week.kind is WeekKind.BLOCK:
-        yield _Step("deployed", _("Deployed"), Permission.DEPLOY, *_deployed(done))
+        yield _Step("deployed", _("Deployed"), Permission.DEPLOY, *_deployed(week, done))
     if after:
         yield _Step("validated", _("Validated"), Permission.TICK, *_items(after, done))
     if week.watch:
-        yield _Step("watched", _("Watched"), Permission.DEPLOY, *_watched(week, done))
+        who = Permission.NOTE if runs(done) else Permission.DEPLOY
+        yield _Step("watched", _("Watched"), who, *_watched(week, done))
     if compares(week) and week.kind is WeekKind.BLOCK:
         yield _Step("compared", _("Compared"), Permission.CAPTURE, *_compared(done))
     yield _Step("signed", _("Signed"), Permission.SIGN, *_signed(slots, done))
@@ -173,7 +195,7 @@ def _item(item: Item, done: Done) -> Part:
         f"item:{item.slug}",
         item.text,
         State.PASS if settled else State.INCONCLUSIVE,
-        "" if settled else _("not settled"),
+        "",
         item.check,
         item.critical,
         known is not None and known.shadow,
@@ -200,13 +222,15 @@ def _metric(metric: BaselineMetric, done: Done) -> Part:
     return Part(scope, metric.title, State.PASS, "", metric.check)
 
 
-def _deployed(done: Done) -> tuple[str, tuple[Part, ...]]:
+def _deployed(week: Week, done: Done) -> tuple[str, tuple[Part, ...]]:
+    ready = rollback_ready(week)
+    drill = () if ready else (Part("rollback", _("The rollback"), State.INCONCLUSIVE, _("not drilled in time")),)
     title = _("The deployment")
     if not done.deployments:
-        said = _("not recorded yet")
-        return said, (Part("deployment", title, State.INCONCLUSIVE, said),)
+        said = _("not recorded yet") if ready else _("waits for the drill of the rollback")
+        return said, (*drill, Part("deployment", title, State.INCONCLUSIVE, _("not recorded yet")))
     last = done.deployments[-1]
-    return f"{last.at:%d %b %H:%M} UTC, {last.by}", (Part("deployment", title, State.PASS),)
+    return f"{last.at:%d %b %H:%M} UTC, {last.by}", (*drill, Part("deployment", title, State.PASS))
 
 
 def _watched(week: Week, done: Done) -> tuple[str, tuple[Part, ...]]:
@@ -214,7 +238,7 @@ def _watched(week: Week, done: Done) -> tuple[str, tuple[Part, ...]]:
         Part(f"entry:{one.entry.slug}", one.entry.title, one.state, one.said, one.entry.check, shadow=one.shadow)
         for one in entries_of(week, done)
     )
-    return in_words(done), parts
+    return in_words(week, done), parts
 
 
 def _compared(done: Done) -> tuple[str, tuple[Part, ...]]:

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
-
-from apps.accounts.models import Person
 from apps.accounts.policy import roles_with
-from apps.accounts.roles import EVERY_TIER, Role
+from apps.accounts.roles import Role
 from apps.playbook.plan import SignOff
 from apps.rollouts.gates import Gate, GateState, Part
+from apps.rollouts.holders import Holders, names_of
 from apps.rollouts.progress import Progress
 
 MOST_MISSING = 6
@@ -28,13 +26,14 @@ class Present:
     more_people: int
 
 
-def present(at: Progress, tier_slug: str) -> Present | None:
-    """The gate that is next in an open week; None where nothing is. One query."""
+def present(at: Progress, found: Holders) -> Present | None:
+    """The gate that is next in an open week; None where nothing is."""
     gate = next((g for g in at.gates if g.state in {GateState.NOW, GateState.BLOCKED}), None)
     if gate is None or not at.open:
         return None
-    roles = _signing([slot.off for slot in at.slots if not slot.good]) if gate.slug == "signed" else _with(gate)
-    people = _people(roles, tier_slug)
+    signing = gate.slug == "signed"
+    roles = _signing([slot.off for slot in at.slots if not slot.good]) if signing else roles_with(gate.permission)
+    people = names_of(roles, found)
     return Present(
         gate,
         gate.missing[:MOST_MISSING],
@@ -45,16 +44,6 @@ def present(at: Progress, tier_slug: str) -> Present | None:
     )
 
 
-def _with(gate: Gate) -> list[Role]:
-    return roles_with(gate.permission)
-
-
 def _signing(offs: Sequence[SignOff]) -> list[Role]:
     wanted = {role for off in offs for role in off.roles}
     return [role for role in Role if role in wanted]
-
-
-def _people(roles: Sequence[Role], tier_slug: str) -> tuple[str, ...]:
-    on_tier = Q(grants__tier_slug__in=(EVERY_TIER, tier_slug), grants__role__in=roles)
-    found = Person.objects.filter(on_tier, is_active=True).distinct().order_by("display_name", "username")
-    return tuple(str(person) for person in found)

@@ -14,12 +14,14 @@ from apps.metrics.thresholds import limits
 from apps.metrics.units import show
 from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Mode, Pause
 from apps.rollouts.checklist import expected
+from apps.rollouts.gates import GateState
+from apps.rollouts.holders import Holders, holders, names_of
 from apps.rollouts.models import Baseline, Look, Proposal, Reading, Rollout, Tick, Watch
 from apps.rollouts.overrides import OverrideRow, Scope, override_rows, scopes
 from apps.rollouts.present import Present, present
 from apps.rollouts.progress import Progress, Slot
 from apps.rollouts.proposals import waiting
-from apps.rollouts.signing import hindrance
+from apps.rollouts.signing import held_up, hindrance
 from apps.rollouts.since import Change, since
 from apps.rollouts.watching import Entry, entries_of, to_go
 
@@ -139,11 +141,16 @@ class PromiseRow:
 
 @dataclass(frozen=True, slots=True)
 class SlotRow:
-    """A sign-off slot as this person sees it; `changes`: what changed since it was signed, where it is stale."""
+    """A sign-off slot as this person sees it.
+
+    `hindrance`: why they decide nothing in it; `people`: who hold one of its `roles`; `changes`: what changed since it was signed, where it
+    is stale.
+    """
 
     slot: Slot
     hindrance: str
     roles: str
+    people: tuple[str, ...]
     changes: tuple[Change, ...]
 
 
@@ -160,11 +167,17 @@ class Sheet:
     promises: tuple[PromiseRow, ...]
     slots: tuple[SlotRow, ...]
     present: Present | None
+    held_up: str
     may_tick: bool
     may_capture: bool
     may_deploy: bool
     may_note: bool
     may_override: bool
+
+    @property
+    def folded(self) -> frozenset[str]:
+        """The gates that are done: their sections are folded, so that the present one is near."""
+        return frozenset(gate.slug for gate in self.progress.gates if gate.state is GateState.DONE)
 
     @property
     def to_go(self) -> str:
@@ -213,13 +226,14 @@ class Sheet:
 
 
 def sheet(rollout: Rollout, at: Progress, person: Person) -> Sheet:
-    """The page of a week for a person: at most five queries beyond the progress (verdicts, readings, proposals, looks, people)."""
+    """The page of a week for a person: at most five queries beyond the progress (verdicts, readings, proposals, looks, roles)."""
     now = _live(verdicts(rollout.tier), limits(rollout.tier).checks)
     readings = {
         r.item: r for r in Reading.objects.filter(rollout=rollout, week=at.week.slug, used_at=None).select_related("by")
     }
     halves = _Halves(readings, waiting(rollout, at.week.slug))
     pauses = tuple(PauseRows(p, tuple(_item(i, p, at, now, halves) for i in p.items)) for p in at.week.pauses)
+    found = holders(rollout.tier.slug)
     baselines = tuple(BaselineRow(m, at.done.baselines.get(m.slug), now.get((m.check, ""))) for m in at.week.baseline)
     return Sheet(
         rollout,
@@ -229,8 +243,9 @@ def sheet(rollout: Rollout, at: Progress, person: Person) -> Sheet:
         baselines,
         _watch(at, now),
         tuple(_promise(p, baselines) for p in at.week.improvements),
-        tuple(_slot(rollout, at, slot, person) for slot in at.slots),
-        present(at, rollout.tier.slug),
+        tuple(_slot(rollout, at, slot, person, found) for slot in at.slots),
+        present(at, found),
+        held_up(at),
         *_may(person, rollout, MAY),
     )
 
@@ -291,8 +306,9 @@ def in_words(e: Expectation) -> str:
     return ("≥ " if e.low is not None else "≤ ") + ends[0]
 
 
-def _slot(rollout: Rollout, at: Progress, slot: Slot, person: Person) -> SlotRow:
+def _slot(rollout: Rollout, at: Progress, slot: Slot, person: Person, found: Holders) -> SlotRow:
     roles = ", ".join(str(role.label) for role in slot.off.roles)
     stale = slot.signature if slot.stale else None
     changes = since(stale.said["covered"], at.covered, at.week) if stale else ()
-    return SlotRow(slot, hindrance(rollout, at, slot, person), roles, changes)
+    people = names_of(slot.off.roles, found)
+    return SlotRow(slot, hindrance(rollout, at, slot, person), roles, people, changes)

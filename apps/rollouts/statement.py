@@ -44,6 +44,10 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
     if done.watch and done.watch.ended_at:
         watch = done.watch
         said["watch"] = {"state": watch.state, "outcome": watch.said, "digest": watch.digest}
+        if before := [
+            f"{one.state}: {one.said}" for one in done.watches[:-1]
+        ]:  # who repeats a watch until it passes says so
+            said["watch"]["before"] = before
     if overrides := [_override(one) for one in done.overrides if one.settled]:
         said["overrides"] = overrides
     return said

@@ -98,16 +98,35 @@ def outdated(done: Done) -> bool:
     return bool(done.watch and done.deployments and done.deployments[-1].at > done.watch.at)
 
 
-def in_words(done: Done, now: datetime | None = None) -> str:
-    """The watch in a few words: not started, how long it still runs, or how it ended."""
-    watch = done.watch
+def runs(done: Done) -> bool:
+    """Whether a watch of the present deployment is under way."""
+    return done.watch is not None and done.watch.ended_at is None and not outdated(done)
+
+
+def unlooked(week: Week, done: Done, now: datetime) -> tuple[WatchEntry, ...]:
+    """What only people look after and nobody has looked at in the present interval of a running watch."""
+    watch, plan = done.watch, week.watch
+    if plan is None or watch is None or not runs(done) or not watch.begins <= now < watch.ends:
+        return ()
+    return tuple(
+        entry
+        for entry in plan.entries
+        if entry.look_every and not entry.check
+        if tally_of(watch.tallies.get(entry.slug)).looks <= int((now - watch.begins) / entry.look_every)
+    )
+
+
+def in_words(week: Week, done: Done, now: datetime | None = None) -> str:
+    """The watch in a few words: not started, how long it still runs and what somebody should look at, or how it ended."""
+    watch, now = done.watch, now or datetime.now(UTC)
     if watch is None:
         return _("not started")
     if outdated(done):
         return _("deployed again since it began")
-    if watch.ended_at is None:
-        return to_go(watch, now or datetime.now(UTC))
-    return watch.said
+    if watch.ended_at is not None:
+        return watch.said
+    looks = unlooked(week, done, now)
+    return to_go(watch, now) + (_("; look at: %(what)s") % {"what": ", ".join(e.title for e in looks)} if looks else "")
 
 
 def to_go(watch: Watch, now: datetime) -> str:

@@ -73,6 +73,9 @@ def _covers(said: Mapping[str, Any]) -> Iterator[str]:
 def _watched_and_overridden(covered: Mapping[str, Any]) -> Iterator[str]:
     if watch := covered.get("watch"):
         yield _("the watch, which ended: %(state)s, %(outcome)s") % watch
+        if n := len(watch.get("before", ())):
+            text = ngettext("one watch before it: %(how)s", "%(n)d watches before it: %(how)s", n)
+            yield text % {"n": n, "how": "; ".join(watch["before"])}
     for one in covered.get("overrides", ()):
         text = _("the override of %(what)s (%(verdict)s) by %(by)s until %(until)s: %(reason)s")
         if one["confirmed_by"]:

@@ -18,10 +18,11 @@ from apps.metrics.registry import checks
 from apps.playbook.plan import Gate as When
 from apps.playbook.plan import ItemKind
 from apps.playbook.validate import load
-from apps.rollouts.models import Baseline, Comparison, Deployment, Override, Rollout, Signature, Tick, Watch
+from apps.rollouts.models import Baseline, Comparison, Deployment, Draft, Override, Rollout, Signature, Tick, Watch
 from apps.rollouts.overrides import scopes
 from apps.rollouts.progress import progress
-from tests.people import Browser
+from apps.rollouts.words import _covers as covers_in_words
+from tests.people import PASSWORD, Browser
 from tests.rollouts.conftest import at, begin
 
 WEEK = "week-1-2"
@@ -106,6 +107,55 @@ def test_only_what_passes_or_warns_lets_a_week_be_signed(
     through(block, devops, compared=verdict)
     assert gate(block, "compared").verdict is verdict
     assert at(block, WEEK).ready_to_sign is ready
+
+
+def test_each_gate_holds_an_approval_up_and_no_gate_a_rejection(
+    block: Rollout, devops: Person, browser: Browser
+) -> None:
+    client, where = browser(devops), url(block, "sign/devops/")
+    for made, gate_title in ((lambda: None, "baseline"), (lambda: captured(block, devops), "deployed")):
+        made()
+        answer = client.post(where, {"decision": "approve", "reason": ""})
+        assert answer.status_code == 409
+        assert f"First: {gate_title}" in answer.content.decode()
+    assert not Draft.objects.exists()
+    assert "Reject already now" in client.get(url(block)).content.decode()
+    drawn = client.post(where, {"decision": "reject", "reason": "This week has no window that suits us."})
+    assert client.post(drawn["Location"], {"password": PASSWORD}).status_code == 302
+    assert states(block)["signed"] == "blocked"
+    assert states(block)["deployed"] == "now"
+
+
+def test_an_approval_does_not_outlive_the_override_that_let_it_be_drawn_up(
+    block: Rollout, devops: Person, dba: Person, browser: Browser
+) -> None:
+    through(block, devops, watched=State.FAIL)
+    Override.objects.create(
+        rollout=block, week=WEEK, by=devops, at=timezone.now(), scope="gate:watched", title="Watched", verdict="fail",
+        reason=WHY, expires_at=timezone.now() + timedelta(hours=1), critical=True, confirmed_by=dba, confirmed_at=timezone.now(),
+    )  # fmt: skip
+    client = browser(devops)
+    drawn = client.post(url(block, "sign/devops/"), {"decision": "approve", "reason": ""})
+    assert drawn.status_code == 302
+    Override.objects.update(expires_at=timezone.now())
+    answer = client.post(drawn["Location"], {"password": PASSWORD})
+    assert answer.status_code == 409
+    assert "First: watched" in answer.content.decode()
+    assert not Signature.objects.exists()
+
+
+def test_a_watch_that_was_repeated_until_it_passed_is_signed_as_such(block: Rollout, devops: Person) -> None:
+    through(block, devops)
+    assert "before" not in at(block, WEEK).covered["watch"]
+    long_ago = timezone.now() - timedelta(hours=1)
+    Watch.objects.create(
+        rollout=block, week=WEEK, by=devops, at=long_ago, begins=long_ago, ends=long_ago, terms={}, state="fail",
+        said="Lag: 6 failures, 5 tolerated", ended_at=long_ago,
+    )  # fmt: skip
+    covers = at(block, WEEK).covered
+    assert covers["watch"]["before"] == ["fail: Lag: 6 failures, 5 tolerated"]
+    said = {"covered": covers, "open_issues": []}
+    assert any("one watch before it: fail: Lag" in line for line in covers_in_words(said))
 
 
 def test_a_comparison_from_before_the_end_of_the_watch_does_not_count(block: Rollout, devops: Person) -> None:
@@ -220,16 +270,19 @@ def test_a_week_signed_with_an_override_stays_signed_when_that_expires(
     through(block, devops, watched=State.FAIL)
     Override.objects.create(
         rollout=block, week=WEEK, by=devops, at=timezone.now(), scope="gate:watched", title="Watched", verdict="fail",
-        reason=WHY, expires_at=timezone.now(), critical=True, confirmed_by=dba, confirmed_at=timezone.now(),
+        reason=WHY, expires_at=timezone.now() - timedelta(hours=1), critical=True, confirmed_by=dba, confirmed_at=timezone.now(),
     )  # fmt: skip
-    week = at(block, WEEK)
+    week, then = at(block, WEEK), timezone.now() - timedelta(hours=2)
     for off, person in zip(week.week.sign_offs, (devops, backend, lead), strict=True):
         signed = {"slot": off.slug, "role": off.roles[0], "meaning": off.meaning, "decision": "approve"}
         Signature.objects.create(
-            rollout=block, week=WEEK, by=person, at=timezone.now(), statement=b"{}", digest="", covers=week.covers, **signed
-        )  # fmt: skip
-    assert gate(block, "watched").state == "now"
+            rollout=block, week=WEEK, by=person, at=then, statement=b"{}", digest="", covers=week.covers, **signed
+        )
     assert at(block, WEEK).signed
+    assert gate(block, "watched").state == "done"
+    assert gate(block, "watched").verdict is State.FAIL
+    Signature.objects.filter(slot="lead").update(revoked_at=timezone.now())
+    assert gate(block, "watched").state == "now"
 
 
 def test_the_page_says_what_is_missing_and_who_can_supply_it(
