@@ -161,6 +161,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sign-checkpoint": {"task": "apps.ledger.tasks.sign_checkpoint", "schedule": 20, "options": {"expires": 20}},
     "deliver": {"task": "apps.metrics.tasks.deliver", "schedule": 5, "options": {"expires": 5}},
+    "advance-watches": {
+        "task": "apps.rollouts.tasks.advance_watches",
+        "schedule": POLL_SECONDS,
+        "options": {"expires": POLL_SECONDS},
+    },
     "keep-texts": {"task": "apps.queries.tasks.keep_texts", "schedule": 60, "options": {"expires": 60}},
     "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 600, "options": {"expires": 600}},
     "forget-sessions": {

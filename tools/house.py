@@ -29,8 +29,8 @@ ROOMS = {
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
     " channel_views channels chunks collect context copyformat curves dependence exports exposition"
     " exposition_views facts figures hashes histories/* hosts itself judge kept kernel levels lines lives"
-    " marks mute_views muting names node_views noticed now occasions outbox pages poll present probe ranges"
-    " readers/* readings record registry rolls rows seal secrets shell silence store templatetags/*"
+    " marks mute_views muting names node_views noticed now occasions outbox pages poll present probe"
+    " ranges readers/* readings record registry rolls rows seal secrets shell silence store templatetags/*"
     " threshold_views thresholds transitions unchanged units webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
@@ -41,15 +41,16 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} naming",
-    "rollouts": f"{COMMON} act_views answers attachments baseline ceremony checklist compare_views comparing comparison comparisons"
-    " dates distributions drawing events evidence evidence_views file_views follow_views following occasions"
-    " outcomes progress proposals reach record_views refusals schedule sheet sign_views signing since"
-    " start statement templatetags/* ticks timeline timeline_file timeline_views waiving window"
-    " windowed words",
+    "rollouts": f"{COMMON} act_views advancing answers attachments baseline ceremony checklist compare_views comparing"
+    " comparison comparisons dates distributions drawing events evidence evidence_views file_views"
+    " follow_views following gates gathering holders observing occasions of_week outcomes override_views"
+    " overrides present progress proposals reach record_views refusals rollback schedule sheet sign_views"
+    " signing since start statement tally templatetags/* ticks timeline timeline_file timeline_views"
+    " waiving watch_models watch_views watches watching window windowed words",
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
-    " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"
-    " switches tier traffic twin witness",
+    " links load people pgbouncer postgres processes proxy redis register rehearsal seed servers stop"
+    " supervisor switches tier traffic twin witness",
 }
 # Modules that have to run where nothing is installed, or whose worth is that they depend on nothing.
 STANDARD_LIBRARY_ONLY = (

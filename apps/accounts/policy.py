@@ -51,6 +51,7 @@ class Permission(StrEnum):
     SET_THRESHOLDS = auto()
     EDIT_CHANNELS = auto()
     SEE_LOGS = auto()
+    OVERRIDE = auto()
 
 
 P = Permission
@@ -58,7 +59,7 @@ P = Permission
 OF_A_TIER = frozenset(
     {P.ACKNOWLEDGE, P.CHECK_NOW, P.EXPLAIN, P.NOTE, P.TICK, P.CAPTURE, P.DEPLOY, P.SIGN, P.WAIVE}
     | {P.START_ROLLOUT, P.EDIT_TIER}
-    | {P.MUTE, P.SET_THRESHOLDS, P.EDIT_CHANNELS}
+    | {P.MUTE, P.SET_THRESHOLDS, P.EDIT_CHANNELS, P.OVERRIDE}
 )
 # How alerting behaves: where a check begins to warn, and who is told.
 _TUNES = frozenset({P.MUTE, P.SET_THRESHOLDS, P.EDIT_CHANNELS})
@@ -74,11 +75,11 @@ TABLE: Mapping[Role, frozenset[Permission]] = {
     Role.ON_CALL: _WATCHES | {P.SIGN, P.MUTE},  # signs for the 24 hours they watched
     Role.QA: _WATCHES | {P.TICK, P.CAPTURE, P.SIGN},  # a playbook may give QA a slot
     Role.BACKEND: _BUILDS | {P.MUTE, P.CANCEL_BATCH},
-    Role.DEVOPS: _BUILDS | _TUNES | {P.EDIT_TIER, P.CANCEL_BATCH},
-    Role.DBA: _BUILDS | _TUNES | {P.EDIT_TIER, P.CANCEL_BATCH},
+    Role.DEVOPS: _BUILDS | _TUNES | {P.EDIT_TIER, P.CANCEL_BATCH, P.OVERRIDE},
+    Role.DBA: _BUILDS | _TUNES | {P.EDIT_TIER, P.CANCEL_BATCH, P.OVERRIDE},
     Role.LEAD: _DECIDES
     | _TUNES
-    | {P.EXPLAIN, P.TICK, P.CAPTURE, P.WAIVE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS},
+    | {P.EXPLAIN, P.TICK, P.CAPTURE, P.WAIVE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS, P.OVERRIDE},
     Role.PRODUCT: _DECIDES,
     Role.VP: _DECIDES | {P.WAIVE, P.GRANT_ROLES},
     Role.CTO: _DECIDES | _TUNES | {P.WAIVE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS},

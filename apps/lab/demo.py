@@ -15,7 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from apps.lab import address, environment, load, register, seed, witness
+from django.conf import settings
+
+from apps.lab import address, environment, load, register, rehearsal, seed, witness
 from apps.lab.layout import WATCHED, Layout
 from apps.lab.people import PEOPLE, new_password
 from apps.lab.processes import CHILDREN, write_private
@@ -25,6 +27,7 @@ from apps.lab.supervisor import Program, Supervisor
 from apps.lab.switches import ROLLED_OUT
 from apps.lab.tier import Lab
 
+PLAYBOOK = "OPSPORTAL_PLAYBOOK"
 PROJECT = Path(__file__).resolve().parents[2]
 OWN_PROGRAMS = ("web", "worker", "beat", "witness", "migrate", "populate")
 ANSWERS_WITHIN = 60.0  # seconds, on a machine that does other things besides
@@ -89,7 +92,7 @@ class Demo:
         layout = self.lab.layout
         passwords, fresh = self._passwords()
         witnessed = witness.prepared(layout)
-        variables = environment.portal(layout, self.options.url) | dict(witnessed.variables)
+        variables = environment.portal(layout, self.options.url) | dict(witnessed.variables) | self._playbook()
         self._manage("migrate", ["migrate", "--noinput"], variables, stop)
         self._manage("populate", ["populate", *(["--new-passwords"] if fresh else [])], variables, stop)
         supervisor = Supervisor(self.lab.servers.roster, layout.logs, self.say)
@@ -145,6 +148,12 @@ class Demo:
         passwords = {person.username: new_password() for person in PEOPLE}
         write_private(path, json.dumps(passwords, indent=2))
         return passwords, True
+
+    def _playbook(self) -> dict[str, str]:
+        """Where the demo's playbook is: the one the person chose, else the default one with watches that a visitor can sit out."""
+        if os.environ.get(PLAYBOOK):
+            return {}
+        return {PLAYBOOK: str(rehearsal.write(settings.PLAYBOOK, self.directory / rehearsal.FOLDER))}
 
     def _manage(self, name: str, words: list[str], variables: Mapping[str, str], stop: StopSignal) -> None:
         """Run a command of `manage.py` to its end; raises DemoRefused with the end of its log when it fails."""

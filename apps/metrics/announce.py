@@ -23,6 +23,7 @@ class Change(StrEnum):
     WORSE = "worse"
     RESOLVED = "resolved"
     TEST = "test"
+    NEWS = "news"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Told:
         """The change in one line of plain text."""
         of = f" ({self.object})" if self.object else ""
         match self.change:
-            case Change.TEST:
+            case Change.TEST | Change.NEWS:
                 return self.title
             case Change.RESOLVED:
                 return f"{self.title}{of}: over, {self.value}" if self.value else f"{self.title}{of}: over"
@@ -100,12 +101,13 @@ def wants(channel: Channel, told: Told) -> bool:
         return False
     if told.kind == Kind.SILENCE:
         return channel.tells_silence
-    return channel.least == State.WARN or told.state == State.FAIL
+    good = {State.PASS, State.WARN} if told.change == Change.NEWS else set(State) - {State.FAIL}
+    return channel.least == State.WARN or State(told.state) not in good
 
 
 def message(tier: Tier, node: str, at: datetime, changes: Sequence[Told]) -> dict[str, Any]:
     """What every kind of channel writes in its own way: of which tier and node, when, and the changes, worst first."""
-    order = (Change.TEST, Change.OPENED, Change.WORSE, Change.RESOLVED)
+    order = (Change.TEST, Change.NEWS, Change.OPENED, Change.WORSE, Change.RESOLVED)
     ranked = sorted(changes, key=lambda one: (order.index(Change(one.change)), one.state != State.FAIL, one.title))
     return {
         "tier": tier.slug,
@@ -114,6 +116,26 @@ def message(tier: Tier, node: str, at: datetime, changes: Sequence[Told]) -> dic
         "at": at.isoformat(),
         "changes": [asdict(one) for one in ranked],
     }
+
+
+def news(text: str, state: State, url: str, at: datetime) -> Told:
+    """Something that is no alert, such as the end of a watch; `state`: how it ended."""
+    return Told(
+        alert=0,
+        change=Change.NEWS.value,
+        kind=Kind.LIMIT.value,
+        state=state.value,
+        check="",
+        title=text,
+        node="",
+        object="",
+        value="",
+        threshold="",
+        runbook="",
+        flapping=False,
+        opened_at=at.isoformat(),
+        url=url,
+    )
 
 
 def test(channel: Channel, by: str) -> Delivery:

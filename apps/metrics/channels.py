@@ -24,7 +24,13 @@ from apps.metrics.secrets import unseal
 from apps.metrics.templatetags.figures import word_of
 
 VERSION = "1"
-_WORDS = {Change.OPENED: "opened", Change.WORSE: "worse", Change.RESOLVED: "over", Change.TEST: "test"}
+_WORDS = {
+    Change.OPENED: "opened",
+    Change.WORSE: "worse",
+    Change.RESOLVED: "over",
+    Change.TEST: "test",
+    Change.NEWS: "news",
+}
 _LASTING = {400, 401, 403, 404, 405, 410, 413, 415, 422}  # asking again would be answered alike
 
 
@@ -57,7 +63,7 @@ def subject(message: Mapping[str, Any]) -> str:
     'Lab: Replay lag is over, and 1 more'
     """
     first, *rest = message["changes"]
-    if first["change"] == Change.TEST:
+    if first["change"] in {Change.TEST, Change.NEWS}:
         return f"{message['tier_name']}: {first['title']}"
     where = " · ".join(filter(None, [message["tier_name"], message["node"]]))
     told = _("is over") if first["change"] == Change.RESOLVED else word_of(first["state"])

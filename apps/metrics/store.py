@@ -105,6 +105,11 @@ def kept_slots(tier: Tier, after: datetime, before: datetime, worker: str) -> tu
     return start, kept
 
 
+def polls(tier: Tier, start: datetime, end: datetime) -> list[tuple[str, datetime, bool]]:
+    """Node name, slot, and whether it answered, of every poll within [start, end)."""
+    return _rows("polls.sql", {"tier": tier.pk, "start": start, "end": end})
+
+
 def standings(tier: Tier) -> list[tuple[Any, ...]]:
     """Check, node name (None: the tier's own), object, state, value, at, since, failing since of every verdict that stands."""
     return _rows("standings.sql", [tier.pk])

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
 
@@ -22,9 +22,11 @@ from apps.metrics.present import Present
 from apps.metrics.readings import Readings, readings
 from apps.metrics.registry import checks
 from apps.metrics.units import show
+from apps.rollouts.gates import GateState
 from apps.rollouts.models import Rollout
-from apps.rollouts.progress import GateState, Progress, progress
-from apps.rollouts.signing import hindrance
+from apps.rollouts.progress import Progress, progress
+from apps.rollouts.signing import held_up, hindrance
+from apps.rollouts.watching import runs, unlooked
 
 _BADNESS = {State.FAIL: 3, State.WARN: 2, State.ERROR: 1, State.NO_DATA: 1}
 
@@ -166,7 +168,7 @@ def waiting(person: Person, tier: Tier, under_way: Programme | None, alerts: Seq
 
 def _of_week(person: Person, tier: Tier, rollout: Rollout, at: Progress) -> list[Waiting]:
     url = reverse("rollouts:week", kwargs={"rollout": rollout.pk, "week": at.week.slug})
-    for slot in at.slots:
+    for slot in () if held_up(at) else at.slots:
         if permitted(person, Permission.SIGN, tier.slug) and not hindrance(rollout, at, slot, person):
             where = reverse(
                 "rollouts:sign", kwargs={"rollout": rollout.pk, "week": at.week.slug, "slot": slot.off.slug}
@@ -174,13 +176,9 @@ def _of_week(person: Person, tier: Tier, rollout: Rollout, at: Progress) -> list
             title = _("Sign %(week)s as %(slot)s.") % {"week": at.week.title, "slot": slot.off.title}
             return [Waiting(title, slot.off.meaning, where, _("Review and sign"))]
     gate = next((g for g in at.gates if g.state is GateState.NOW), None)
-    needed = {
-        "prerequisites": Permission.TICK,
-        "baseline": Permission.CAPTURE,
-        "deployed": Permission.DEPLOY,
-        "validated": Permission.TICK,
-    }
-    if gate is None or gate.slug not in needed or not permitted(person, needed[gate.slug], tier.slug):
+    if gate is None or gate.slug == "signed" or not permitted(person, gate.permission, tier.slug):
+        return []
+    if gate.slug == "watched" and runs(at.done) and not unlooked(at.week, at.done, datetime.now(UTC)):
         return []
     title = _("%(week)s: %(gate)s") % {"week": at.week.title, "gate": gate.title.lower()}
     return [Waiting(title, gate.detail, f"{url}#{gate.slug}", _("Go on"))]

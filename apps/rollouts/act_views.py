@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -23,7 +24,8 @@ from apps.rollouts.refusals import Refused
 from apps.rollouts.views import item_fragment, week_page
 
 
-def _first_error(form: TickForm | WhyForm | DeployForm | IssueForm | ResolveForm) -> str:
+def first_error(form: forms.Form) -> str:
+    """What is wrong with a form first, with the name of the field."""
     field, errors = next(iter(form.errors.items()))
     return f"{form.fields[field].label}: {errors[0]}"
 
@@ -56,7 +58,7 @@ def tick_item(request: PersonRequest, rollout: int, week: str, item: str) -> Htt
 
     def act() -> None:
         if not form.is_valid():
-            raise Refused(_first_error(form))
+            raise Refused(first_error(form))
         data = form.cleaned_data
         files = uploads(request.FILES.getlist("files"))
         tick(found, at, wanted, Wish(data["value"], data["note"], data["not_applicable"], files), request.user)
@@ -74,13 +76,13 @@ def undo_item(request: PersonRequest, rollout: int, week: str, item: str) -> Htt
 
     def act() -> None:
         if not form.is_valid():
-            raise Refused(_first_error(form))
+            raise Refused(first_error(form))
         undo(found, at, wanted, form.cleaned_data["why"], request.user)
 
     return on_item(request, rollout, week, item, act)
 
 
-def _in_week(request: PersonRequest, rollout: int, week: str, anchor: str, act: Callable[[], str]) -> HttpResponse:
+def in_week(request: PersonRequest, rollout: int, week: str, anchor: str, act: Callable[[], str]) -> HttpResponse:
     """Do something in a week; `act` returns what to tell. A refusal shows the page again with it."""
     try:
         told = act()
@@ -113,7 +115,7 @@ def capture_baseline(request: PersonRequest, rollout: int, week: str) -> HttpRes
             }
         return told
 
-    return _in_week(request, rollout, week, "baseline", act)
+    return in_week(request, rollout, week, "baseline", act)
 
 
 @allow(Permission.DEPLOY, tier_of=tier_of)
@@ -124,11 +126,11 @@ def record_deployment(request: PersonRequest, rollout: int, week: str) -> HttpRe
 
     def act() -> str:
         if not form.is_valid():
-            raise Refused(_first_error(form))
+            raise Refused(first_error(form))
         deploy(found, the_week(found, week), form.cleaned_data["what"], form.cleaned_data["minutes"], request.user)
         return _("The deployment is recorded. Next: validate it.")
 
-    return _in_week(request, rollout, week, "deployed", act)
+    return in_week(request, rollout, week, "deployed", act)
 
 
 @allow(Permission.NOTE, tier_of=tier_of)
@@ -139,7 +141,7 @@ def note(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
 
     def act() -> str:
         if not form.is_valid():
-            raise Refused(_first_error(form))
+            raise Refused(first_error(form))
         data = form.cleaned_data
         files = uploads(request.FILES.getlist("files"))
         at, blocks = the_week(found, week), data["blocker"]
@@ -148,7 +150,7 @@ def note(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
             return _("The blocker is noted. Nobody approves this week until it is closed.")
         return _("The issue is noted and part of what is signed.")
 
-    return _in_week(request, rollout, week, "issues", act)
+    return in_week(request, rollout, week, "issues", act)
 
 
 @allow(Permission.NOTE, tier_of=tier_of)
@@ -160,8 +162,8 @@ def resolve(request: PersonRequest, rollout: int, week: str, issue: int) -> Http
 
     def act() -> str:
         if not form.is_valid():
-            raise Refused(_first_error(form))
+            raise Refused(first_error(form))
         resolve_issue(found, the_week(found, week), seen, form.cleaned_data["resolution"], request.user)
         return _("The issue is closed.")
 
-    return _in_week(request, rollout, week, "issues", act)
+    return in_week(request, rollout, week, "issues", act)

@@ -41,6 +41,31 @@ class RolloutsConfig(AppConfig):
         declare(
             "rollout.compare", _("Comparison"), _("{actor} compared {week} with its baseline: {said}"), _("compared")
         )
+        declare(
+            "rollout.watch",
+            _("Watch started"),
+            _("{actor} started the watch of {week}, which ends {ends}."),
+            _("watch"),
+        )
+        declare("rollout.look", _("Looked during a watch"), _("{actor} looked at “{title}” in {week}: {note}"))
+        declare(
+            "rollout.watched", _("Watch ended"), _("The watch of {week} ended ({state}): {said}"), _("watch: {state}")
+        )
+        declare("rollout.abort-watch", _("Watch aborted"), _("The watch of {week} was {said}"), _("watch aborted"))
+        declare(
+            "rollout.override",
+            _("Override"),
+            _("{actor} overrides “{title}” in {week} ({verdict}) until {expires}: {reason}"),
+            _("override: {title}"),
+        )
+        declare(
+            "rollout.confirm-override",
+            _("Override confirmed"),
+            _("{actor} confirmed, as second person, that “{title}” in {week} is overridden until {expires}: {reason}"),
+        )
+        declare(
+            "rollout.end-override", _("Override ended"), _("{actor} ended the override of “{title}” in {week}: {why}")
+        )
         declare("rollout.issue", _("Issue noted"), _("{actor} noted an issue in {week}: {text}"))
         declare("rollout.resolve", _("Issue closed"), _("{actor} closed “{text}” in {week}: {resolution}"))
         declare(

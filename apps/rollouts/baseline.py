@@ -13,15 +13,17 @@ from apps.accounts.models import Person
 from apps.ledger.chain import append
 from apps.ledger.leaf import canonical
 from apps.metrics.histories import HistoryUnreachable
-from apps.metrics.kernel import Check
+from apps.metrics.kernel import Check, Unit
 from apps.metrics.lines import Line
 from apps.metrics.models import Node, Tier
 from apps.metrics.registry import checks
 from apps.metrics.store import lines
 from apps.playbook.plan import BaselineMetric
+from apps.rollouts.comparison import unchanging
 from apps.rollouts.models import Baseline, Rollout
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
+from apps.rollouts.tally import should_move
 
 WINDOWS = {
     "5m": timedelta(minutes=5),
@@ -139,11 +141,17 @@ def _take(
         end=end,
         samples=raw,
         load_per_second=load,
-        conditions={"metric": metric, "entered": not metric},
+        conditions={"metric": metric, "entered": not metric, "unchanging": _hangs(raw, wanted.unit)},
         digest=hashlib.sha256(canonical(frozen)).hexdigest(),
         by=by,
         at=end,
     )
+
+
+def _hangs(raw: list[dict[str, Any]], unit: Unit) -> bool:
+    """Whether some series says one and the same value throughout, where two measurements never agree: its source hangs."""
+    series = ([value for _at, value in one["points"]] for one in raw)
+    return any(should_move(values[0], unit) and unchanging(values) for values in series if values)
 
 
 def _raw(line: Line) -> dict[str, Any]:

@@ -82,3 +82,19 @@ class ConfirmForm(forms.Form):
     answer = forms.CharField(max_length=20000, required=False, strip=False)
     password = forms.CharField(max_length=4096, required=False, strip=False)
     code = forms.CharField(max_length=20, required=False)
+
+
+class LookForm(forms.Form):
+    """What somebody saw during a watch."""
+
+    entry = forms.SlugField(label=_("What was looked at"), max_length=80)
+    note = forms.CharField(label=_("What you saw"), max_length=2000)
+    fine = forms.ChoiceField(label=_("In order"), choices=[("yes", _("yes")), ("no", _("no"))])
+
+
+class OverrideForm(forms.Form):
+    """Letting a week go on in spite of a verdict."""
+
+    scope = forms.CharField(label=_("What is overridden"), max_length=120)
+    reason = forms.CharField(label=_("Reason"), max_length=2000)
+    length = forms.CharField(label=_("For how long"), max_length=4)

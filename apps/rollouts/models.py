@@ -4,14 +4,39 @@ import hashlib
 import json
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import models
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from apps.metrics.models import Tier
+from apps.rollouts.of_week import PERSON, OfWeek
+from apps.rollouts.watch_models import Look, Observation, Override, Watch
 
-PERSON = settings.AUTH_USER_MODEL
+__all__ = [
+    "Act",
+    "Baseline",
+    "Comparison",
+    "Decision",
+    "Deployment",
+    "Draft",
+    "Issue",
+    "Look",
+    "Method",
+    "Observation",
+    "OfWeek",
+    "Outcome",
+    "Override",
+    "Pin",
+    "Proposal",
+    "Reading",
+    "Revocation",
+    "Rollout",
+    "Signature",
+    "Signed",
+    "Tick",
+    "Waiver",
+    "Watch",
+]
 
 
 class Pin(models.Model):
@@ -74,18 +99,6 @@ class StoredFile(models.Model):
 
     def __str__(self) -> str:
         return self.digest[:12]
-
-
-class OfWeek(models.Model):
-    """Something done in one week of a rollout, by somebody, at some time."""
-
-    rollout = models.ForeignKey(Rollout, models.PROTECT, related_name="%(class)ss")
-    week = models.CharField(max_length=60)
-    by = models.ForeignKey(PERSON, models.PROTECT, related_name="+")
-    at = models.DateTimeField()
-
-    class Meta:
-        abstract = True
 
 
 class Outcome(models.TextChoices):

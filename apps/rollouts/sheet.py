@@ -1,7 +1,9 @@
 """The week's page as rows ready to be shown: each item with its tick, its expectation and what its check says right now."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from apps.accounts.models import Person
@@ -10,13 +12,20 @@ from apps.metrics.kernel import Check, State, Verdict, worst
 from apps.metrics.store import verdicts
 from apps.metrics.thresholds import limits
 from apps.metrics.units import show
-from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Mode, Pause, WatchEntry
+from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Mode, Pause
 from apps.rollouts.checklist import expected
-from apps.rollouts.models import Baseline, Proposal, Reading, Rollout, Tick
+from apps.rollouts.gates import GateState
+from apps.rollouts.holders import Holders, holders, names_of
+from apps.rollouts.models import Baseline, Look, Proposal, Reading, Rollout, Tick, Watch
+from apps.rollouts.overrides import OverrideRow, Scope, override_rows, scopes
+from apps.rollouts.present import Present, present
 from apps.rollouts.progress import Progress, Slot
 from apps.rollouts.proposals import waiting
-from apps.rollouts.signing import hindrance
+from apps.rollouts.signing import held_up, hindrance
 from apps.rollouts.since import Change, since
+from apps.rollouts.watching import Entry, entries_of, to_go
+
+MAY = (Permission.TICK, Permission.CAPTURE, Permission.DEPLOY, Permission.NOTE, Permission.OVERRIDE)
 
 Subject: TypeAlias = tuple[str, str]  # a check, and the object it is judged of; empty: all it speaks of
 
@@ -104,10 +113,21 @@ class BaselineRow:
 
 @dataclass(frozen=True, slots=True)
 class WatchRow:
-    """One thing looked after during the watch, and what its check says now."""
+    """One thing looked after during the watch: where it stands, the looks at it, and what its check says now."""
 
-    entry: WatchEntry
+    standing: Entry
     live: Live | None
+    looks: tuple[Look, ...]
+
+    @property
+    def failures(self) -> int:
+        """Failed intervals, and looks that found something wrong."""
+        return self.standing.tally.failures + self.standing.tally.complaints
+
+    @property
+    def missed(self) -> int:
+        """Intervals that were observed and not measured."""
+        return self.standing.tally.seen - self.standing.tally.measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +141,16 @@ class PromiseRow:
 
 @dataclass(frozen=True, slots=True)
 class SlotRow:
-    """A sign-off slot as this person sees it; `changes`: what changed since it was signed, where it is stale."""
+    """A sign-off slot as this person sees it.
+
+    `hindrance`: why they decide nothing in it; `people`: who hold one of its `roles`; `changes`: what changed since it was signed, where it
+    is stale.
+    """
 
     slot: Slot
     hindrance: str
     roles: str
+    people: tuple[str, ...]
     changes: tuple[Change, ...]
 
 
@@ -141,10 +166,58 @@ class Sheet:
     watch: tuple[WatchRow, ...]
     promises: tuple[PromiseRow, ...]
     slots: tuple[SlotRow, ...]
+    present: Present | None
+    held_up: str
     may_tick: bool
     may_capture: bool
     may_deploy: bool
     may_note: bool
+    may_override: bool
+
+    @property
+    def folded(self) -> frozenset[str]:
+        """The gates that are done: their sections are folded, so that the present one is near."""
+        return frozenset(gate.slug for gate in self.progress.gates if gate.state is GateState.DONE)
+
+    @property
+    def to_go(self) -> str:
+        """How long a running watch still takes; empty while none runs."""
+        watch = self.progress.done.watch
+        return to_go(watch, datetime.now(UTC)) if watch and watch.ended_at is None else ""
+
+    @property
+    def watch_mark(self) -> str:
+        """Changes with whatever the watch's part of the page shows."""
+        watch = self.progress.done.watch
+        told = (self.to_go, watch and (watch.pk, watch.state), [(r.standing, r.looks, r.live) for r in self.watch])
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+    @property
+    def may_start_watch(self) -> bool:
+        """Whether this person could start the watch now."""
+        at = self.progress
+        idle = at.done.watch is None or at.done.watch.ended_at is not None
+        return self.may_deploy and at.open and not at.signed and bool(at.done.deployments) and idle
+
+    @property
+    def looked_at(self) -> tuple[WatchRow, ...]:
+        """What a person looks at during the watch."""
+        return tuple(row for row in self.watch if row.standing.looks_needed)
+
+    @property
+    def past_watches(self) -> list[Watch]:
+        """Watches of this week that ended before the latest one."""
+        return self.progress.done.watches[:-1]
+
+    @property
+    def overrides(self) -> tuple[OverrideRow, ...]:
+        """The week's overrides, those that count first."""
+        return override_rows(self.progress)
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """What this person could override now."""
+        return scopes(self.progress) if self.may_override and self.progress.open and not self.progress.signed else ()
 
     @property
     def rows(self) -> Iterator[ItemRow]:
@@ -153,13 +226,14 @@ class Sheet:
 
 
 def sheet(rollout: Rollout, at: Progress, person: Person) -> Sheet:
-    """The page of a week for a person: three queries beyond the progress (verdicts, readings, proposals)."""
+    """The page of a week for a person: at most five queries beyond the progress (verdicts, readings, proposals, looks, roles)."""
     now = _live(verdicts(rollout.tier), limits(rollout.tier).checks)
     readings = {
         r.item: r for r in Reading.objects.filter(rollout=rollout, week=at.week.slug, used_at=None).select_related("by")
     }
     halves = _Halves(readings, waiting(rollout, at.week.slug))
     pauses = tuple(PauseRows(p, tuple(_item(i, p, at, now, halves) for i in p.items)) for p in at.week.pauses)
+    found = holders(rollout.tier.slug)
     baselines = tuple(BaselineRow(m, at.done.baselines.get(m.slug), now.get((m.check, ""))) for m in at.week.baseline)
     return Sheet(
         rollout,
@@ -167,10 +241,20 @@ def sheet(rollout: Rollout, at: Progress, person: Person) -> Sheet:
         tuple(p for p in pauses if p.pause.gate == "prerequisite"),
         tuple(p for p in pauses if p.pause.gate == "validation"),
         baselines,
-        tuple(WatchRow(e, now.get((e.check, ""))) for e in at.week.watch.entries) if at.week.watch else (),
+        _watch(at, now),
         tuple(_promise(p, baselines) for p in at.week.improvements),
-        tuple(_slot(rollout, at, slot, person) for slot in at.slots),
-        *_may(person, rollout, (Permission.TICK, Permission.CAPTURE, Permission.DEPLOY, Permission.NOTE)),
+        tuple(_slot(rollout, at, slot, person, found) for slot in at.slots),
+        present(at, found),
+        held_up(at),
+        *_may(person, rollout, MAY),
+    )
+
+
+def _watch(at: Progress, now: Mapping[Subject, Live]) -> tuple[WatchRow, ...]:
+    looks = tuple(at.done.watch.looks.select_related("by")) if at.done.watch else ()
+    return tuple(
+        WatchRow(one, now.get((one.entry.check, "")), tuple(look for look in looks if look.entry == one.entry.slug))
+        for one in entries_of(at.week, at.done)
     )
 
 
@@ -222,8 +306,9 @@ def in_words(e: Expectation) -> str:
     return ("≥ " if e.low is not None else "≤ ") + ends[0]
 
 
-def _slot(rollout: Rollout, at: Progress, slot: Slot, person: Person) -> SlotRow:
+def _slot(rollout: Rollout, at: Progress, slot: Slot, person: Person, found: Holders) -> SlotRow:
     roles = ", ".join(str(role.label) for role in slot.off.roles)
     stale = slot.signature if slot.stale else None
     changes = since(stale.said["covered"], at.covered, at.week) if stale else ()
-    return SlotRow(slot, hindrance(rollout, at, slot, person), roles, changes)
+    people = names_of(slot.off.roles, found)
+    return SlotRow(slot, hindrance(rollout, at, slot, person), roles, people, changes)

@@ -18,7 +18,7 @@ from apps.rollouts.models import Act, Draft, Method, Rollout, Signature
 from apps.rollouts.progress import Progress, Slot
 from apps.rollouts.reach import the_rollout, the_slot, the_week, tier_of
 from apps.rollouts.refusals import Refused
-from apps.rollouts.signing import hindrance, propose, propose_revocation, revoke, sign
+from apps.rollouts.signing import held_up, hindrance, propose, propose_revocation, revoke, sign
 from apps.rollouts.since import since
 from apps.rollouts.statement import Signer, Vote, statement
 from apps.rollouts.views import week_page
@@ -40,7 +40,7 @@ def sign_slot(request: PersonRequest, rollout: int, week: str, slot: str) -> Htt
     found = the_rollout(rollout)
     at = the_week(found, week)
     wanted = the_slot(at, slot)
-    form, status = VoteForm(request.POST or None, initial={"decision": "approve"}), 200
+    form, status = VoteForm(request.POST or None, initial={"decision": "reject" if held_up(at) else "approve"}), 200
     if request.method == "POST":
         status = 422
         if form.is_valid():
@@ -70,6 +70,7 @@ def _vote_context(
         "form": form,
         "method": method,
         "hindrance": hindrance(found, at, slot, request.user),
+        "held_up": held_up(at),
         "words": words(Act.SIGN, said),
         "last": last,
         "changes": since(last.said["covered"], at.covered, at.week) if last else (),

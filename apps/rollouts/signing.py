@@ -1,6 +1,5 @@
 """Signing a slot and revoking a signature: first a draft of exact bytes (`ceremony`), then, with its proof, the act itself."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from django.db import IntegrityError, transaction
@@ -11,7 +10,8 @@ from apps.accounts.roles import roles_of
 from apps.ledger.chain import append
 from apps.playbook.plan import SignOff
 from apps.rollouts.ceremony import Proof, as_body, draw, method_for, needs_passkey, use
-from apps.rollouts.models import Act, Decision, Draft, Issue, Revocation, Rollout, Signature
+from apps.rollouts.gates import GateState
+from apps.rollouts.models import Act, Decision, Draft, Revocation, Rollout, Signature
 from apps.rollouts.progress import Progress, Slot, locked
 from apps.rollouts.refusals import Refused
 from apps.rollouts.statement import Vote, statement
@@ -20,12 +20,13 @@ LEAST = 10  # characters of a reason
 
 
 def hindrance(rollout: Rollout, at: Progress, slot: Slot, person: Person) -> str:
-    """Why this person cannot sign this slot now, in words; empty when nothing is in the way."""
+    """Why this person decides nothing in this slot now, in words; empty when nothing is in the way of a rejection.
+
+    An approval waits besides for what `held_up` says.
+    """
     off = slot.off
     if not at.open:
         return _("Opens when %(week)s is signed.") % {"week": at.waits_for}
-    if not at.ready_to_sign:
-        return _("First: %(what)s.") % {"what": _first_missing(at)}
     if taken := _taken(slot, person):
         return taken
     if not roles_of(person, rollout.tier.slug) & set(off.roles):
@@ -46,10 +47,15 @@ def separation(at: Progress, slot: Slot, person: Person) -> str:
     return ""
 
 
-def _blocked(blockers: Sequence[Issue]) -> str:
-    """Why nobody approves while these are open; a rejection is still heard."""
-    text = _("Nothing was approved: the blocker %(issues)s is open. Close it with what was done, or reject the week.")
-    return text % {"issues": ", ".join(f"#{issue.pk} “{issue.text}”" for issue in blockers)}
+def held_up(at: Progress) -> str:
+    """Why nobody approves this week yet, in words; empty when every gate before the signatures is passed and no blocker is open."""
+    gate = next((g for g in at.gates if g.slug != "signed" and g.state is not GateState.DONE), None)
+    if gate is not None:
+        return _("First: %(gate)s, %(detail)s.") % {"gate": gate.title.lower(), "detail": gate.detail}
+    if blockers := at.done.blockers:
+        which = ", ".join(f"#{issue.pk} “{issue.text}”" for issue in blockers)
+        return _("The blocker %(issues)s is open: close it with what was done.") % {"issues": which}
+    return ""
 
 
 def _taken(slot: Slot, person: Person) -> str:
@@ -62,23 +68,17 @@ def _taken(slot: Slot, person: Person) -> str:
     return "" if slot.stale else _("%(who)s signed this slot.") % {"who": found.by}
 
 
-def _first_missing(at: Progress) -> str:
-    gate = next(g for g in at.gates if g.slug != "signed" and g.state != "done")
-    return f"{gate.title.lower()}, {gate.detail}"
-
-
 def propose(rollout: Rollout, at: Progress, slot: Slot, by: Person, vote: tuple[str, str]) -> Draft:
     """
     Draw up the statement of an approval or a rejection. `vote`: the decision and its reason.
 
     Raises:
-        Refused: something is in the way (see `hindrance`), or a rejection gives no reason.
+        Refused: something is in the way (see `hindrance`), an approval is held up (409), or a rejection gives no reason.
     """
     decision, reason = vote
     if why := hindrance(rollout, at, slot, by):
         raise Refused(why, status=409 if slot.signature else 403)
-    if decision == Decision.APPROVE and (blockers := at.done.blockers):
-        raise Refused(_blocked(blockers), status=409)
+    _refuse_held_up(at, decision)
     if decision == Decision.REJECT and len(reason.strip()) < LEAST:
         raise Refused(_("Say in at least ten characters why you reject."))
     said = statement(rollout, at.week, at.done, slot.off, Vote(_role(rollout, slot.off, by), str(decision), reason))
@@ -119,10 +119,17 @@ def sign(draft: Draft, proof: Proof) -> Signature:
     return made
 
 
+def _refuse_held_up(at: Progress, decision: str) -> None:
+    """Only a rejection is heard at any time."""
+    if decision == Decision.APPROVE and (why := held_up(at)):
+        raise Refused(_("Nothing was approved. %(why)s You can reject the week.") % {"why": why}, status=409)
+
+
 def _refuse_changed(rollout: Rollout, at: Progress, slot: Slot, draft: Draft) -> None:
     if why := hindrance(rollout, at, slot, draft.by):
         raise Refused(_("Nothing was signed. %(why)s") % {"why": why}, status=409 if slot.signature else 403)
     said, waiver = draft.said, rollout.waiver
+    _refuse_held_up(at, said["decision"])  # an override may have expired while this was read
     role_kept = said["role"] in {role.value for role in roles_of(draft.by, rollout.tier.slug)}
     same_waiver = (said["waiver"] or {}).get("digest") == (waiver.digest if waiver else None)
     if at.covers != draft.covers or not role_kept or not same_waiver:

@@ -11,6 +11,7 @@ from apps.playbook.plan import Week
 from apps.rollouts.models import Outcome
 
 NOT_SAID = {"rollout", "week"}  # the same in every statement of a week
+WHOLE = {"watch", "comparison"}  # one thing each, of which several things are said
 
 
 class How(StrEnum):
@@ -42,7 +43,9 @@ def since(before: Mapping[str, Any], now: Mapping[str, Any], week: Week) -> tupl
         was, is_ = before.get(part), now.get(part)
         if was == is_:
             continue
-        if isinstance(was or is_, list):
+        if part in WHOLE:
+            found += _by_name(part, {part: was} if was else {}, {part: is_} if is_ else {}, week)
+        elif isinstance(was or is_, list):
             found += _in_list(part, was or [], is_ or [])
         elif isinstance(was or is_, dict):
             found += _by_name(part, was or {}, is_ or {}, week)
@@ -78,6 +81,8 @@ def _titles(part: str, week: Week) -> dict[str, str]:
             return {item.slug: item.text for item in week.items()}
         case "baselines":
             return {metric.slug: metric.title for metric in week.baseline}
+        case "watch" | "comparison":
+            return {part: _part(part)}
     return {}
 
 
@@ -89,6 +94,9 @@ def _part(part: str) -> str:
         "baselines": _("Baseline"),
         "deployments": _("Deployment"),
         "issues": _("Issue"),
+        "watch": _("Watch"),
+        "comparison": _("Comparison"),
+        "overrides": _("Override"),
     }
     return known.get(part, part.replace("_", " ").capitalize())
 
@@ -119,7 +127,7 @@ def _then_and_now(then: str, now: str) -> str:
 
 def _text(value: Any) -> str:
     """A plain value, shortened where it is a digest, a time where it is one."""
-    text = "" if value is None else str(value)
+    text = "" if value is None else "; ".join(map(str, value)) if isinstance(value, list) else str(value)
     if len(text) == 64 and all(c in "0123456789abcdef" for c in text):
         return text[:12]
     return _moment(text) if len(text) > 18 and text[4:5] == "-" and text[10:11] == "T" else text

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from apps.playbook.plan import SignOff, Week
-    from apps.rollouts.models import Issue, Rollout
+    from apps.rollouts.models import Issue, Override, Rollout
     from apps.rollouts.progress import Done
 
 FORMAT = "opsportal-statement/2"
 
 
 def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
-    """What a signature of this week covers: plan, checklist, baselines, comparison, deployments, issues."""
+    """What a signature of this week covers: plan, checklist, baselines, watch, comparison, overrides, deployments, issues."""
     said: dict[str, Any] = {
         "rollout": {"id": rollout.pk, "name": rollout.name, "tier": rollout.tier.slug},
         "playbook": rollout.pin.digest,
@@ -41,7 +41,29 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
     }
     if done.comparison:  # what was signed before there was one goes on covering the same
         said["comparison"] = {"state": done.comparison.state, "digest": done.comparison.digest}
+    if done.watch and done.watch.ended_at:
+        watch = done.watch
+        said["watch"] = {"state": watch.state, "outcome": watch.said, "digest": watch.digest}
+        if before := [
+            f"{one.state}: {one.said}" for one in done.watches[:-1]
+        ]:  # who repeats a watch until it passes says so
+            said["watch"]["before"] = before
+    if overrides := [_override(one) for one in done.overrides if one.settled]:
+        said["overrides"] = overrides
     return said
+
+
+def _override(override: Override) -> dict[str, Any]:
+    """An override with its people. That it expires changes nothing of this: a week that was signed with it stays signed."""
+    said = {
+        "what": override.title,
+        "verdict": override.verdict,
+        "reason": override.reason,
+        "by": override.by.username,
+        "confirmed_by": override.confirmed_by.username if override.confirmed_by else "",
+        "until": override.expires_at.isoformat(),
+    }
+    return said | {"ended": override.ended_why} if override.ended_at else said
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from apps.rollouts import (
     evidence_views,
     file_views,
     follow_views,
+    override_views,
     record_views,
     sign_views,
     timeline_views,
     views,
+    watch_views,
 )
 
 app_name = "rollouts"
@@ -37,6 +39,13 @@ urlpatterns = [
     path(WEEK + "comparison/", compare_views.comparison, name="comparison"),
     path(WEEK + "compare/", compare_views.compare, name="compare"),
     path(WEEK + "deployment/", act_views.record_deployment, name="deploy"),
+    path(WEEK + "watch/", watch_views.watching, name="watch"),
+    path(WEEK + "watch/start/", watch_views.start, name="start-watch"),
+    path(WEEK + "watch/look/", watch_views.note_look, name="look"),
+    path(WEEK + "watch/abort/", watch_views.stop, name="abort-watch"),
+    path(WEEK + "overrides/", override_views.add, name="override"),
+    path(WEEK + "overrides/<int:override>/confirm/", override_views.second, name="confirm-override"),
+    path(WEEK + "overrides/<int:override>/end/", override_views.finish, name="end-override"),
     path(WEEK + "issues/", act_views.note, name="issue"),
     path(WEEK + "issues/<int:issue>/close/", act_views.resolve, name="resolve"),
     path(WEEK + "sign/<slug:slot>/", sign_views.sign_slot, name="sign"),

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from apps.rollouts.models import Act, Method
 
-COUNTED = {"rollout", "week", "playbook", "items", "baselines", "deployments", "issues"}
+COUNTED = {"rollout", "week", "playbook", "items", "baselines", "deployments", "issues", "watch", "overrides"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,28 @@ def _covers(said: Mapping[str, Any]) -> Iterator[str]:
         yield ngettext("one baseline metric", "%(n)d baseline metrics", n) % {"n": n}
     for one in covered["deployments"]:
         yield _("the deployment %(what)s, by %(by)s") % {"what": one["what"], "by": one["by"]}
+    yield from _watched_and_overridden(covered)
     for part, value in covered.items():
         if part not in COUNTED and value:
             size = f": {len(value)}" if isinstance(value, (dict, list)) else ""
             yield part.replace("_", " ") + size
     yield _issues(said)
     yield _("the playbook pinned as %(digest)s") % {"digest": covered["playbook"][:12]}
+
+
+def _watched_and_overridden(covered: Mapping[str, Any]) -> Iterator[str]:
+    if watch := covered.get("watch"):
+        yield _("the watch, which ended: %(state)s, %(outcome)s") % watch
+        if n := len(watch.get("before", ())):
+            text = ngettext("one watch before it: %(how)s", "%(n)d watches before it: %(how)s", n)
+            yield text % {"n": n, "how": "; ".join(watch["before"])}
+    for one in covered.get("overrides", ()):
+        text = _("the override of %(what)s (%(verdict)s) by %(by)s until %(until)s: %(reason)s")
+        if one["confirmed_by"]:
+            text = _(
+                "the override of %(what)s (%(verdict)s) by %(by)s, confirmed by %(confirmed_by)s, until %(until)s: %(reason)s"
+            )
+        yield text % (one | {"until": one["until"][:16].replace("T", " ") + " UTC"})
 
 
 def _issues(said: Mapping[str, Any]) -> str:

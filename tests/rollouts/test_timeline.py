@@ -194,10 +194,10 @@ def test_an_open_blocker_lets_nobody_approve_and_everybody_reject(
     blocker = Issue.objects.get()
     assert f"blocked by issue #{blocker.pk}" in browser(viewer).get(week).content.decode()
     assert "The backup is empty." in browser(viewer).get(url(rollout)).content.decode()
-    assert "A blocker is open" in browser(dba).get(week + "sign/dba/").content.decode()
+    assert "The backup is empty.” is open" in browser(dba).get(week + "sign/dba/").content.decode()
     answer = browser(dba).post(week + "sign/dba/", APPROVE)
     assert answer.status_code == 409
-    assert "Close it with what was done" in answer.content.decode()
+    assert "close it with what was done" in answer.content.decode()
     assert not Draft.objects.exists()
     rejected = {"decision": "reject", "reason": "The backup is empty indeed."}
     assert sign(browser(lead), week + "sign/lead/", rejected) == 302

@@ -166,7 +166,7 @@ def test_a_tick_taken_back_stays_on_record(rollout: Rollout, qa: Person, browser
 
 
 def test_signatures_wait_for_the_checklist(rollout: Rollout, dba: Person, browser: Browser) -> None:
-    assert sign(browser(dba), rollout, "dba") == 403
+    assert sign(browser(dba), rollout, "dba") == 409
     assert not Signature.objects.exists()
 
 

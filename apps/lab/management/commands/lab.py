@@ -4,13 +4,15 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Callable  # noqa: TC003  Django reads it
 from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.lab import faults, load, seed
+from apps.lab import faults, load, rehearsal, seed
 from apps.lab.binaries import BinariesMissing
 from apps.lab.faults import FAULTS, FaultImpossible, UnknownFault
 from apps.lab.layout import LayoutBroken
@@ -18,7 +20,10 @@ from apps.lab.links import ProxyFailed
 from apps.lab.processes import NotStarted
 from apps.lab.switches import NAMES, UnknownSwitch
 from apps.lab.tier import Lab
+from apps.playbook.mistakes import PlaybookInvalid
 
+REHEARSED = rehearsal.LENGTH.total_seconds() / 60
+LEAST_MINUTES = 5
 EXPECTED = (
     BinariesMissing,
     FaultImpossible,
@@ -56,6 +61,8 @@ class Command(BaseCommand):
         chosen = heal.add_mutually_exclusive_group(required=True)
         chosen.add_argument("name", nargs="?")
         chosen.add_argument("--all", action="store_true")
+        rehearsal = deeds.add_parser("playbook", help="write a copy of the playbook whose watches take minutes")
+        rehearsal.add_argument("--minutes", type=float, default=REHEARSED, help="of each watch (default %(default)g)")
         self._add_load(deeds.add_parser("load", help="steady traffic on the application, and the rollout's switches"))
 
     def _add_load(self, parser: ArgumentParser) -> None:
@@ -80,6 +87,7 @@ class Command(BaseCommand):
             "faults": self._faults,
             "fault": self._fault,
             "heal": self._heal,
+            "playbook": self._playbook,
             "load": self._load,
         }
         try:
@@ -138,6 +146,18 @@ class Command(BaseCommand):
             self.stdout.write(f"Healed: {', '.join(healed)}." if healed else "No fault was in.")
         elif name:
             self.stdout.write(f"{name} is healed." if faults.heal(lab.servers, name) else f"{name} was not in.")
+
+    def _playbook(self, lab: Lab, minutes: float, **_: Any) -> None:
+        if minutes < LEAST_MINUTES:
+            raise CommandError(f"A watch takes at least {LEAST_MINUTES:g} minutes: it is measured, not imagined.")
+        target = lab.directory / rehearsal.FOLDER
+        try:
+            written = rehearsal.write(Path(settings.PLAYBOOK), target, timedelta(minutes=minutes))
+        except PlaybookInvalid as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(
+            f"Watches of {minutes:g} minutes are in {written}. Start the portal with OPSPORTAL_PLAYBOOK={written}"
+        )
 
     def _load(self, lab: Lab, part: str, **options: Any) -> None:
         layout = lab.layout
