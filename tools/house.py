@@ -40,7 +40,7 @@ ROOMS = {
     "ratelimits": f"{TIER} limiter",
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
-    "runbooks": f"{COMMON} naming",
+    "runbooks": f"{COMMON} escalation naming readings tree_urls walk_views walking walks",
     "rollouts": f"{COMMON} act_views answers baseline ceremony checklist compare_views comparing comparison comparisons"
     " dates distributions drawing events evidence evidence_views follow_views following occasions"
     " outcomes progress proposals reach record_views refusals schedule sheet sign_views signing since"
