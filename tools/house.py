@@ -41,9 +41,9 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} escalation naming readings tree_urls walk_views walking walks",
-    "rollouts": f"{COMMON} act_views answers baseline ceremony checklist compare_views comparing comparison comparisons"
+    "rollouts": f"{COMMON} act_views answers baseline ceremony checklist commands compare_views comparing comparison comparisons"
     " dates distributions drawing events evidence evidence_views follow_views following occasions"
-    " outcomes progress proposals reach record_views refusals schedule sheet sign_views signing since"
+    " outcomes progress proposals reach record_views refusals rollback rollback_run rollback_views schedule sheet sign_views signing since"
     " start statement templatetags/* ticks timeline timeline_file timeline_views waiving window"
     " windowed words",
     "overview": f"{COMMON} away health summary",

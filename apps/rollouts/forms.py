@@ -3,7 +3,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.rollouts.models import Decision
+from apps.rollouts.models import Decision, DrilledOn, RollbackEnd, StepState
 
 
 class StartForm(forms.Form):
@@ -82,3 +82,25 @@ class ConfirmForm(forms.Form):
     answer = forms.CharField(max_length=20000, required=False, strip=False)
     password = forms.CharField(max_length=4096, required=False, strip=False)
     code = forms.CharField(max_length=20, required=False)
+
+
+class RollbackForm(forms.Form):
+    """Starting a rollback; drilled somewhere, or for good."""
+
+    drilled_on = forms.ChoiceField(label=_("Where"), choices=[("", _("For good")), *DrilledOn.choices], required=False)
+    why = forms.CharField(label=_("Why"), max_length=2000, required=False)
+
+
+class StepForm(forms.Form):
+    """What became of a step of a rollback."""
+
+    number = forms.IntegerField(label=_("Step"), min_value=1)
+    state = forms.ChoiceField(label=_("State"), choices=StepState.choices)
+    note = forms.CharField(label=_("What happened"), max_length=2000, required=False)
+
+
+class EndRollbackForm(forms.Form):
+    """How a run of a rollback ends."""
+
+    end = forms.ChoiceField(label=_("End"), choices=RollbackEnd.choices)
+    why = forms.CharField(label=_("Why"), max_length=2000, required=False)

@@ -11,7 +11,18 @@ from django.utils.translation import ngettext
 from apps.playbook.plan import BaselineMetric, Item, SignOff, Week, WeekKind
 from apps.playbook.plan import Gate as ItemGate
 from apps.rollouts.comparisons import latest
-from apps.rollouts.models import Baseline, Comparison, Decision, Deployment, Issue, Rollout, Signature, Tick
+from apps.rollouts.models import (
+    Baseline,
+    Comparison,
+    Decision,
+    Deployment,
+    Issue,
+    RollbackRun,
+    Rollout,
+    Signature,
+    Tick,
+)
+from apps.rollouts.rollback import rollback_ready
 from apps.rollouts.start import playbook_of
 from apps.rollouts.statement import covered, digest_of
 
@@ -59,6 +70,7 @@ class Done:
     issues: Sequence[Issue]
     signatures: dict[str, Signature]
     comparisons: list[Comparison] = field(default_factory=list)
+    rollbacks: list[RollbackRun] = field(default_factory=list)
 
     @property
     def comparison(self) -> Comparison | None:
@@ -101,7 +113,7 @@ class Progress:
 
 
 def recorded(rollout: Rollout) -> dict[str, Done]:
-    """What was done in each week: six queries for the whole rollout."""
+    """What was done in each week: seven queries for the whole rollout."""
     weeks = {week.slug: Done({}, {}, [], [], {}) for week in playbook_of(rollout).weeks}
     for tick in rollout.ticks.filter(undone_at=None).select_related("by", "read_by"):
         weeks[tick.week].ticks[tick.item] = tick
@@ -115,6 +127,8 @@ def recorded(rollout: Rollout) -> dict[str, Done]:
         weeks[signature.week].signatures[signature.slot] = signature
     for comparison in latest(rollout):
         weeks[comparison.week].comparisons.append(comparison)
+    for run in rollout.rollbackruns.select_related("by", "ended_by"):
+        weeks[run.week].rollbacks.append(run)
     return weeks
 
 
@@ -155,7 +169,7 @@ def _gates(week: Week, done: Done, slots: Sequence[Slot], is_open: bool) -> list
     if week.baseline:
         steps.append(("baseline", _("Baseline"), *_baseline(week.baseline, done)))
     if week.kind is WeekKind.BLOCK:
-        steps.append(("deployed", _("Deployed"), *_deployed(done)))
+        steps.append(("deployed", _("Deployed"), *_deployed(week, done)))
     if after:
         steps.append(("validated", _("Validated"), *_items(after, done)))
     steps.append(("signed", _("Signed"), *_signed(slots, done)))
@@ -181,9 +195,10 @@ def _baseline(metrics: Sequence[BaselineMetric], done: Done) -> tuple[bool, str]
     return True, _("captured %(when)s") % {"when": f"{max(b.at for b in captured):%d %b %H:%M} UTC"}
 
 
-def _deployed(done: Done) -> tuple[bool, str]:
+def _deployed(week: Week, done: Done) -> tuple[bool, str]:
     if not done.deployments:
-        return False, _("not recorded yet")
+        ready = rollback_ready(week, done.rollbacks)
+        return False, _("not recorded yet") if ready else _("waits for the drill of the rollback")
     last = done.deployments[-1]
     return True, f"{last.at:%d %b %H:%M} UTC, {last.by}"
 

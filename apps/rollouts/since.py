@@ -89,6 +89,7 @@ def _part(part: str) -> str:
         "baselines": _("Baseline"),
         "deployments": _("Deployment"),
         "issues": _("Issue"),
+        "rollbacks": _("Run of the rollback"),
     }
     return known.get(part, part.replace("_", " ").capitalize())
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from apps.playbook.plan import SignOff, Week
-    from apps.rollouts.models import Issue, Rollout
+    from apps.rollouts.models import Issue, RollbackRun, Rollout
     from apps.rollouts.progress import Done
 
 FORMAT = "opsportal-statement/2"
 
 
 def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
-    """What a signature of this week covers: plan, checklist, baselines, comparison, deployments, issues."""
+    """What a signature of this week covers: plan, checklist, baselines, comparison, deployments, issues, runs of the rollback."""
     said: dict[str, Any] = {
         "rollout": {"id": rollout.pk, "name": rollout.name, "tier": rollout.tier.slug},
         "playbook": rollout.pin.digest,
@@ -41,6 +41,8 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
     }
     if done.comparison:  # what was signed before there was one goes on covering the same
         said["comparison"] = {"state": done.comparison.state, "digest": done.comparison.digest}
+    if ended := [_rollback(run) for run in done.rollbacks if run.ended_at]:
+        said["rollbacks"] = ended
     return said
 
 
@@ -69,6 +71,18 @@ def _issue(issue: Issue) -> dict[str, Any]:
     """Whether it blocks is said only where it does, so that what was signed before there were blockers stays what it was."""
     said = {"id": issue.pk, "text": issue.text, "by": issue.by.username}
     return said | {"kind": "blocker"} if issue.blocker else said
+
+
+def _rollback(run: RollbackRun) -> dict[str, Any]:
+    """A run that came to an end; what it took is told where it finished."""
+    return {
+        "drilled_on": run.drilled_on,
+        "by": run.by.username,
+        "at": run.at.isoformat(),
+        "end": run.end,
+        "took_seconds": run.took_seconds,
+        "promised_seconds": run.promised_seconds,
+    }
 
 
 @dataclass(frozen=True, slots=True)

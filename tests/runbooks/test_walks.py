@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 import pytest
@@ -144,7 +145,11 @@ def test_strangers_see_no_walk(paper: Tier, dba: Person, person: MakePerson, bro
 
 
 def test_a_tier_that_is_down_is_walked_by_what_is_known(
-    watch: Watch, viewer: Person, browser: Browser, fault: Inject, django_assert_max_num_queries: Callable[..., object]
+    watch: Watch,
+    viewer: Person,
+    browser: Browser,
+    fault: Inject,
+    django_assert_max_num_queries: Callable[..., AbstractContextManager[object]],
 ) -> None:
     fault("stop-primary")
     watch.turns("queries.primary_up", State.FAIL)
