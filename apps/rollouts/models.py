@@ -383,8 +383,8 @@ class Waiver(Signed):
 class DrilledOn(models.TextChoices):
     """Where a rollback was drilled. A run without one is the rollback itself."""
 
-    STAGING = "staging", _("Staging")
-    LAB = "lab", _("The lab")
+    STAGING = "staging", _("on staging")
+    LAB = "lab", _("in the lab")
 
 
 class RollbackEnd(models.TextChoices):

@@ -139,12 +139,10 @@ def readiness(week: Week, runs: Sequence[RollbackRun]) -> Readiness:
     about = {"took": duration(last.took_seconds or 0), "promised": promised, "why": last.end_why}
     match standing(last):
         case Standing.IN_TIME:
-            return Readiness(
-                True, _("The way back was last gone in %(took)s of the %(promised)s promised.") % about, last
-            )
+            return Readiness(True, _("The last run took %(took)s of the %(promised)s promised.") % about, last)
         case Standing.LATE:
-            return Readiness(False, _("The way back last took %(took)s, promised are %(promised)s.") % about, last)
-    return Readiness(False, _("The way back was gone last without success: %(why)s") % about, last)
+            return Readiness(False, _("The last run took %(took)s; promised are %(promised)s.") % about, last)
+    return Readiness(False, _("The last run failed: %(why)s") % about, last)
 
 
 _TELLING = {RollbackEnd.FINISHED, RollbackEnd.FAILED}

@@ -123,7 +123,7 @@ def _locked(run: RollbackRun, week: Week) -> Course:
 
 
 def _enter(run: RollbackRun, week: Week, kind: str, by: Person, body: dict[str, Any]) -> None:
-    drill = _("drill (%(where)s)") % {"where": run.get_drilled_on_display()} if run.drilled_on else _("rollback")
+    drill = _("drill %(where)s") % {"where": run.get_drilled_on_display()} if run.drilled_on else _("rollback")
     append(
         kind=kind,
         subject=f"rollout/{run.rollout_id}/{run.week}/rollback/{run.pk}",

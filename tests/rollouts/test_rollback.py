@@ -55,7 +55,7 @@ def test_a_week_is_deployed_once_its_rollback_was_drilled_in_time(
     assert client.post(where + "end/", {"end": "finished"}).status_code == 302
     run = RollbackRun.objects.get()
     assert run.took_seconds == pytest.approx((RollbackStep.objects.get().at - run.at).total_seconds())
-    assert "Drill (The lab): done in time" in client.get(where).content.decode()
+    assert "Drill in the lab: done in time" in client.get(where).content.decode()
     assert client.post(url(block, "deployment/"), told).status_code == 302
     kinds = list(Entry.objects.order_by("seq").values_list("kind", flat=True))
     assert kinds == ["rollback.begin", "rollback.step", "rollback.end", "rollout.deploy"]
@@ -130,9 +130,9 @@ def test_the_clock_is_what_is_stored_and_a_late_drill_says_so(
     RollbackRun.objects.filter(pk=run.pk).update(at=run.at - timedelta(seconds=90))
     client.post(where + "step/", {"number": 1, "state": "done"})
     client.post(where + "end/", {"end": "finished"})
-    assert "Drill (The lab): done late" in browser(viewer).get(where).content.decode()
+    assert "Drill in the lab: done late" in browser(viewer).get(where).content.decode()
     page = browser(viewer).get(url(block)).content.decode()
-    assert "The way back last took 1" in page
+    assert "The last run took 1" in page
     assert "waits for the drill of the rollback" in page
 
 

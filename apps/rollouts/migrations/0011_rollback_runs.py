@@ -33,7 +33,9 @@ class Migration(migrations.Migration):
                 ("at", models.DateTimeField()),
                 (
                     "drilled_on",
-                    models.CharField(blank=True, choices=[("staging", "Staging"), ("lab", "The lab")], max_length=8),
+                    models.CharField(
+                        blank=True, choices=[("staging", "on staging"), ("lab", "in the lab")], max_length=8
+                    ),
                 ),
                 ("why", models.TextField(blank=True)),
                 ("promised_seconds", models.FloatField()),
