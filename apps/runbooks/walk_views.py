@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import HttpResponseClientRefresh
 
 from apps.accounts.policy import Permission, allow, permitted
 from apps.accounts.request import PersonRequest
@@ -62,20 +63,32 @@ def _playbook() -> Playbook | None:
 @require_GET
 def index(request: HttpRequest) -> HttpResponse:
     """All trees, and the walks of this tier; 503 when the playbook cannot be used."""
+    return _index(request)
+
+
+def _index(request: HttpRequest, status: int = 200, lacking: str = "") -> HttpResponse:
     playbook, tier = _playbook(), context.current_tier(request)
     walks = Walk.objects.filter(tier=tier).select_related("by", "ended_by")[:_MOST_WALKS] if tier else []
-    page = {"tier": tier, "trees": playbook.trees if playbook else (), "walks": walks, "invalid": playbook is None}
-    return render(request, "runbooks/trees.html", page, status=200 if playbook else 503)
+    page = {
+        "tier": tier,
+        "trees": playbook.trees if playbook else (),
+        "walks": walks,
+        "invalid": playbook is None,
+        "lacking": lacking,
+    }
+    return render(request, "runbooks/trees.html", page, status=status if playbook else 503)
 
 
 @allow(Permission.VIEW)
 @require_GET
 def tree(request: PersonRequest, tree: str) -> HttpResponse:
-    """A tree as the checks of the present tier answer it; nothing is kept until somebody answers."""
+    """A tree as the checks of the present tier answer it; nothing is kept until somebody answers. 404 with those there are for another."""
     playbook, tier = _playbook(), context.current_tier(request)
     if playbook is None or tier is None:
-        return index(request)
-    return _page(request, _shown(request, _tree(playbook, tree), tier, None))
+        return _index(request)
+    if tree not in {known.slug for known in playbook.trees}:
+        return _index(request, 404, tree)
+    return _page(request, _shown(request, playbook.tree(tree), tier, None))
 
 
 @allow(Permission.NOTE)
@@ -84,7 +97,7 @@ def begin_walk(request: PersonRequest, tree: str, tier: str) -> HttpResponse:
     """Keep a walk from here on, with its first answer if there is one."""
     playbook, found, form = _playbook(), tier_of(request, tier), AnswerForm(request.POST)
     if playbook is None:
-        return index(request)
+        return _index(request)
     wanted = _tree(playbook, tree)
     if "node" not in request.POST:
         return redirect("trees:walk", walk=begin(found, wanted, request.user).pk)
@@ -104,6 +117,8 @@ def begin_walk(request: PersonRequest, tree: str, tier: str) -> HttpResponse:
 def kept(request: PersonRequest, walk: int) -> HttpResponse:
     """A walk: where it stands now, or how it ended."""
     found = _walk(walk)
+    if found.ended_at and request.htmx:
+        return HttpResponseClientRefresh()
     if found.ended_at:
         page = {"walk": found, "tree": tree_walked(found), "tier": found.tier, "lines": _lines(found.tier)}
         return render(request, "runbooks/walked.html", page)

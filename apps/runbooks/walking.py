@@ -125,18 +125,22 @@ class Path:
 
     def evidence(self) -> list[dict[str, Any]]:
         """Everything gathered on the way, as JSON: for the ledger, for freezing, for whoever takes over."""
-        return [*(_evidence(step) for step in self.steps), {"question": self.here.text, "node": self.here.slug}]
+        here: dict[str, Any] = {"question": self.here.text, "node": self.here.slug}
+        return [*(_evidence(step) for step in self.steps), here | _measured(self.reading)]
 
 
 def _evidence(step: Step) -> dict[str, Any]:
     said: dict[str, Any] = {"question": step.node.text, "node": step.node.slug, "answer": step.branch.answer}
     if step.said:
         said |= {"by": step.said.by.username, "at": step.said.at.isoformat(), "note": step.said.note}
-    if step.reading:
-        read = step.reading
-        said |= {"check": read.check.id, "state": str(read.state), "values": read.values}
-        said |= {"measured": read.at.isoformat() if read.at else None}
-    return said
+    return said | _measured(step.reading)
+
+
+def _measured(reading: Reading | None) -> dict[str, Any]:
+    if reading is None:
+        return {}
+    at = reading.at.isoformat() if reading.at else None
+    return {"check": reading.check.id, "state": str(reading.state), "values": reading.values, "measured": at}
 
 
 def walk(tree: Tree, said: Mapping[str, WalkAnswer], read: Callable[[str], Reading | None], until: str = "") -> Path:

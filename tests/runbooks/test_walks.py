@@ -112,7 +112,9 @@ def test_what_makes_no_sense_changes_nothing(paper: Tier, dba: Person, browser: 
     for wrong in ({"node": "application", "then": "nowhere"}, {"node": "no-such"}, {"node": "a b", "then": "health"}):
         assert client.post(TREE + "begin/paper/", wrong).status_code == 422
     assert not Walk.objects.exists()
-    assert client.get("/trees/no-such/", {"tier": "paper"}).status_code == 404
+    unknown = client.get("/trees/no-such/", {"tier": "paper"})
+    assert unknown.status_code == 404
+    assert "Something is wrong" in unknown.content.decode(), "those there are"
     where = client.post(TREE + "begin/paper/")["Location"]
     refused = client.post(where + "end/", {"outcome": "handed-over", "note": ""})
     assert refused.status_code == 422
@@ -131,6 +133,7 @@ def test_a_walk_is_handed_over_with_what_it_gathered(
     page = client.get(where).content.decode()
     assert "Handed over by On Call" in page
     assert "It does not answer" in page
+    assert client.get(where, headers={"HX-Request": "true"})["HX-Refresh"] == "true", "an open page learns of it"
     again = client.post(where + "end/", {"outcome": "helped"})
     assert again.status_code == 409
     assert "Begin another one" in again.content.decode()
