@@ -13,6 +13,7 @@ urlpatterns = [
     *(path(f"t/<slug:tier>/{room}/", include(f"apps.{room}.urls")) for room in settings.TIER_ROOMS),
     path("playbook/", include("apps.playbook.urls")),
     path("runbooks/", include("apps.runbooks.urls")),
+    path("trees/", include("apps.runbooks.tree_urls")),
     path("rollouts/", include("apps.rollouts.urls")),
     path("ledger/", include("apps.ledger.urls")),
     path("batches/", include("apps.batch.urls")),

@@ -29,6 +29,12 @@ function setText(element, text) {
 
 function tick() {
   for (const time of document.querySelectorAll("time.age")) setText(time, `${ago(now() - Date.parse(time.dateTime))} ago`);
+  for (const time of document.querySelectorAll("time.left")) {
+    const left = Math.ceil((Date.parse(time.dateTime) - now()) / 1000), size = Math.abs(left);
+    const length = size < 60 ? `${size}\u00a0s` : `${Math.floor(size / 60)}\u00a0min ${size % 60}\u00a0s`;
+    setText(time, left >= 0 ? `${length} ${time.dataset.left}` : `${length} ${time.dataset.over}`);
+    time.classList.toggle("ink-fail", left < 0);
+  }
   const taken = Date.parse(live()?.dataset.at);
   const shown = document.querySelector("[data-live-age]");
   if (shown) setText(shown, taken ? `${ago(now() - taken)} ago` : "never");

@@ -3,3 +3,12 @@ from django.apps import AppConfig
 
 class LabConfig(AppConfig):
     name = "apps.lab"
+
+    def ready(self) -> None:
+        from apps.lab.switches import BACK
+        from apps.rollouts import commands
+        from apps.rollouts.models import DrilledOn
+
+        for week, switches in BACK.items():
+            typed = [f"manage.py lab load set {switch} off" for switch in switches]
+            commands.declare(DrilledOn.LAB, week, typed)

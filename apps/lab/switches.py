@@ -53,6 +53,14 @@ class Switches:
 
 
 NAMES = tuple(field.name for field in fields(Switches))
+BACK = {
+    "week-1-2": ("structured_logs",),
+    "week-3-4": ("replica_reads",),
+    "week-5-6": ("pooler",),
+    "week-7": ("cache", "limits"),
+    "week-8": ("partitioned_tables",),
+}
+"""What is switched off to take a block of the default playbook back."""
 ROLLED_OUT = Switches(True, True, True, True, Limits.ENFORCE, True)  # as after week 8
 
 

@@ -252,13 +252,17 @@ class Day(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Written):
-    """One step of a deployment or a rollback: what is done, the command a person would type, and how long it takes."""
+    """One step of a deployment or a rollback: what is done, the command a person would type, and how long it takes.
+
+    `afterwards`: of a rollback, that it comes when the promised time has ended, such as looking for the cause.
+    """
 
     text: str
     command: str = ""
     at_least: timedelta | None = None
     at_most: timedelta | None = None
     differs: str = ""
+    afterwards: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,15 @@ class RolloutsConfig(AppConfig):
         declare(
             "rollout.end-override", _("Override ended"), _("{actor} ended the override of “{title}” in {week}: {why}")
         )
+        declare("rollback.begin", _("Rollback begun"), _("{actor} began the {what} of {week}. {why}"), _("{what}"))
+        declare(
+            "rollback.step",
+            _("Rollback: step"),
+            _("{actor} says of step {number} of the {what} of {week}: {state}. {note}"),
+        )
+        declare(
+            "rollback.end", _("Rollback ended"), _("{actor} ended the {what} of {week}: {ended}, it took {took}. {why}")
+        )
         declare("rollout.issue", _("Issue noted"), _("{actor} noted an issue in {week}: {text}"))
         declare("rollout.resolve", _("Issue closed"), _("{actor} closed “{text}” in {week}: {resolution}"))
         declare(

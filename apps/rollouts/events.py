@@ -12,6 +12,7 @@ from apps.rollouts.attachments import Upload, keep_files
 from apps.rollouts.models import Deployment, Issue, Note, Rollout
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
+from apps.rollouts.rollback import readiness
 
 
 def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by: Person) -> Deployment:
@@ -19,14 +20,22 @@ def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by:
     Record that something was deployed, and how many minutes it took.
 
     Raises:
-        Refused: the week is not open, or its prerequisites or its baseline are not complete.
+        Refused: the week is not open, its prerequisites or its baseline are not complete, or its rollback was not drilled in time.
     """
     with transaction.atomic():
-        _refuse_early(locked(rollout, at.week.slug))
+        now = locked(rollout, at.week.slug)
+        _refuse_early(now)
+        way_back = readiness(now.week, now.done.rollbacks)
+        if not way_back.ready:
+            raise Refused(
+                _("Not recorded: %(why)s Drill it first, on the rollback's page of this week.")
+                % {"why": f"{way_back.said} "},
+                status=409,
+            )
         made = Deployment.objects.create(
             rollout=rollout, week=at.week.slug, what=what, minutes=minutes, by=by, at=datetime.now(UTC)
         )
-        _enter(rollout, at, "rollout.deploy", by, {"what": what, "minutes": minutes})
+        _enter(rollout, at, "rollout.deploy", by, {"what": what, "minutes": minutes, "rollback": way_back.said})
     return made
 
 

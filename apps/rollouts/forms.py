@@ -3,7 +3,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.rollouts.models import Decision
+from apps.rollouts.models import Decision, DrilledOn, RollbackEnd, StepState
 
 
 class StartForm(forms.Form):
@@ -98,3 +98,25 @@ class OverrideForm(forms.Form):
     scope = forms.CharField(label=_("What is overridden"), max_length=120)
     reason = forms.CharField(label=_("Reason"), max_length=2000)
     length = forms.CharField(label=_("For how long"), max_length=4)
+
+
+class RollbackForm(forms.Form):
+    """Starting a rollback; drilled somewhere, or for good."""
+
+    drilled_on = forms.ChoiceField(label=_("Where"), choices=[("", _("For good")), *DrilledOn.choices], required=False)
+    why = forms.CharField(label=_("Why"), max_length=2000, required=False)
+
+
+class StepForm(forms.Form):
+    """What became of a step of a rollback."""
+
+    number = forms.IntegerField(label=_("Step"), min_value=1)
+    state = forms.ChoiceField(label=_("State"), choices=StepState.choices)
+    note = forms.CharField(label=_("What happened"), max_length=2000, required=False)
+
+
+class EndRollbackForm(forms.Form):
+    """How a run of a rollback ends."""
+
+    end = forms.ChoiceField(label=_("End"), choices=RollbackEnd.choices)
+    why = forms.CharField(label=_("Why"), max_length=2000, required=False)

@@ -14,6 +14,7 @@ from apps.rollouts.models import (
     Deployment,
     Issue,
     Override,
+    RollbackRun,
     Rollout,
     Signature,
     Tick,
@@ -49,6 +50,7 @@ class Done:
     comparisons: list[Comparison] = field(default_factory=list)
     watches: list[Watch] = field(default_factory=list)
     overrides: list[Override] = field(default_factory=list)
+    rollbacks: list[RollbackRun] = field(default_factory=list)
 
     @property
     def comparison(self) -> Comparison | None:
@@ -96,7 +98,7 @@ class Progress:
 
 
 def recorded(rollout: Rollout, planned: Sequence[Week]) -> dict[str, Done]:
-    """What was done in each of the weeks: eight queries for the whole rollout."""
+    """What was done in each of the weeks: nine queries for the whole rollout."""
     weeks = {week.slug: Done({}, {}, [], [], {}) for week in planned}
     for tick in rollout.ticks.filter(undone_at=None).select_related("by", "read_by"):
         weeks[tick.week].ticks[tick.item] = tick
@@ -114,6 +116,8 @@ def recorded(rollout: Rollout, planned: Sequence[Week]) -> dict[str, Done]:
         weeks[watch.week].watches.append(watch)
     for override in rollout.overrides.select_related("by", "confirmed_by", "ended_by"):
         weeks[override.week].overrides.append(override)
+    for run in rollout.rollbackruns.select_related("by", "ended_by"):
+        weeks[run.week].rollbacks.append(run)
     return weeks
 
 

@@ -97,6 +97,7 @@ def _part(part: str) -> str:
         "watch": _("Watch"),
         "comparison": _("Comparison"),
         "overrides": _("Override"),
+        "rollbacks": _("Run of the rollback"),
     }
     return known.get(part, part.replace("_", " ").capitalize())
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from apps.playbook.plan import SignOff, Week
-    from apps.rollouts.models import Issue, Override, Rollout
+    from apps.rollouts.models import Issue, Override, RollbackRun, Rollout
     from apps.rollouts.progress import Done
 
 FORMAT = "opsportal-statement/2"
 
 
 def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
-    """What a signature of this week covers: plan, checklist, baselines, watch, comparison, overrides, deployments, issues."""
+    """What a signature of this week covers: plan, checklist, baselines, watch, comparison, overrides, deployments, rollbacks, issues."""
     said: dict[str, Any] = {
         "rollout": {"id": rollout.pk, "name": rollout.name, "tier": rollout.tier.slug},
         "playbook": rollout.pin.digest,
@@ -50,6 +50,8 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
             said["watch"]["before"] = before
     if overrides := [_override(one) for one in done.overrides if one.settled]:
         said["overrides"] = overrides
+    if ended := [_rollback(run) for run in done.rollbacks if run.ended_at]:
+        said["rollbacks"] = ended
     return said
 
 
@@ -95,6 +97,18 @@ def _issue(issue: Issue) -> dict[str, Any]:
     if issue.files:
         said["files"] = {file["name"]: file["sha256"] for file in issue.files}
     return said
+
+
+def _rollback(run: RollbackRun) -> dict[str, Any]:
+    """A run that came to an end; what it took is told where it finished."""
+    return {
+        "drilled_on": run.drilled_on,
+        "by": run.by.username,
+        "at": run.at.isoformat(),
+        "end": run.end,
+        "took_seconds": run.took_seconds,
+        "promised_seconds": run.promised_seconds,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from apps.rollouts.models import Rollout
 from apps.rollouts.progress import progress
 from apps.rollouts.reach import the_rollout, the_week, tier_of
 from apps.rollouts.refusals import Refused
+from apps.rollouts.rollback import readiness
 from apps.rollouts.schedule import NoDay, earliest_monday
 from apps.rollouts.sheet import sheet
 from apps.rollouts.start import playbook_of, start
@@ -82,6 +83,7 @@ def week_page(
     context = {
         "sheet": page,
         "seen": seen(page),
+        "readiness": readiness(page.progress.week, page.progress.done.rollbacks),
         "problem": problem,
         "at_item": at_item,
         "typed": request.POST if problem else {},

@@ -9,7 +9,18 @@ from django.utils.translation import ngettext
 
 from apps.rollouts.models import Act, Method
 
-COUNTED = {"rollout", "week", "playbook", "items", "baselines", "deployments", "issues", "watch", "overrides"}
+COUNTED = {
+    "rollout",
+    "week",
+    "playbook",
+    "items",
+    "baselines",
+    "deployments",
+    "issues",
+    "watch",
+    "overrides",
+    "rollbacks",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,8 @@ def _covers(said: Mapping[str, Any]) -> Iterator[str]:
     for one in covered["deployments"]:
         yield _("the deployment %(what)s, by %(by)s") % {"what": one["what"], "by": one["by"]}
     yield from _watched_and_overridden(covered)
+    if n := len(covered.get("rollbacks", ())):
+        yield ngettext("one run of the rollback", "%(n)d runs of the rollback", n) % {"n": n}
     for part, value in covered.items():
         if part not in COUNTED and value:
             size = f": {len(value)}" if isinstance(value, (dict, list)) else ""

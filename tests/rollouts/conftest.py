@@ -11,7 +11,7 @@ from apps.metrics.models import Tier
 from apps.playbook.guides import Playbook
 from apps.playbook.pin import bundle
 from apps.playbook.validate import load
-from apps.rollouts.models import Pin, Rollout, Tick
+from apps.rollouts.models import Pin, RollbackRun, Rollout, Tick
 from apps.rollouts.progress import Progress, progress
 from apps.rollouts.start import start
 
@@ -63,3 +63,14 @@ def short(lead: Person, qa: Person) -> Rollout:
     """A programme of its first and its final week, both of which wait for signatures only."""
     whole = load(settings.PLAYBOOK)
     return begin(replace(whole, weeks=(whole.weeks[0], whole.weeks[-1])), lead, qa)
+
+
+def drilled(rollout: Rollout, week: str, by: Person, took_seconds: float = 20) -> RollbackRun:
+    """A drill of a week's rollback that came to its end, so that the week may be deployed."""
+    rollback = at(rollout, week).week.rollback
+    assert rollback is not None
+    now = timezone.now()
+    return RollbackRun.objects.create(
+        rollout=rollout, week=week, pin=rollout.pin, drilled_on="lab", promised_seconds=rollback.promised.total_seconds(),
+        took_seconds=took_seconds, end="finished", by=by, at=now, ended_by=by, ended_at=now,
+    )  # fmt: skip
