@@ -98,7 +98,7 @@ class Progress:
 
 
 def recorded(rollout: Rollout, planned: Sequence[Week]) -> dict[str, Done]:
-    """What was done in each of the weeks: nine queries for the whole rollout."""
+    """What was done in each of the weeks: ten queries for the whole rollout."""
     weeks = {week.slug: Done({}, {}, [], [], {}) for week in planned}
     for tick in rollout.ticks.filter(undone_at=None).select_related("by", "read_by"):
         weeks[tick.week].ticks[tick.item] = tick

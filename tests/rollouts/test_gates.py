@@ -23,7 +23,7 @@ from apps.rollouts.overrides import scopes
 from apps.rollouts.progress import progress
 from apps.rollouts.words import _covers as covers_in_words
 from tests.people import PASSWORD, Browser
-from tests.rollouts.conftest import at, begin
+from tests.rollouts.conftest import at, begin, drilled
 
 WEEK = "week-1-2"
 WHY = "The load test is repeated on Monday; nothing depends on it until then."
@@ -59,8 +59,9 @@ def captured(rollout: Rollout, by: Person, **conditions: object) -> None:
 
 
 def through(rollout: Rollout, by: Person, watched: State = State.PASS, compared: State = State.PASS) -> None:
-    """Captured, deployed, watched and compared."""
+    """Captured, drilled, deployed, watched and compared."""
     captured(rollout, by)
+    drilled(rollout, WEEK, by)
     Deployment.objects.create(rollout=rollout, week=WEEK, what="Logging", by=by, at=timezone.now())
     now = timezone.now()
     plan = at(rollout, WEEK).week.watch
@@ -306,7 +307,7 @@ def test_a_rollout_takes_as_many_queries_however_much_was_done(
 ) -> None:
     through(block, devops)
     found = Rollout.objects.select_related("tier", "pin").get(pk=block.pk)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         progress(found)
     now = timezone.now()
     for _number in range(5):
@@ -314,5 +315,5 @@ def test_a_rollout_takes_as_many_queries_however_much_was_done(
         Watch.objects.create(
             rollout=block, week=WEEK, by=devops, at=now, begins=now, ends=now, terms={}, state="pass", ended_at=now
         )
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         progress(found)

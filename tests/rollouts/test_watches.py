@@ -30,7 +30,7 @@ from apps.rollouts.models import Deployment, Look, Observation, Rollout, Watch
 from apps.rollouts.watches import begin as begin_watch
 from tests.conftest import Until
 from tests.people import Browser
-from tests.rollouts.conftest import at, begin
+from tests.rollouts.conftest import at, begin, drilled
 
 WEEK, MINUTE, POLL = "week-1-2", timedelta(minutes=1), timedelta(seconds=10)
 LATENCY = WatchEntry(
@@ -50,6 +50,7 @@ def deployed(stored: None, lead: Person, qa: Person, devops: Person) -> Deploy:
         week: Week = next(w for w in whole.weeks if w.slug == WEEK)
         rollout = begin(replace(whole, weeks=(replace(week, watch=plan, baseline=(), improvements=()),)), lead, qa)
         Node.objects.create(tier=rollout.tier, name="app", kind=NodeKind.APPLICATION, address="http://h/")
+        drilled(rollout, WEEK, devops)
         Deployment.objects.create(rollout=rollout, week=WEEK, what="Logging", by=devops, at=timezone.now())
         return rollout
 
