@@ -42,9 +42,9 @@ ROOMS = {
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} naming",
     "rollouts": f"{COMMON} act_views answers baseline ceremony checklist compare_views comparing comparison comparisons"
-    " dates distributions drawing events evidence evidence_views follow_views following occasions"
-    " outcomes progress proposals reach record_views refusals schedule sheet sign_views signing since"
-    " start statement templatetags/* ticks timeline timeline_file timeline_views waiving window"
+    " criteria criteria_file criteria_views criterion dates distributions drawing events evidence evidence_views"
+    " follow_views following occasions outcomes progress proposals reach record_views refusals schedule sheet sign_views signing since"
+    " scope start statement stretch templatetags/* ticks timeline timeline_file timeline_views waiving window"
     " windowed words",
     "overview": f"{COMMON} away health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"

@@ -1,7 +1,7 @@
 """Capturing a baseline: the samples of each metric in a window, frozen with their load and a digest."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
@@ -42,11 +42,24 @@ def metric_of(wanted: BaselineMetric) -> str:
 def samples(tier: Tier, metric: str, start: datetime, end: datetime, check: Check | None = None) -> list[Line]:
     """The raw samples of a metric in a window, one line for each node and object; of a check, those of the nodes it judges."""
     found = lines(tier, [metric], start, end, points=MOST_POINTS)
-    if check is None or check.kind is None:
+    if check is None:
         return found
-    nodes = Node.objects.filter(tier=tier, kind=check.kind).select_related("status")
-    judged = {node.name for node in nodes if check.role is None or _role(node) == check.role}
-    return [line for line in found if line.node in judged]
+    judged = judged_by(tier, [check])
+    return [line for line in found if judged(line, check)]
+
+
+def judged_by(tier: Tier, wanted: Sequence[Check]) -> Callable[[Line, Check], bool]:
+    """A function that says whether a line is of a check: of its metric, and of a node that it judges. One query."""
+    kinds = {check.kind for check in wanted if check.kind is not None}
+    nodes = Node.objects.filter(tier=tier, kind__in=kinds).select_related("status") if kinds else ()
+    known = {node.name: (node.kind, _role(node)) for node in nodes}
+
+    def judged(line: Line, check: Check) -> bool:
+        kind, role = known.get(line.node, ("", ""))
+        of_kind = check.kind is None or (kind == check.kind and (check.role is None or role == check.role))
+        return line.metric == check.metric and of_kind
+
+    return judged
 
 
 def _role(node: Node) -> str:

@@ -5,6 +5,7 @@ from django.urls import path
 from apps.rollouts import (
     act_views,
     compare_views,
+    criteria_views,
     evidence_views,
     follow_views,
     record_views,
@@ -20,6 +21,8 @@ urlpatterns = [
     path("start/<slug:tier>/", views.begin, name="start"),
     path("<int:rollout>/", views.rollout, name="rollout"),
     path("<int:rollout>/bundle.zip", evidence_views.rollout_bundle, name="bundle"),
+    path("<int:rollout>/criteria/", criteria_views.page, name="criteria"),
+    path("<int:rollout>/criteria.<str:form>", criteria_views.as_file, name="criteria-file"),
     path("<int:rollout>/timeline/", timeline_views.page, name="timeline"),
     path("<int:rollout>/timeline.json", timeline_views.as_json, name="timeline-json"),
     path("<int:rollout>/timeline/move/", timeline_views.move_start, name="move"),
