@@ -170,7 +170,7 @@ def _present(one: _Compared, promise: Improvement, now: _Now) -> tuple[Figure | 
     metric = next((m for m in one.scope.metrics if m.slug == promise.promised.against), None)
     check = checks().get(metric.check) if metric else None
     if check is None:
-        return None, _("entered by a person") if metric and metric.how else ""
+        return None, _("a person enters its value") if metric and metric.how else ""
     stood = next((v for v in now.verdicts if v.check_id == check.id and v.value is not None and v.at), None)
     figure = Figure(stood.value, stood.at) if stood and stood.value is not None and stood.at else None
     return figure, _("%(check)s at the last poll") % {"check": check.title}
