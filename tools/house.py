@@ -43,7 +43,8 @@ ROOMS = {
     "runbooks": f"{COMMON} naming",
     "rollouts": f"{COMMON} act_views answers baseline ceremony checklist compare_views comparing comparison comparisons"
     " criteria criteria_file criteria_views criterion dates distributions drawing events evidence evidence_views"
-    " follow_views following occasions outcomes progress proposals reach record_views refusals schedule sheet sign_views signing since"
+    " follow_views following gathering gathering_views occasions outcomes"
+    " progress proposals reach record_views refusals schedule sheet sign_views signing since"
     " scope start statement stretch templatetags/* ticks timeline timeline_file timeline_views waiving window"
     " windowed words",
     "overview": f"{COMMON} away health summary",

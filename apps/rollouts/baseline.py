@@ -19,9 +19,11 @@ from apps.metrics.models import Node, Tier
 from apps.metrics.registry import checks
 from apps.metrics.store import lines
 from apps.playbook.plan import BaselineMetric
+from apps.rollouts.comparison import needed_of
 from apps.rollouts.models import Baseline, Rollout
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
+from apps.rollouts.windowed import raw_moments
 
 WINDOWS = {
     "5m": timedelta(minutes=5),
@@ -74,16 +76,17 @@ def middle(found: list[Line]) -> float | None:
 
 
 def capture(
-    rollout: Rollout, at: Progress, window: str, entered: Mapping[str, float], by: Person
+    rollout: Rollout, at: Progress, window: str, entered: Mapping[str, float], by: Person, *, early: bool = False
 ) -> tuple[list[Baseline], list[BaselineMetric]]:
     """
     Capture what can be captured of a week's metrics. Returns what was kept, and the metrics still without samples or entry.
 
     `window`: a key of WINDOWS, ending now. `entered`: values of those metrics that a person reads elsewhere, by slug. A capture made before
-    is superseded and stays on record.
+    is superseded and stays on record. `early`: although a metric has fewer samples than a comparison needs.
 
     Raises:
-        Refused: the week is not open, already deployed, no metric has samples in the window, or somebody captured at the same moment (409).
+        Refused: the week is not open, already deployed, no metric has samples in the window, one has too few and `early` is not said, or
+            somebody captured at the same moment (409).
     """
     _refuse_late(at)
     if window not in WINDOWS:
@@ -104,12 +107,30 @@ def capture(
         raise Refused(
             _("Nothing was captured: no metric has three samples in this window. Wait, or choose a longer one.")
         )
+    if (thin := _thin(taken)) and not early:
+        titles = {wanted.slug: wanted.title for wanted in at.week.baseline}
+        told = ", ".join(_("%(title)s %(samples)s") % {"title": titles[m], "samples": n} for m, n in thin.items())
+        text = _(
+            "Too early, so nothing was captured. Samples of those a comparison needs: %(told)s. Wait, choose a longer window, or tick "
+            "“capture all the same”: the comparison of these will then say that it knows too little."
+        )
+        raise Refused(text % {"told": told})
     try:
         _keep(rollout, at, taken, window, by)
     except IntegrityError as error:
         text = _("Somebody else captured this baseline a moment ago; nothing was changed. Reload to see it.")
         raise Refused(text, status=409) from error
     return taken, lacking
+
+
+def _thin(taken: Sequence[Baseline]) -> dict[str, str]:
+    """Have of need of the metrics with fewer samples than a comparison needs; entered ones need none."""
+    found = {}
+    for one in taken:
+        values = [value for _at, value in raw_moments(one.samples)]
+        if one.samples and len(values) < (need := needed_of(values)):
+            found[one.metric] = _("%(have)d of %(need)d") % {"have": len(values), "need": need}
+    return found
 
 
 def _refuse_late(at: Progress) -> None:
@@ -180,6 +201,7 @@ def _keep(rollout: Rollout, at: Progress, taken: list[Baseline], window: str, by
                 "week": at.week.title,
                 "window": window,
                 "count": len(taken),
+                "early": _thin(taken),
                 "values": {b.metric: {"value": b.value, "unit": b.unit, "digest": b.digest} for b in taken},
             },
             tier=rollout.tier.slug,
