@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import singledispatch
 from graphlib import CycleError, TopologicalSorter
 
+from django.urls import NoReverseMatch, reverse
+
 from apps.metrics.kernel import Unit
 from apps.playbook import guides, plan
 from apps.playbook.mistakes import Mistake
@@ -259,6 +261,12 @@ def _(value: guides.Runbook) -> Iterator[Mistake]:
         yield at(value, f"{value.id} takes {value.minutes} minutes.", "Write 1 or more, or leave minutes out.")
     if value.minutes_least is not None and not 0 < value.minutes_least < (value.minutes or 0):
         yield at(value, f"{value.id} takes at least as long as at most.", "Write minutes_least below minutes.")
+    if value.page:
+        try:
+            reverse(value.page, args=["tier"])
+        except NoReverseMatch:
+            remedy = "Write the route of a page of a tier, such as queries:compare."
+            yield at(value, f"{value.id} is done on {value.page}, and no tier has such a page.", remedy)
 
 
 @rules.register

@@ -98,6 +98,7 @@ def test_the_small_playbook_is_valid(small: Path) -> None:
         (PLAN, "better: lower\n", "better: lower\n    over: 24 h\n", 8, "stretch of faster has no meaning", "promised value only"),
         (PLAN, "better: lower\n", "better: lower\n    busiest: yes\n", 8, "stretch of faster has no meaning", "beside it"),
         (PLAN, "high: -20 %", "high: 20 %", 11, "is worse, for lower is better", "sign"),
+        (RUNBOOKS, "minutes: 5,", "minutes: 5, page: queries:comparing,", 2, "no tier has such a page", "queries:compare"),
         (RUNBOOKS, "minutes_least: 5", "minutes_least: 20", 3, "at least as long as at most", "below minutes"),
         (TREE, "{slug: fine, text: Look again later.}", AGAIN, 5, "goes in a circle: start → fine → start", "elsewhere"),
         (TREE, "then: fine", "then: repair", 11, "No answer leads to the node fine", "remove it"),
