@@ -26,12 +26,12 @@ ROOMS = {
     "telemetry": f"{COMMON} callers carrying controls correlation figures lines log_views logs masking middleware"
     " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
     " tokens tracing tracing_export tracing_scrub tracing_setup windows",
-    "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
+    "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application backlog board catalogue_views"
     " channel_views channels chunks collect context copyformat curves dependence exports exposition"
-    " exposition_views facts figures hashes histories/* hosts itself judge kept kernel levels lines lives"
-    " marks mute_views muting names node_views noticed now occasions outbox pages poll present probe ranges"
+    " exposition_views facts figures hashes histories/* hosts inward inward_checks itself judge kept kernel levels"
+    " lines lives marks mute_views muting names node_views noticed now occasions outbox pages poll present probe ranges"
     " readers/* readings record registry rolls rows seal secrets shell silence store templatetags/*"
-    " threshold_views thresholds transitions unchanged units webhook",
+    " threshold_views thresholds transitions unchanged units watchman webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
     "queries": f"{TIER} advice blocking compare_views comparison explain history index_checks indexes literals plan"
@@ -46,7 +46,7 @@ ROOMS = {
     " outcomes progress proposals reach record_views refusals schedule sheet sign_views signing since"
     " start statement templatetags/* ticks timeline timeline_file timeline_views waiving window"
     " windowed words",
-    "overview": f"{COMMON} away health summary",
+    "overview": f"{COMMON} away health own own_views summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"
     " switches tier traffic twin witness",

@@ -1,6 +1,6 @@
 """One poll of a tier, from claiming its slot to the alerts: ask, measure, judge, keep. What the Celery task runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -10,13 +10,11 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from apps.metrics import secrets, store
+from apps.metrics import inward, secrets, store
 from apps.metrics.collect import Before, Collector, NodePoll
-from apps.metrics.histories import history
 from apps.metrics.hosts import reach
 from apps.metrics.judge import Measured, measure
 from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, TierView
-from apps.metrics.lives import WORKER
 from apps.metrics.models import LatestAnswer, Node, Tier
 from apps.metrics.probe import FAST, Probe
 from apps.metrics.readers import Target
@@ -27,7 +25,6 @@ from apps.telemetry.tracing import span
 
 log = structlog.get_logger()
 
-WINDOW = timedelta(minutes=10)
 NODES_KEPT = 1024
 
 
@@ -37,6 +34,7 @@ class Memory:
 
     before: dict[tuple[int, str], Before] = field(default_factory=dict)
     tier_answers: dict[str, tuple[datetime, Rows]] = field(default_factory=dict)
+    itself: tuple[datetime, Row] | None = None
     lock: Lock = field(default_factory=Lock)
 
 
@@ -108,7 +106,7 @@ def _poll(tier: Tier, slot: datetime, memory: Memory) -> Measured:
     with span("ask", tier=tier.slug, nodes=len(targets)):
         polled = collector().poll(targets, asked, memory.before)
     with span("judge", tier=tier.slug):
-        measured = assess(tier, slot, polled, memory.tier_answers)
+        measured = assess(tier, slot, polled, memory)
     with span("record", tier=tier.slug), transaction.atomic():
         record(tier, slot, polled, measured)
     remember(memory, slot, polled, measured)
@@ -117,12 +115,10 @@ def _poll(tier: Tier, slot: datetime, memory: Memory) -> Measured:
     return measured
 
 
-def assess(
-    tier: Tier, at: datetime, polled: Sequence[NodePoll], previous: Mapping[str, tuple[datetime, Rows]]
-) -> Measured:
+def assess(tier: Tier, at: datetime, polled: Sequence[NodePoll], memory: Memory) -> Measured:
     """What these answers say together, at this moment."""
-    view = TierView(at, tuple(p.view for p in polled), portal=_portal(tier, at))
-    return measure(view, tier_probes().values(), previous)
+    view = TierView(at, tuple(p.view for p in polled), portal=_portal(tier, at, memory))
+    return measure(view, tier_probes().values(), memory.tier_answers)
 
 
 def remember(memory: Memory, at: datetime, polled: Sequence[NodePoll], measured: Measured) -> None:
@@ -147,15 +143,11 @@ def recall(tier: Tier, memory: Memory) -> None:
             memory.before[row.node_id, row.probe] = Before(tuple(row.rows), row.at)
 
 
-def _portal(tier: Tier, at: datetime) -> Row:
-    """What the portal knows of its own polling: slots of the last ten minutes of which nothing was kept.
-
-    The time after an orderly stop does not count: nobody was to poll then.
-    """
-    start, kept = store.kept_slots(tier, at - WINDOW, at, WORKER)
-    expected = int((at - start).total_seconds()) // settings.POLL_SECONDS
-    polling = {"missed_slots": max(0, expected - kept - 1), "window_seconds": (at - start).total_seconds()}
-    return {**polling, **history().state(at)}
+def _portal(tier: Tier, at: datetime, memory: Memory) -> Row:
+    """What the portal knows of itself: of its polls now, of the rest as it was read within the last minute."""
+    if memory.itself is None or not timedelta(0) <= at - memory.itself[0] < inward.AGAIN:
+        memory.itself = (at, inward.itself())
+    return {**inward.polls(tier, at), "itself": memory.itself[1]}
 
 
 def forget(tier: Tier) -> None:
