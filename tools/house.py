@@ -26,8 +26,8 @@ ROOMS = {
     "telemetry": f"{COMMON} callers carrying controls correlation figures lines log_views logs masking middleware"
     " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
     " tokens tracing tracing_export tracing_scrub tracing_setup windows",
-    "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application backlog board catalogue_views"
-    " channel_views channels chunks collect context copyformat curves dependence exports exposition"
+    "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application backlog board budget catalogue_views"
+    " channel_views channels chunks collect context copyformat costs curves dependence exports exposition"
     " exposition_views facts figures hashes histories/* hosts inward inward_checks itself judge kept kernel levels"
     " lines lives marks mute_views muting names node_views noticed now occasions outbox pages poll present probe ranges"
     " readers/* readings record registry rolls rows seal secrets shell silence store templatetags/*"

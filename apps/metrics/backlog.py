@@ -6,13 +6,18 @@ the task begins. What a worker held that was killed comes back after an hour onl
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from time import time
 from typing import Any, cast
 
 import orjson
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
 
+from apps.telemetry import outbox
 from apps.telemetry.carrying import SENT
 
 WITHIN_SECONDS = 1.0
@@ -29,22 +34,34 @@ class Backlog:
 
 def backlog(worker_since: datetime | None) -> Backlog:
     """What waits now. `worker_since`: when the oldest worker that lives started; None counts all. Raises RedisError."""
-    queue = settings.CELERY_TASK_DEFAULT_QUEUE
+    queue, asked = settings.CELERY_TASK_DEFAULT_QUEUE, _kept(settings.CELERY_BROKER_URL)
     least = worker_since.timestamp() if worker_since else "-inf"
-    with redis.Redis.from_url(
-        settings.CELERY_BROKER_URL,
-        socket_timeout=WITHIN_SECONDS,
-        socket_connect_timeout=WITHIN_SECONDS,
-        retry=None,
-    ) as asked:
-        pipe = asked.pipeline(transaction=False)
-        pipe.llen(queue).lindex(queue, -1)  # pushed on the left, taken from the right
-        pipe.zcount(HELD_SINCE, least, "+inf")
-        pipe.zrangebyscore(HELD_SINCE, least, "+inf", start=0, num=1)
-        queued, last, held, first = cast(tuple[int, bytes | None, int, list[bytes]], pipe.execute())
-        taken = cast(bytes | None, asked.hget(HELD, first[0].decode())) if first else None
+    pipe = asked.pipeline(transaction=False)
+    pipe.llen(queue)
+    pipe.lindex(queue, -1)  # pushed on the left, taken from the right
+    pipe.zcount(HELD_SINCE, least, "+inf")
+    pipe.zrangebyscore(HELD_SINCE, least, "+inf", start=0, num=1)
+    queued, last, held, first = cast(tuple[int, bytes | None, int, list[bytes]], pipe.execute())
+    taken = cast(bytes | None, asked.hget(HELD, first[0].decode())) if first else None
     sent = [at for at in (_sent(last), _sent(taken)) if at is not None]
     return Backlog(queued + held, max(0.0, time() - min(sent)) if sent else None)
+
+
+@cache
+def _kept(url: str) -> redis.Redis:
+    """A client that keeps its connection, as making one costs more than asking; one that broke meanwhile is made anew at once."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=WITHIN_SECONDS,
+        socket_connect_timeout=WITHIN_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+        retry_on_error=[RedisConnectionError],
+    )
+
+
+def telemetry() -> redis.Redis:
+    """The same for the Redis that takes log lines and query figures."""
+    return _kept(outbox.address())
 
 
 def _sent(message: bytes | None) -> float | None:

@@ -12,7 +12,7 @@ from django.conf import settings
 from redis import RedisError
 
 from apps.metrics import store
-from apps.metrics.backlog import backlog
+from apps.metrics.backlog import backlog, telemetry
 from apps.metrics.histories import history
 from apps.metrics.inward_checks import ROOM
 from apps.metrics.judge import judge, measure
@@ -60,8 +60,8 @@ def itself() -> Row:
             **row,
             "queue_waiting": waits.waiting,
             "queue_seconds": waits.oldest_seconds or 0.0,
-            "slow_share": windows.slow_share(),
-            "lines_dropped": lines.dropped(),
+            "slow_share": windows.slow_share(telemetry()),
+            "lines_dropped": lines.dropped(telemetry()),
             "problem": "",
         }
     except RedisError:

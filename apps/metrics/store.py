@@ -229,7 +229,8 @@ def upsert_standings(
 def upsert_statuses(slot: datetime, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, str, str]]:
     """How a poll found the nodes: node id, up, failure, message, role, version, identity, clock offset, duration (seconds).
 
-    Role, version and identity None: as they were. Returns node id, role before and role now of those that changed it.
+    Up None: it was left alone, and is as it was. Role, version and identity None: as they were. Returns node id, role before and role now
+    of those that changed it.
     """
     return _execute("upsert_statuses.sql", slot, rows)
 

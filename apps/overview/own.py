@@ -191,7 +191,7 @@ def _history(polls: Row) -> str:
 def _slow(share: float | None) -> str:
     if share is None:
         return _("none counted in ten minutes")
-    return _("%(share)s of ten minutes' were slow") % {"share": show(share, Unit.RATIO)}
+    return _("%(share)s were slow within ten minutes") % {"share": show(share, Unit.RATIO)}
 
 
 def _dropped(count: int | None) -> str:

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET
 
 from apps.accounts.policy import Permission, allow, permitted
 from apps.accounts.request import PersonRequest
-from apps.metrics import context
+from apps.metrics import context, costs
 from apps.overview.own import own
 
 
@@ -23,5 +23,11 @@ def portal(request: PersonRequest) -> HttpResponse:
     page = own(context.visible_tiers(request), tier, timezone.now())
     if request.htmx and request.GET.get("version") == page.version:
         return HttpResponse(status=204)
-    shown = {"page": page, "tier": tier, "may_see_logs": permitted(request.user, Permission.SEE_LOGS)}
+    shown = {
+        "page": page,
+        "tier": tier,
+        "costs": costs.costs(tier),
+        "costs_say": costs.says(),
+        "may_see_logs": permitted(request.user, Permission.SEE_LOGS),
+    }
     return render(request, "overview/portal.html#live" if request.htmx else "overview/portal.html", shown)

@@ -73,11 +73,10 @@ def send(to: redis.Redis) -> None:
         _dropped -= lost
 
 
-def dropped() -> int:
+def dropped(asked: redis.Redis) -> int:
     """How many lines were dropped in this hour and the one before, by all processes that said so. Raises RedisError."""
     hour = int(_now().timestamp()) // HOUR
-    with client() as asked:
-        counts = cast(list[bytes | None], asked.mget([f"{DROPPED}:{hour}", f"{DROPPED}:{hour - 1}"]))
+    counts = cast(list[bytes | None], asked.mget([f"{DROPPED}:{hour}", f"{DROPPED}:{hour - 1}"]))
     return sum(int(count) for count in counts if count)
 
 

@@ -99,9 +99,7 @@ def start(portal_environment: dict[str, str], hook: Hook, tmp_path: Path) -> Ite
 
     def begin(*words: str) -> subprocess.Popen[bytes]:
         with (tmp_path / f"{len(children)}").open("wb") as said:
-            children.append(
-                subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environ, stdout=said, stderr=said)
-            )
+            children.append(subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environ, stdout=said, stderr=said))
         return children[-1]
 
     yield begin

@@ -92,10 +92,10 @@ def test_links_lead_on_and_logs_are_offered_to_those_who_may_see_them(
 def test_an_open_page_hears_of_news_only(viewing: Client, tier: Tier) -> None:
     page = text(viewing)
     version = page.partition("version=")[2].partition('"')[0]
-    asked = {"headers": {"HX-Request": "true"}}
-    assert viewing.get(f"{PAGE}?tier=lab&version={version}", **asked).status_code == 204
+    url, htmx = f"{PAGE}?tier=lab&version={version}", {"HX-Request": "true"}
+    assert viewing.get(url, headers=htmx).status_code == 204
     ProcessRun.objects.filter(name=lives.BEAT).delete()
-    assert viewing.get(f"{PAGE}?tier=lab&version={version}", **asked).status_code == 200
+    assert viewing.get(url, headers=htmx).status_code == 200
 
 
 def test_few_statements_bring_the_page(viewing: Client, django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
