@@ -81,9 +81,10 @@ def cost(view: TierView) -> tuple[Iterable[Row], Iterable[Sample]]:
 def _row(node: NodeView, before: Row, caps: Caps, at: datetime) -> dict[str, Any]:
     level = Duty(before.get("level", Duty.FULL))
     window = [*before.get("window", ()), *_spent(node)][-caps.window :]
+    counts = _counts(node, before)
     counter, counted = _counter(node, before, at)
     measured = {
-        "ms_per_minute": counted if counter else _waited(window, caps),
+        "ms_per_minute": counted if counts else _waited(window, caps),
         "bytes_per_poll": _mean([received for _ms, received in window]),
         "connections": _connections(node, before),
     }
@@ -91,7 +92,9 @@ def _row(node: NodeView, before: Row, caps: Caps, at: datetime) -> dict[str, Any
     shares = {name: value / limits[name] for name, value in measured.items() if value is not None}
     used = max(shares.values(), default=None)
     calm = before.get("calm", 0) + 1
-    told = _next(level, used, calm if len(window) == caps.window else 0, caps, settled=None not in measured.values())
+    told = _next(
+        level, used, calm if len(window) == caps.window else 0, caps, settled=not counts or counted is not None
+    )
     if told is not level:
         window, counter, calm = [], None, 0
     return {
@@ -100,7 +103,8 @@ def _row(node: NodeView, before: Row, caps: Caps, at: datetime) -> dict[str, Any
         "level": int(told),
         "resting": node.resting,
         **measured,
-        "measured_by": COUNTED if counter else WAITED,
+        "counts": counts,
+        "measured_by": COUNTED if counts else WAITED,
         "used": used,
         "most": max(shares, key=lambda name: shares[name], default=""),
         "caps": limits,
@@ -117,6 +121,12 @@ def _spent(node: NodeView) -> Sequence[tuple[float, int | None]]:
     if node.failure:
         return []
     return [(node.busy_seconds * 1000, node.received_bytes)]
+
+
+def _counts(node: NodeView, before: Row) -> bool:
+    """Whether the server itself counts what our statements take, as far as it said last."""
+    rows = node.rows(LOGIN)
+    return rows[0]["total_ms"] is not None if rows else bool(before.get("counts"))
 
 
 def _counter(node: NodeView, before: Row, at: datetime) -> tuple[Row | None, float | None]:
@@ -153,7 +163,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _next(level: Duty, used: float | None, calm: int, caps: Caps, *, settled: bool) -> Duty:
-    """The level from the next slot on. `calm`: polls at this level, 0 while they do not fill a window; `settled`: all figures are known."""
+    """The level from the next slot on.
+
+    `calm`: polls at this level, 0 while they do not fill a window; `settled`: the server's count is known, where it counts.
+    """
     if used is None or not calm:
         return level
     if used > 1:

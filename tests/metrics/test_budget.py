@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client, override_settings
 
 from apps.accounts.models import Person
+from apps.metrics import budget
 from apps.metrics.alerts import Kind
 from apps.metrics.budget import COST, Duty, cost
 from apps.metrics.kernel import Answer, NodeKind, NodeRole, NodeView, State, TierView
@@ -44,7 +45,8 @@ def reaches(watch: Watch, wanted: int, polls: int = 60) -> None:
     pytest.fail(f"the level is {level(watch)} after {polls} polls, not {wanted}")
 
 
-def test_above_its_cap_a_node_is_asked_less_and_no_other_is(watch: Watch) -> None:
+def test_above_its_cap_a_node_is_asked_less_and_no_other_is(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "CALM_WINDOWS", 1)
     watch.poll(6)  # the slow probes of the beginning are out of the window
     with override_settings(NODE_BYTES_PER_POLL=ABOVE_OTHERS):
         reaches(watch, Duty.NO_SLOW)
@@ -105,6 +107,13 @@ def costs(*polls: NodeView) -> list[dict[str, object]]:
 def test_milliseconds_are_the_servers_count_and_a_reset_is_no_cost() -> None:
     rows = costs(of(5000), of(5010), of(3), of(13))
     assert [row["ms_per_minute"] for row in rows] == [None, 60.0, None, 60.0]
+    assert {row["measured_by"] for row in rows} == {"pg_stat_statements"}
+
+
+def test_after_a_step_the_server_is_read_twice_before_it_is_judged() -> None:
+    rows = costs(*(of(1000 * place, busy=0.0) for place in range(20)))
+    assert [row["level"] for row in rows[:6]] == [Duty.FULL] * 5 + [Duty.NO_SLOW]
+    assert [row["ms_per_minute"] for row in rows[6:8]] == [None, 6000.0]
     assert {row["measured_by"] for row in rows} == {"pg_stat_statements"}
 
 
