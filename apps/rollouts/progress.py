@@ -105,7 +105,8 @@ def recorded(rollout: Rollout) -> dict[str, Done]:
     weeks = {week.slug: Done({}, {}, [], [], {}) for week in playbook_of(rollout).weeks}
     for tick in rollout.ticks.filter(undone_at=None).select_related("by", "read_by"):
         weeks[tick.week].ticks[tick.item] = tick
-    for baseline in rollout.baselines.filter(superseded_at=None).select_related("by"):
+    # Samples of a day are megabytes; only a comparison reads them.
+    for baseline in rollout.baselines.filter(superseded_at=None).select_related("by").defer("samples"):
         weeks[baseline.week].baselines[baseline.metric] = baseline
     for deployment in rollout.deployments.select_related("by").order_by("at"):
         weeks[deployment.week].deployments.append(deployment)  # type: ignore[attr-defined]
