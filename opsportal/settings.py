@@ -132,7 +132,7 @@ NODE_DEADLINE = timedelta(seconds=min(4, POLL_SECONDS * 0.4))
 # Which hosts a node may have: names, ends of names (.db.example.org), networks (10.0.0.0/8); empty: see docs/security.md.
 NODE_HOSTS = env.words("OPSPORTAL_NODE_HOSTS")
 
-# What watching one node may cost; above it the poller backs off from that node (docs/decisions/0028).
+# What watching one node may cost; above it the poller backs off from that node (docs/decisions/0027).
 NODE_MS_PER_MINUTE = env.whole("OPSPORTAL_NODE_MS_PER_MINUTE", default=1000, least=1, most=60_000)
 NODE_BYTES_PER_POLL = env.whole("OPSPORTAL_NODE_BYTES_PER_POLL", default=500_000, least=100, most=100_000_000)
 NODE_CONNECTIONS = env.whole("OPSPORTAL_NODE_CONNECTIONS", default=4, least=1, most=100)

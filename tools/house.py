@@ -17,7 +17,7 @@ COMMON = "__init__ apps models views urls forms tasks migrations/* management/__
 TIER = f"{COMMON} probes checks actions charts"
 # Each room's own modules; `folder/*` stands for a folder whose files follow one contract.
 ROOMS = {
-    "ledger": f"{COMMON} bundle chain checkpoints export keys kinds leaf offline/* proofs search state"
+    "ledger": f"{COMMON} abreast bundle chain checkpoints examine export keys kinds leaf offline/* proofs search state"
     " templatetags/* tree verify witness",
     "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
     " session shape signals tables terminal work",
