@@ -46,7 +46,7 @@ ROOMS = {
     " outcomes progress proposals reach record_views refusals schedule sheet sign_views signing since"
     " start statement templatetags/* ticks timeline timeline_file timeline_views waiving window"
     " windowed words",
-    "overview": f"{COMMON} away health summary",
+    "overview": f"{COMMON} away doctor/* health summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register seed servers stop supervisor"
     " switches tier traffic twin witness",
