@@ -207,6 +207,14 @@ MFA_ADAPTER = "apps.accounts.adapter.FactorsAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a key that cannot verify its person could sign nothing
 MFA_TOTP_TOLERANCE = 1  # steps of 30 s: phones' clocks differ
+# Files attached to checklist items and issues; they are kept in the portal's own database.
+FILE_MAX_BYTES = env.whole("OPSPORTAL_FILE_MAX_BYTES", default=10_000_000, least=1_000, most=100_000_000)
+FILE_UPLOAD_HANDLERS = [
+    "apps.rollouts.attachments.TooMuch",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
+
 # How a signature may be made: `passkey` alone, or by who has none also with the password (and one-time code), labelled as such.
 SIGN_WITH = env.words("OPSPORTAL_SIGN_WITH", "passkey,password")
 if not {"passkey"} <= set(SIGN_WITH) <= {"passkey", "password"}:

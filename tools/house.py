@@ -41,8 +41,8 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} naming",
-    "rollouts": f"{COMMON} act_views answers baseline ceremony checklist compare_views comparing comparison comparisons"
-    " dates distributions drawing events evidence evidence_views follow_views following occasions"
+    "rollouts": f"{COMMON} act_views answers attachments baseline ceremony checklist compare_views comparing comparison comparisons"
+    " dates distributions drawing events evidence evidence_views file_views follow_views following occasions"
     " outcomes progress proposals reach record_views refusals schedule sheet sign_views signing since"
     " start statement templatetags/* ticks timeline timeline_file timeline_views waiving window"
     " windowed words",

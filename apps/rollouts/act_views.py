@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from apps.accounts.policy import Permission, allow
 from apps.accounts.request import PersonRequest
 from apps.metrics.units import read
+from apps.rollouts.attachments import uploads
 from apps.rollouts.baseline import capture
 from apps.rollouts.checklist import Wish, tick, undo
 from apps.rollouts.events import deploy, note_issue, resolve_issue
@@ -57,7 +58,8 @@ def tick_item(request: PersonRequest, rollout: int, week: str, item: str) -> Htt
         if not form.is_valid():
             raise Refused(_first_error(form))
         data = form.cleaned_data
-        tick(found, at, wanted, Wish(data["value"], data["note"], data["not_applicable"]), request.user)
+        files = uploads(request.FILES.getlist("files"))
+        tick(found, at, wanted, Wish(data["value"], data["note"], data["not_applicable"], files), request.user)
 
     return on_item(request, rollout, week, item, act)
 
@@ -139,8 +141,10 @@ def note(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
         if not form.is_valid():
             raise Refused(_first_error(form))
         data = form.cleaned_data
-        note_issue(found, the_week(found, week), data["text"], data["known"], request.user, blocker=data["blocker"])
-        if data["blocker"]:
+        files = uploads(request.FILES.getlist("files"))
+        at, blocks = the_week(found, week), data["blocker"]
+        note_issue(found, at, data["text"], data["known"], request.user, blocker=blocks, files=files)
+        if blocks:
             return _("The blocker is noted. Nobody approves this week until it is closed.")
         return _("The issue is noted and part of what is signed.")
 

@@ -11,6 +11,7 @@ from apps.metrics.kernel import State, Unit
 from apps.metrics.now import Checked, check_now
 from apps.metrics.units import example, read, show
 from apps.playbook.plan import Item, ItemKind, Measure
+from apps.rollouts.attachments import Upload
 from apps.rollouts.models import Outcome, Proposal, Reading, Rollout, Tick
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.proposals import propose, refuse_proposed
@@ -20,11 +21,12 @@ from apps.rollouts.ticks import Proof, enter, keep, refuse_closed, refuse_early,
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person sent for an item: a value as typed, a note, or why it does not apply."""
+    """What a person sent for an item: a value as typed, a note, files, or why it does not apply."""
 
     value: str = ""
     note: str = ""
     not_applicable: bool = False
+    files: tuple[Upload, ...] = ()
 
 
 def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> Tick | Reading | Proposal:
@@ -45,7 +47,7 @@ def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> 
             raise Refused(_("Say in at least ten characters why this item does not apply."))
         if item.critical:
             return propose(rollout, at, item, wish.note, by)
-        return keep(rollout, at, item, by, Outcome.NOT_APPLICABLE, Proof(note=wish.note))
+        return keep(rollout, at, item, by, Outcome.NOT_APPLICABLE, Proof(note=wish.note, files=wish.files))
     match item.kind:
         case ItemKind.AUTO:
             return keep(rollout, at, item, by, Outcome.DONE, _by_check(rollout, at, item, wish))
@@ -54,9 +56,10 @@ def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> 
         case ItemKind.CHALLENGE:
             return _challenge(rollout, at, item, wish, by)
         case ItemKind.ATTEST:
-            if len(wish.note.strip()) < 3:
-                raise Refused(_("Say in a few words what you saw or did; the note is kept with your name."))
-            return keep(rollout, at, item, by, Outcome.DONE, Proof(note=wish.note))
+            if len(wish.note.strip()) < 3 and not wish.files:
+                text = _("Say in a few words what you saw or did, or attach a file; it is kept with your name.")
+                raise Refused(text)
+            return keep(rollout, at, item, by, Outcome.DONE, Proof(note=wish.note, files=wish.files))
 
 
 def undo(rollout: Rollout, at: Progress, item: Item, why: str, by: Person) -> None:
@@ -101,7 +104,7 @@ def _by_check(rollout: Rollout, at: Progress, item: Item, wish: Wish) -> Proof:
             state = item.expect.judge(evidence.value, baseline.value if baseline else None)
             if state is not State.PASS:
                 raise Refused(_outside(item, evidence.value, state, evidence.node))
-    return Proof(value, wish.note, [evidence.as_body() for evidence in checked.evidence])
+    return Proof(value, wish.note, [evidence.as_body() for evidence in checked.evidence], files=wish.files)
 
 
 def _why_not(checked: Checked) -> str:
@@ -135,12 +138,12 @@ def _by_value(at: Progress, item: Item, wish: Wish) -> Proof:
     except ValueError as error:
         raise Refused(_("Enter the value you observed, such as %(example)s.") % {"example": example(unit)}) from error
     if item.expect is None:
-        return Proof(value, wish.note)
+        return Proof(value, wish.note, files=wish.files)
     baseline = at.done.baselines.get(item.expect.against)
     state = item.expect.judge(value, baseline.value if baseline else None)
     if state is not State.PASS:
         raise Refused(_outside(item, value, state, ""))
-    return Proof(value, wish.note)
+    return Proof(value, wish.note, files=wish.files)
 
 
 def _outside(item: Item, value: float | None, state: State, node: str) -> str:
@@ -184,4 +187,4 @@ def _challenge(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Perso
         raise Refused(_("You read this item; another person has to confirm it."), status=409)
     with transaction.atomic():
         Reading.objects.filter(pk=reading.pk).update(used_at=datetime.now(UTC))
-        return keep(rollout, at, item, by, Outcome.DONE, Proof(note=wish.note, read_by=reading.by))
+        return keep(rollout, at, item, by, Outcome.DONE, Proof(note=wish.note, read_by=reading.by, files=wish.files))

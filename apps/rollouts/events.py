@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
 from apps.ledger.chain import append
+from apps.rollouts.attachments import Upload, keep_files
 from apps.rollouts.models import Deployment, Issue, Note, Rollout
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
@@ -43,7 +44,16 @@ def _refuse_early(at: Progress) -> None:
         raise Refused(text % {"gates": _(" and ").join(lacking)}, status=409)
 
 
-def note_issue(rollout: Rollout, at: Progress, text: str, known: str, by: Person, *, blocker: bool = False) -> Issue:
+def note_issue(
+    rollout: Rollout,
+    at: Progress,
+    text: str,
+    known: str,
+    by: Person,
+    *,
+    blocker: bool = False,
+    files: tuple[Upload, ...] = (),
+) -> Issue:
     """Note something that was seen; `known` is the slug of a line of the issue table, whose action is kept with it.
 
     While a `blocker` is open nobody approves the week.
@@ -66,10 +76,12 @@ def note_issue(rollout: Rollout, at: Progress, text: str, known: str, by: Person
             known=known,
             action=action,
             blocker=blocker,
+            files=keep_files(files),
             by=by,
             at=datetime.now(UTC),
         )
-        _enter(rollout, at, "rollout.issue", by, {"text": text, "known": known, "number": made.pk, "blocker": blocker})
+        said = {"text": text, "known": known, "number": made.pk, "blocker": blocker}
+        _enter(rollout, at, "rollout.issue", by, said | ({"files": made.files} if made.files else {}))
     return made
 
 

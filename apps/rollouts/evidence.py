@@ -4,7 +4,8 @@ from django.utils.translation import gettext as _
 
 from apps.ledger.bundle import Contents, build
 from apps.playbook.plan import Week
-from apps.rollouts.models import Rollout
+from apps.rollouts.attachments import attached_to
+from apps.rollouts.models import Rollout, StoredFile
 
 
 def bundle(rollout: Rollout, week: Week | None = None) -> bytes:
@@ -17,4 +18,15 @@ def bundle(rollout: Rollout, week: Week | None = None) -> bytes:
     subject, title = f"rollout/{rollout.pk}", _("Rollout “%(name)s”") % {"name": rollout.name}
     if week is not None:
         subject, title = f"{subject}/{week.slug}", f"{week.title}, {title}"
-    return build(Contents(title, subject, pin=bytes(rollout.pin.data), pin_digest=rollout.pin.digest))
+    return build(Contents(title, subject, bytes(rollout.pin.data), rollout.pin.digest, _attachments(rollout, week)))
+
+
+def _attachments(rollout: Rollout, week: Week | None) -> dict[str, bytes]:
+    """The attached files by name: digest, then the ending of the name it was first sent with."""
+    said = attached_to(rollout, week.slug if week else "")
+    kept = StoredFile.objects.in_bulk(list(said))
+    return {
+        f"{digest}.{one['name'].rpartition('.')[2].lower()}": bytes(kept[digest].data)
+        for digest, one in sorted(said.items())
+        if digest in kept
+    }

@@ -66,6 +66,16 @@ class Schedule(models.Model):
         return f"{self.first_monday}"
 
 
+class StoredFile(models.Model):
+    """The bytes of an attached file, kept once however often it is attached; the serving login adds some and changes none."""
+
+    digest = models.CharField(max_length=64, primary_key=True, help_text=_("SHA-256 of the bytes."))
+    data = models.BinaryField()
+
+    def __str__(self) -> str:
+        return self.digest[:12]
+
+
 class OfWeek(models.Model):
     """Something done in one week of a rollout, by somebody, at some time."""
 
@@ -93,7 +103,8 @@ class Tick(OfWeek):
     value = models.FloatField(null=True)
     note = models.TextField(blank=True)
     evidence = models.JSONField(default=list)
-    digest = models.CharField(max_length=64, help_text=_("SHA-256 of the frozen evidence, value and note."))
+    files = models.JSONField(default=list, help_text=_("Name, sha256, bytes and type of each attached file."))
+    digest = models.CharField(max_length=64, help_text=_("SHA-256 of the frozen evidence, value, note and files."))
     read_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")
     proposed_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")
     undone_at = models.DateTimeField(null=True)
@@ -216,6 +227,7 @@ class Issue(OfWeek):
     known = models.CharField(max_length=80, blank=True, help_text=_("Slug in the week's issue table."))
     action = models.TextField(blank=True)
     blocker = models.BooleanField(default=False)
+    files = models.JSONField(default=list, help_text=_("Name, sha256, bytes and type of each attached file."))
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")
     resolution = models.TextField(blank=True)

@@ -66,9 +66,13 @@ class Signer:
 
 
 def _issue(issue: Issue) -> dict[str, Any]:
-    """Whether it blocks is said only where it does, so that what was signed before there were blockers stays what it was."""
-    said = {"id": issue.pk, "text": issue.text, "by": issue.by.username}
-    return said | {"kind": "blocker"} if issue.blocker else said
+    """Whether it blocks and has files is said only where it does, so that what was signed before there were any stays what it was."""
+    said: dict[str, Any] = {"id": issue.pk, "text": issue.text, "by": issue.by.username}
+    if issue.blocker:
+        said["kind"] = "blocker"
+    if issue.files:
+        said["files"] = {file["name"]: file["sha256"] for file in issue.files}
+    return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from apps.accounts.models import Person
 from apps.ledger.chain import append
 from apps.ledger.leaf import canonical
 from apps.playbook.plan import Item
+from apps.rollouts.attachments import Upload, keep_files
 from apps.rollouts.models import Outcome, Rollout, Tick
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
@@ -26,12 +27,15 @@ class Proof:
     evidence: list[dict[str, Any]] = field(default_factory=list)
     read_by: Person | None = None
     proposed_by: Person | None = None
+    files: tuple[Upload, ...] = ()
 
     def frozen(self, item: Item) -> dict[str, Any]:
         """What the digest of the tick covers and the ledger keeps."""
         found: dict[str, Any] = {
             "item": item.slug, "value": self.value, "note": self.note, "evidence": self.evidence,
         }  # fmt: skip
+        if self.files:
+            found["files"] = [upload.said for upload in self.files]
         others = {"read_by": self.read_by, "proposed_by": self.proposed_by}
         return found | {key: other.username for key, other in others.items() if other is not None}
 
@@ -58,6 +62,7 @@ def keep(rollout: Rollout, at: Progress, item: Item, by: Person, outcome: Outcom
                 value=proof.value,
                 note=proof.note,
                 evidence=proof.evidence,
+                files=keep_files(proof.files),
                 digest=digest,
                 read_by=proof.read_by,
                 proposed_by=proof.proposed_by,

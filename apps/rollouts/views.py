@@ -84,6 +84,7 @@ def week_page(
         "seen": seen(page),
         "problem": problem,
         "at_item": at_item,
+        "typed": request.POST if problem else {},
         "deploy_form": DeployForm(),
         "issue_form": IssueForm(),
         "resolve_form": ResolveForm(),
@@ -104,6 +105,7 @@ def item_fragment(
         "changed": [row for row in changed(page, request.POST.get("seen", "")) if row.item.slug != item],
         "problem": problem,
         "at_item": item if problem else "",
+        "typed": request.POST if problem else {},
         "fragment": True,
     }
     return render(request, "rollouts/week.html#answer", context, status=status)

@@ -14,6 +14,7 @@ FIRST, SECOND = "weeks/pre-rollout/", "weeks/week-1-2/"
 BY_CHECK, OBSERVED, CHALLENGE, BY_KEYBOARD = "replicas-provisioned", "backup-size", "environment", "backup-restored"
 CRITICAL, BESIDE = "partitioning-tried", "staging-clone"
 HISTORY = "polls-complete"  # needs ten minutes of polling, which no test has
+MEMORY = "The staging host has half of the memory."
 SAW = "Seen on Monday, in order."
 VALUES = {"redis-version": "7", "redis-memory": "48 MB", "training-backend": "3 h", "training-devops": "4 h",
           "training-on-call": "2 h", "documents-read": "60 min"}  # fmt: skip
@@ -164,9 +165,10 @@ def test_the_rest_of_the_list_and_an_issue(person: People, rollout: str) -> None
 
     page.reload()
     issues = page.locator("#issues")
-    issues.get_by_label("What was seen").fill("The staging host has half of the memory.")
-    issues.get_by_role("button", name="Note issue").click()
-    expect(issues).to_contain_text("The staging host has half of the memory.")
+    if MEMORY not in issues.inner_text():  # a second try of this test notes nothing twice
+        issues.get_by_label("What was seen").fill(MEMORY)
+        issues.get_by_role("button", name="Note issue").click()
+    expect(issues).to_contain_text(MEMORY)
 
 
 def sign(person: People, role: Role, rollout: str) -> None:

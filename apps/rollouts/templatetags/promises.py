@@ -7,9 +7,16 @@ from django import template
 from apps.metrics.kernel import Unit
 from apps.metrics.units import example
 from apps.playbook.plan import Expectation
+from apps.rollouts.attachments import ENDINGS
 from apps.rollouts.sheet import in_words
 
 register = template.Library()
+
+
+@register.simple_tag
+def kept_endings() -> str:
+    """The ends of file names that are kept, for a file field's `accept`."""
+    return ",".join(ENDINGS)
 
 
 @register.filter
