@@ -77,5 +77,6 @@ def test_with_the_store_down_it_says_so_and_goes_on(portal_environment: dict[str
     assert any(line.startswith("  ■ Answers") for line in lines)
     assert any(line.startswith("  ● Eviction") for line in lines)
     assert any(line.startswith("  ◌ Field key") for line in lines)
+    assert any(line.startswith("  ◌ Channels") for line in lines)
     assert lines[-1].startswith("■ ")
     assert "s3cr3t" not in run.stdout + run.stderr

@@ -38,7 +38,10 @@ def examine(*, store: bool, tier: str = "") -> Iterator[Finding]:
     if settings.HISTORY == "prometheus":
         jobs[HISTORY] = _history
     found = together(jobs, WITHIN_SECONDS + MARGIN)
-    yield _mail_finding(found, [channel.name for channel in channels if channel.kind == ChannelKind.EMAIL])
+    if store or settings.EMAIL_HOST:
+        yield _mail_finding(found, [channel.name for channel in channels if channel.kind == ChannelKind.EMAIL])
+    if not store:
+        yield Finding("outgoing.channels", "Channels", State.UNKNOWN, "unknown while the store does not answer")
     for channel in hooks:
         yield found.get(channel.pk) or _silent(_of(channel), channel.tier.slug)
     if not channels and store:

@@ -38,7 +38,7 @@ def examine(answers: readiness.Part) -> Iterator[Finding]:
     yield _version(str(info["redis_version"]))
     yield _policy(str(info.get("maxmemory_policy", "")))
     yield _memory(info["used_memory"], info.get("maxmemory") or 0)
-    yield _broker(int(waiting))  # type: ignore[arg-type]  redis-py: an awaitable too
+    yield _broker(int(waiting))
 
 
 def _version(version: str) -> Finding:
