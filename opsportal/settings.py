@@ -21,7 +21,7 @@ NO_SECRET = "no-secret-was-set-and-nothing-is-served" * 2
 FIELD_KEY = env.text("OPSPORTAL_FIELD_KEY")
 # The lab, the checks of the house and the like run before there is a portal to configure; whatever serves or stores does not
 # (the web server is refused in `wsgi`).
-NEEDS_NO_SECRET = {"lab", "demo", "playbook", "collectstatic", "makemigrations", "check", "help"}
+NEEDS_NO_SECRET = {"lab", "demo", "playbook", "collectstatic", "makemigrations", "check", "doctor", "help"}
 # So does the witness, which is to know none of the portal's secrets.
 OF_THE_WITNESS = sys.argv[1:2] == ["ledger"] and sys.argv[2:3] in (["witness"], ["key"])
 if not SECRET_KEY:

@@ -17,8 +17,8 @@ COMMON = "__init__ apps models views urls forms tasks migrations/* management/__
 TIER = f"{COMMON} probes checks actions charts"
 # Each room's own modules; `folder/*` stands for a folder whose files follow one contract.
 ROOMS = {
-    "ledger": f"{COMMON} abreast bundle chain checkpoints examine export keys kinds leaf offline/* proofs search state"
-    " templatetags/* tree verify witness",
+    "ledger": f"{COMMON} abreast bundle chain checkpoints examine export keys kinds leaf offline/* proofs search"
+    " state templatetags/* tree verify witness",
     "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
     " session shape signals tables terminal work",
     "accounts": f"{COMMON} adapter assertion batches checks factor_urls factors grants middleware passkeys policy"
@@ -50,7 +50,7 @@ ROOMS = {
     " sheet sign_views signing since start statement stretch tally templatetags/* ticks timeline"
     " timeline_file timeline_views unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
-    "overview": f"{COMMON} away health own own_views summary",
+    "overview": f"{COMMON} away doctor/* health own own_views summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register rehearsal seed servers stop"
     " supervisor switches tier traffic twin witness",
