@@ -42,10 +42,10 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} escalation naming readings tree_urls walk_views walking walks",
-    "rollouts": f"{COMMON} act_views advancing answers attachments baseline ceremony checklist commands compare_views"
-    " comparing comparison comparisons criteria criteria_file criteria_views criterion dates distributions"
+    "rollouts": f"{COMMON} act_views advancing amending amendment_views answers attachments baseline ceremony checklist commands compare_views"
+    " comparing comparison comparisons criteria criteria_file criteria_views criterion dates definitions distributions"
     " drawing events evidence evidence_views file_views follow_views following gates gathering"
-    " gathering_views holders observing occasions of_week outcomes override_views overrides present"
+    " gathering_views holders observing occasions of_week outcomes override_views overrides pins present"
     " progress proposals reach record_views refusals rollback rollback_run rollback_views schedule scope"
     " sheet sign_views signing since start statement stretch tally templatetags/* ticks timeline"
     " timeline_file timeline_views unobserved waiving watch_models watch_views watches watching window"

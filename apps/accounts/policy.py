@@ -52,6 +52,7 @@ class Permission(StrEnum):
     EDIT_CHANNELS = auto()
     SEE_LOGS = auto()
     OVERRIDE = auto()
+    AMEND = auto()
 
 
 P = Permission
@@ -59,7 +60,7 @@ P = Permission
 OF_A_TIER = frozenset(
     {P.ACKNOWLEDGE, P.CHECK_NOW, P.EXPLAIN, P.NOTE, P.TICK, P.CAPTURE, P.DEPLOY, P.SIGN, P.WAIVE}
     | {P.START_ROLLOUT, P.EDIT_TIER}
-    | {P.MUTE, P.SET_THRESHOLDS, P.EDIT_CHANNELS, P.OVERRIDE}
+    | {P.MUTE, P.SET_THRESHOLDS, P.EDIT_CHANNELS, P.OVERRIDE, P.AMEND}
 )
 # How alerting behaves: where a check begins to warn, and who is told.
 _TUNES = frozenset({P.MUTE, P.SET_THRESHOLDS, P.EDIT_CHANNELS})
@@ -79,7 +80,8 @@ TABLE: Mapping[Role, frozenset[Permission]] = {
     Role.DBA: _BUILDS | _TUNES | {P.EDIT_TIER, P.CANCEL_BATCH, P.OVERRIDE},
     Role.LEAD: _DECIDES
     | _TUNES
-    | {P.EXPLAIN, P.TICK, P.CAPTURE, P.WAIVE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS, P.OVERRIDE},
+    | {P.EXPLAIN, P.TICK, P.CAPTURE, P.WAIVE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS, P.OVERRIDE}
+    | {P.AMEND},
     Role.PRODUCT: _DECIDES,
     Role.VP: _DECIDES | {P.WAIVE, P.GRANT_ROLES},
     Role.CTO: _DECIDES | _TUNES | {P.WAIVE, P.EDIT_TIER, P.CANCEL_BATCH, P.GRANT_ROLES, P.SEE_LOGS},

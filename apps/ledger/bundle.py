@@ -33,7 +33,8 @@ class NothingToShow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a room puts into a bundle: `subject` selects the entries, `pin` is the pinned playbook, `attachments` by name.
+    """What a room puts into a bundle: `subject` selects the entries, `pin` is the pinned playbook, `amended` those adopted since by digest,
+    `attachments` by name.
 
     An attachment's name begins with its SHA-256, which an entry must name.
     """
@@ -43,6 +44,7 @@ class Contents:
     pin: bytes = b""
     pin_digest: str = ""
     attachments: Mapping[str, bytes] = field(default_factory=dict)
+    amended: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def entries_about(subject: str) -> QuerySet[Entry]:
@@ -70,6 +72,7 @@ def build(contents: Contents) -> bytes:
     files |= {f"attachments/{name}": data for name, data in contents.attachments.items()}
     if contents.pin:
         files["pin.json"] = contents.pin
+    files |= {f"pins/{digest}.json": data for digest, data in contents.amended.items()}
     files["index.html"] = twin(files)
     files["verify.py"] = (OFFLINE / "verify.py").read_bytes()
     return verifier.pack({**files, verifier.MANIFEST: _manifest(contents.subject, files)})

@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.playbook.guides import Playbook
 from apps.playbook.pin import content_of
+from apps.playbook.plan import Week
 
 _NAMES = ("slug", "id", "name", "week", "role", "answer", "title")
 
@@ -49,6 +50,11 @@ def difference(before: Playbook, after: Playbook) -> tuple[Change, ...]:
         for key in ("plan", "weeks", "runbooks", "trees", "reference")
         for change in _of(old[key], new[key], (key,))
     )
+
+
+def in_week(before: Week, after: Week) -> tuple[Change, ...]:
+    """The same for one week: the ways begin within it."""
+    return tuple(_of(content_of(before), content_of(after), ()))
 
 
 def _of(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Change]:

@@ -109,7 +109,7 @@ def load(path: Path) -> Playbook:
             files=files,
         )
         complete = len(weeks) == len(plan.weeks) and not reader.dropped
-        mistakes += _across(playbook) if complete else ()
+        mistakes += across(playbook) if complete else ()
         if not mistakes:
             return playbook
     raise PlaybookInvalid(mistakes)
@@ -183,7 +183,7 @@ def _unread(folder: _Folder) -> Iterator[Mistake]:
             yield Mistake(name, 0, f"Nothing reads {name}.", remedy)
 
 
-def _across(playbook: Playbook) -> Iterator[Mistake]:
+def across(playbook: Playbook) -> Iterator[Mistake]:
     """What must hold between the files."""
     yield from unique(playbook.trees, lambda tree: str(getattr(tree, "slug", "")))
     known = {week.slug for week in playbook.weeks}

@@ -94,6 +94,12 @@ class RolloutsConfig(AppConfig):
             _("{actor} waived the separation of duties on “{rollout}” ({attested}): {why}"),
         )
         declare(
+            "rollout.amend",
+            _("Amendment"),
+            _("{actor} adopted the definition {short} of {week} ({attested}): {why}"),
+            _("{week} amended"),
+        )
+        declare(
             "rollout.restore",
             _("Separation of duties restored"),
             _("{actor} ended the waiver of the separation of duties on “{rollout}” ({attested}): {why}"),

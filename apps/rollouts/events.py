@@ -25,7 +25,7 @@ def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by:
     with transaction.atomic():
         now = locked(rollout, at.week.slug)
         _refuse_early(now)
-        way_back = readiness(now.week, now.done.rollbacks)
+        way_back = readiness(now.week, now.done)
         if not way_back.ready:
             raise Refused(
                 _("Not recorded: %(why)s Drill it first, on the rollback's page of this week.")

@@ -223,7 +223,7 @@ def _metric(metric: BaselineMetric, done: Done) -> Part:
 
 
 def _deployed(week: Week, done: Done) -> tuple[str, tuple[Part, ...]]:
-    ready = rollback_ready(week, done.rollbacks)
+    ready = rollback_ready(week, done)
     drill = () if ready else (Part("rollback", _("The rollback"), State.INCONCLUSIVE, _("not drilled in time")),)
     title = _("The deployment")
     if not done.deployments:

@@ -14,6 +14,7 @@ from apps.rollouts.watch_models import Look, Observation, Override, Watch
 
 __all__ = [
     "Act",
+    "Amendment",
     "Baseline",
     "Comparison",
     "Decision",
@@ -298,12 +299,13 @@ def content(statement: bytes | memoryview) -> dict[str, Any]:
 
 
 class Act(models.TextChoices):
-    """What is signed: a slot of a week, taking a signature back, waiving the separation of duties, and ending that waiver."""
+    """What is signed: a slot of a week, taking a signature back, waiving the separation of duties, ending that waiver, an amendment."""
 
     SIGN = "sign", _("Sign")
     REVOKE = "revoke", _("Revoke")
     WAIVE = "waive", _("Waive")
     RESTORE = "restore", _("Restore")
+    AMEND = "amend", _("Amend")
 
 
 class Draft(OfWeek):
@@ -403,6 +405,22 @@ class Waiver(Signed):
 
     def __str__(self) -> str:
         return f"waiver by {self.by_id}"
+
+
+class Amendment(OfWeek, Signed):
+    """A newer definition adopted for one week of a rollout, by a signed statement with a reason. The last one of a week is in force."""
+
+    pin = models.ForeignKey(Pin, models.PROTECT, related_name="+")
+    why = models.TextField()
+    rewatch = models.BooleanField(
+        default=False, help_text=_("The watch is another one: what was watched before does not count.")
+    )
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.week} follows {self.pin_id}"
 
 
 class DrilledOn(models.TextChoices):

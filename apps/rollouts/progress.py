@@ -8,19 +8,21 @@ from apps.playbook.plan import SignOff, Week
 from apps.rollouts.comparisons import latest
 from apps.rollouts.gates import Gate, GateState, path
 from apps.rollouts.models import (
+    Amendment,
     Baseline,
     Comparison,
     Decision,
     Deployment,
     Issue,
     Override,
+    Pin,
     RollbackRun,
     Rollout,
     Signature,
     Tick,
     Watch,
 )
-from apps.rollouts.start import playbook_of
+from apps.rollouts.pins import InForce, in_force
 from apps.rollouts.statement import covered, digest_of
 
 
@@ -40,8 +42,9 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Everything recorded for a week, each current one by its slug."""
+    """Everything recorded for a week, each current one by its slug; `pin`: what the week follows, `amendments`: how it came to it."""
 
+    pin: Pin
     ticks: dict[str, Tick]
     baselines: dict[str, Baseline]
     deployments: Sequence[Deployment]
@@ -51,6 +54,7 @@ class Done:
     watches: list[Watch] = field(default_factory=list)
     overrides: list[Override] = field(default_factory=list)
     rollbacks: list[RollbackRun] = field(default_factory=list)
+    amendments: Sequence[Amendment] = ()
 
     @property
     def comparison(self) -> Comparison | None:
@@ -97,9 +101,12 @@ class Progress:
         return self.open and all(g.state is GateState.DONE for g in self.gates if g.slug != "signed")
 
 
-def recorded(rollout: Rollout, planned: Sequence[Week]) -> dict[str, Done]:
-    """What was done in each of the weeks: ten queries for the whole rollout."""
-    weeks = {week.slug: Done({}, {}, [], [], {}) for week in planned}
+def recorded(rollout: Rollout, force: InForce) -> dict[str, Done]:
+    """What was done in each of the weeks: nine queries for the whole rollout."""
+    weeks = {
+        week.slug: Done(force.pin_of(week.slug), {}, {}, [], [], {}, amendments=force.amendments.get(week.slug, ()))
+        for week in force.playbook.weeks
+    }
     for tick in rollout.ticks.filter(undone_at=None).select_related("by", "read_by"):
         weeks[tick.week].ticks[tick.item] = tick
     # Samples of a day are megabytes; only a comparison reads them.
@@ -124,10 +131,10 @@ def recorded(rollout: Rollout, planned: Sequence[Week]) -> dict[str, Done]:
 
 def progress(rollout: Rollout) -> list[Progress]:
     """All weeks in their order; a week is open when the one before it is fully signed."""
-    planned = playbook_of(rollout).weeks
-    done = recorded(rollout, planned)
+    force = in_force(rollout)
+    done = recorded(rollout, force)
     found: list[Progress] = []
-    for week in planned:
+    for week in force.playbook.weeks:
         before = found[-1] if found else None
         is_open = before is None or before.signed
         found.append(_week(rollout, week, done[week.slug], is_open, "" if is_open or not before else before.week.title))

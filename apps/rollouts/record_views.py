@@ -12,12 +12,12 @@ from apps.accounts.assertion import Assertion, AssertionInvalid, to_bytes, verif
 from apps.accounts.models import Person
 from apps.accounts.policy import Permission, allow, permitted
 from apps.accounts.request import PersonRequest
+from apps.rollouts.definitions import since_signed
 from apps.rollouts.forms import WhyForm
 from apps.rollouts.models import Act, Draft, Rollout, Signature, Signed
 from apps.rollouts.progress import progress
 from apps.rollouts.reach import the_rollout, the_week, tier_of
 from apps.rollouts.refusals import Refused
-from apps.rollouts.since import since
 from apps.rollouts.statement import FORMAT
 from apps.rollouts.waiving import propose_end, propose_waiver
 from apps.rollouts.words import words
@@ -66,7 +66,7 @@ def signature(request: PersonRequest, rollout: int, signature: int) -> HttpRespo
         "exact": bytes(kept.statement).decode(),
         "finding": verified(kept),
         "stale": bool(now and now.stale),
-        "changes": since(kept.said["covered"], at.covered, at.week) if now and now.stale else (),
+        "changes": since_signed(kept.said, at) if now and now.stale else (),
     }
     return render(request, "rollouts/signature.html", context)
 

@@ -1,15 +1,22 @@
 """The way back of a week: where a run of it stands, and whether it was last gone in time on the pinned playbook."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
 from apps.metrics.units import duration
-from apps.playbook.plan import Rollback, Step, Week
 from apps.rollouts.models import RollbackEnd, RollbackRun, RollbackStep, StepState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from apps.playbook.plan import Rollback, Step, Week
+    from apps.rollouts.progress import Done
 
 
 class Standing(StrEnum):
@@ -126,12 +133,12 @@ class Readiness:
     run: RollbackRun | None = None
 
 
-def readiness(week: Week, runs: Sequence[RollbackRun]) -> Readiness:
-    """Judged by the last run on the present pin that came to an end, drill or not; `runs` are those of the week, newest first."""
+def readiness(week: Week, done: Done) -> Readiness:
+    """Judged by the last run on the pin that the week follows that came to an end, drill or not."""
     if week.rollback is None:
         return Readiness(True, _("This week needs no rollback."))
     promised = duration(week.rollback.promised.total_seconds())
-    ended = (run for run in runs if run.pin_id == run.rollout.pin_id and run.end in _TELLING)
+    ended = (run for run in done.rollbacks if run.pin_id == done.pin.pk and run.end in _TELLING)
     last = next(ended, None)
     if last is None:
         text = _("The rollback was not drilled on this playbook yet; it is promised to take %(promised)s.")
@@ -148,6 +155,6 @@ def readiness(week: Week, runs: Sequence[RollbackRun]) -> Readiness:
 _TELLING = {RollbackEnd.FINISHED, RollbackEnd.FAILED}
 
 
-def rollback_ready(week: Week, runs: Sequence[RollbackRun]) -> bool:
+def rollback_ready(week: Week, done: Done) -> bool:
     """Whether a week may be deployed as far as its way back is concerned; a week without a rollback always may."""
-    return readiness(week, runs).ready
+    return readiness(week, done).ready

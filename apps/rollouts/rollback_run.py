@@ -29,11 +29,12 @@ def begin(rollout: Rollout, at: Progress, drilled_on: str, why: str, by: Person)
     if not drilled_on and len(why.strip()) < LEAST_WORDS:
         raise Refused(_("Say in a few words why it is rolled back; it stands in the ledger."))
     with transaction.atomic():
-        _refuse_start(locked(rollout, at.week.slug), drilled_on)
+        now = locked(rollout, at.week.slug)
+        _refuse_start(now, drilled_on)
         run = RollbackRun.objects.create(
             rollout=rollout,
             week=at.week.slug,
-            pin=rollout.pin,
+            pin=now.done.pin,
             drilled_on=drilled_on,
             why=why,
             promised_seconds=rollback.promised.total_seconds(),
@@ -41,7 +42,7 @@ def begin(rollout: Rollout, at: Progress, drilled_on: str, why: str, by: Person)
             at=datetime.now(UTC),
         )
         promised = duration(run.promised_seconds)
-        _enter(run, at.week, "rollback.begin", by, {"why": why, "playbook": rollout.pin.digest, "promised": promised})
+        _enter(run, at.week, "rollback.begin", by, {"why": why, "playbook": run.pin.digest, "promised": promised})
     return run
 
 

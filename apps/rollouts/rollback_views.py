@@ -16,6 +16,7 @@ from apps.playbook.plan import Week
 from apps.rollouts.commands import commands
 from apps.rollouts.forms import EndRollbackForm, RollbackForm, StepForm
 from apps.rollouts.models import DrilledOn, RollbackEnd, RollbackRun, Rollout, StepState
+from apps.rollouts.pins import pinned
 from apps.rollouts.reach import the_rollout, the_week, tier_of
 from apps.rollouts.refusals import Refused
 from apps.rollouts.rollback import course, readiness
@@ -52,7 +53,7 @@ def _page(request: PersonRequest, found: Rollout, week: str, refused: Refused | 
         "rollout": found,
         "at": at,
         "week": at.week,
-        "readiness": readiness(at.week, at.done.rollbacks),
+        "readiness": readiness(at.week, at.done),
         "runs": [course(run, at.week.rollback) for run in at.done.rollbacks] if at.week.rollback else (),
         "running": next((run for run in at.done.rollbacks if run.ended_at is None), None),
         "places": DrilledOn.choices,
@@ -151,7 +152,7 @@ def _refuse(form: forms.Form) -> None:
 
 
 def _found(rollout: int, run: int) -> tuple[RollbackRun, Week]:
-    """A run and the week of the pinned playbook along which it goes; raises Http404."""
-    runs = RollbackRun.objects.select_related("rollout__tier", "rollout__pin", "by", "ended_by")
+    """A run and the week of the playbook along which it went, adopted since or not; raises Http404."""
+    runs = RollbackRun.objects.select_related("rollout__tier", "pin", "by", "ended_by")
     found = get_object_or_404(runs, pk=run, rollout=rollout)
-    return found, playbook_of(found.rollout).week(found.week)
+    return found, pinned(found.pin.digest).week(found.week)

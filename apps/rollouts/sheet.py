@@ -14,6 +14,7 @@ from apps.metrics.thresholds import limits
 from apps.metrics.units import show
 from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Mode, Pause
 from apps.rollouts.checklist import expected
+from apps.rollouts.definitions import since_signed
 from apps.rollouts.gates import GateState
 from apps.rollouts.holders import Holders, holders, names_of
 from apps.rollouts.models import Baseline, Look, Proposal, Reading, Rollout, Tick, Watch
@@ -22,7 +23,7 @@ from apps.rollouts.present import Present, present
 from apps.rollouts.progress import Progress, Slot
 from apps.rollouts.proposals import waiting
 from apps.rollouts.signing import held_up, hindrance
-from apps.rollouts.since import Change, since
+from apps.rollouts.since import Change
 from apps.rollouts.watching import Entry, entries_of, to_go
 
 MAY = (Permission.TICK, Permission.CAPTURE, Permission.DEPLOY, Permission.NOTE, Permission.OVERRIDE)
@@ -309,6 +310,6 @@ def in_words(e: Expectation) -> str:
 def _slot(rollout: Rollout, at: Progress, slot: Slot, person: Person, found: Holders) -> SlotRow:
     roles = ", ".join(str(role.label) for role in slot.off.roles)
     stale = slot.signature if slot.stale else None
-    changes = since(stale.said["covered"], at.covered, at.week) if stale else ()
+    changes = since_signed(stale.said, at) if stale else ()
     people = names_of(slot.off.roles, found)
     return SlotRow(slot, hindrance(rollout, at, slot, person), roles, people, changes)

@@ -12,14 +12,15 @@ from apps.accounts.passkeys import PasskeyRefused, options
 from apps.accounts.policy import Permission, allow
 from apps.accounts.recent import NotConfirmed
 from apps.accounts.request import PersonRequest
+from apps.rollouts.amending import amend
 from apps.rollouts.ceremony import Proof, method_for, prove, the_draft
+from apps.rollouts.definitions import since_signed
 from apps.rollouts.forms import ConfirmForm, VoteForm, WhyForm
 from apps.rollouts.models import Act, Draft, Method, Rollout, Signature
 from apps.rollouts.progress import Progress, Slot
 from apps.rollouts.reach import the_rollout, the_slot, the_week, tier_of
 from apps.rollouts.refusals import Refused
 from apps.rollouts.signing import held_up, hindrance, propose, propose_revocation, revoke, sign
-from apps.rollouts.since import since
 from apps.rollouts.statement import Signer, Vote, statement
 from apps.rollouts.views import week_page
 from apps.rollouts.waiving import restore, waive
@@ -30,6 +31,7 @@ ACTS: dict[str, Callable[[Draft, Proof], object]] = {
     Act.REVOKE: revoke,
     Act.WAIVE: waive,
     Act.RESTORE: restore,
+    Act.AMEND: amend,
 }
 
 
@@ -73,7 +75,7 @@ def _vote_context(
         "held_up": held_up(at),
         "words": words(Act.SIGN, said),
         "last": last,
-        "changes": since(last.said["covered"], at.covered, at.week) if last else (),
+        "changes": since_signed(last.said, at) if last else (),
         "skipped": [tick for tick in at.done.ticks.values() if tick.outcome == "n/a"],
     }
 
@@ -123,6 +125,9 @@ def _afterwards(request: PersonRequest, draft: Draft) -> HttpResponse:
         case Act.REVOKE:
             told = _("Your signature is revoked and stays on record; the weeks after this one wait for it.")
             messages.success(request, told)
+            return redirect("rollouts:week", rollout=draft.rollout_id, week=draft.week)
+        case Act.AMEND:
+            messages.success(request, _("The week follows the newer definition now; it is signed and in the ledger."))
             return redirect("rollouts:week", rollout=draft.rollout_id, week=draft.week)
     messages.success(request, _("It is signed and stands in the ledger."))
     return redirect("rollouts:sign-offs", rollout=draft.rollout_id)

@@ -1,6 +1,6 @@
 """What changed in a week since it was signed: the covered part of a statement then, against the week's present one, in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -36,8 +36,10 @@ class Change:
         return {"added": _("added"), "changed": _("changed"), "removed": _("removed")}[self.how]
 
 
-def since(before: Mapping[str, Any], now: Mapping[str, Any], week: Week) -> tuple[Change, ...]:
-    """All differences, by what they concern; empty when nothing changed."""
+def since(
+    before: Mapping[str, Any], now: Mapping[str, Any], week: Week, adopted: Sequence[Change] = ()
+) -> tuple[Change, ...]:
+    """All differences, by what they concern; empty when nothing changed. `adopted`: what another playbook says of the week."""
     found: list[Change] = []
     for part in [key for key in {**now, **before} if key not in NOT_SAID]:
         was, is_ = before.get(part), now.get(part)
@@ -51,6 +53,7 @@ def since(before: Mapping[str, Any], now: Mapping[str, Any], week: Week) -> tupl
             found += _by_name(part, was or {}, is_ or {}, week)
         else:
             found.append(Change(How.CHANGED, _part(part), _then_and_now(_text(was), _text(is_))))
+            found += adopted if part == "playbook" else ()
     return tuple(found)
 
 

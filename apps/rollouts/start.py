@@ -1,7 +1,6 @@
 """Starting a rollout: the playbook is pinned with its digests, and from then on only the pin is read."""
 
 from datetime import UTC, date, datetime
-from functools import lru_cache
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -12,9 +11,10 @@ from apps.ledger.chain import append
 from apps.metrics.models import Tier
 from apps.playbook.guides import Playbook
 from apps.playbook.mistakes import PlaybookInvalid
-from apps.playbook.pin import bundle, from_bundle
+from apps.playbook.pin import bundle
 from apps.playbook.validate import load
 from apps.rollouts.models import Pin, Rollout, Schedule
+from apps.rollouts.pins import in_force
 from apps.rollouts.refusals import Refused
 from apps.rollouts.schedule import earliest_monday, refuse_day
 
@@ -62,12 +62,5 @@ def start(tier: Tier, name: str, by: Person, first_monday: date | None = None) -
 
 
 def playbook_of(rollout: Rollout) -> Playbook:
-    """What this rollout follows: its pin, verified against its digest. Raises BundleInvalid when it was changed."""
-    return _read(Pin.objects.values_list("digest", flat=True).get(pk=rollout.pin_id))
-
-
-@lru_cache(maxsize=16)
-def _read(digest: str) -> Playbook:
-    # Kept by digest and never by key: after a restored dump the same key may name another pin.
-    pin = Pin.objects.get(digest=digest)
-    return from_bundle(bytes(pin.data), pin.digest)
+    """What this rollout follows: its pin, with the weeks that were amended. Raises BundleInvalid when a pin was changed."""
+    return in_force(rollout).playbook

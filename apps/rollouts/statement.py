@@ -26,7 +26,7 @@ def covered(rollout: Rollout, week: Week, done: Done) -> dict[str, Any]:
     """What a signature of this week covers: plan, checklist, baselines, watch, comparison, overrides, deployments, rollbacks, issues."""
     said: dict[str, Any] = {
         "rollout": {"id": rollout.pk, "name": rollout.name, "tier": rollout.tier.slug},
-        "playbook": rollout.pin.digest,
+        "playbook": done.pin.digest,
         "week": week.slug,
         "items": {
             slug: {"outcome": tick.outcome, "evidence": tick.digest, "by": tick.by.username, "at": tick.at.isoformat()}

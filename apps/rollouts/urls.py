@@ -4,6 +4,7 @@ from django.urls import path
 
 from apps.rollouts import (
     act_views,
+    amendment_views,
     compare_views,
     criteria_views,
     evidence_views,
@@ -58,6 +59,8 @@ urlpatterns = [
     path("<int:rollout>/rollbacks/<int:run>/step/", rollback_views.step, name="rollback-step"),
     path("<int:rollout>/rollbacks/<int:run>/end/", rollback_views.end, name="rollback-end"),
     path("rollback/<slug:tier>/<slug:week>/", rollback_views.of_tier, name="rollback-of"),
+    path(WEEK + "amendment/", amendment_views.page, name="amendment"),
+    path(WEEK + "amendment/draw/", amendment_views.draw_up, name="amend"),
     path(WEEK + "issues/", act_views.note, name="issue"),
     path(WEEK + "issues/<int:issue>/close/", act_views.resolve, name="resolve"),
     path(WEEK + "sign/<slug:slot>/", sign_views.sign_slot, name="sign"),

@@ -8,16 +8,18 @@ from apps.accounts.policy import Permission, allow, permitted
 from apps.accounts.request import PersonRequest
 from apps.accounts.roles import tiers_seen
 from apps.metrics.models import Tier
+from apps.rollouts.definitions import newer, newer_of
 from apps.rollouts.following import changed, seen
 from apps.rollouts.forms import DeployForm, IssueForm, ResolveForm, StartForm, WhyForm
 from apps.rollouts.models import Rollout
+from apps.rollouts.pins import in_force
 from apps.rollouts.progress import progress
 from apps.rollouts.reach import the_rollout, the_week, tier_of
 from apps.rollouts.refusals import Refused
 from apps.rollouts.rollback import readiness
 from apps.rollouts.schedule import NoDay, earliest_monday
 from apps.rollouts.sheet import sheet
-from apps.rollouts.start import playbook_of, start
+from apps.rollouts.start import start
 
 
 @allow(Permission.VIEW)
@@ -62,9 +64,9 @@ def begin(request: PersonRequest, tier: str) -> HttpResponse:
 def rollout(request: PersonRequest, rollout: int) -> HttpResponse:
     """A rollout: its weeks with their gates, targets of the programme, what follows."""
     found = the_rollout(rollout)
-    weeks = progress(found)
+    weeks, force = progress(found), in_force(found)
     current = next((w for w in weeks if w.open and not w.signed), None)
-    context = {"rollout": found, "weeks": weeks, "current": current, "plan": playbook_of(found).plan}
+    context = {"rollout": found, "weeks": weeks, "current": current, "plan": force.playbook.plan, "newer": newer(force)}
     return render(request, "rollouts/rollout.html", context)
 
 
@@ -83,7 +85,8 @@ def week_page(
     context = {
         "sheet": page,
         "seen": seen(page),
-        "readiness": readiness(page.progress.week, page.progress.done.rollbacks),
+        "readiness": readiness(page.progress.week, page.progress.done),
+        "newer": newer_of(page.progress),
         "problem": problem,
         "at_item": at_item,
         "typed": request.POST if problem else {},

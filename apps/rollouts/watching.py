@@ -48,7 +48,7 @@ def entries_of(week: Week, done: Done) -> tuple[Entry, ...]:
         return ()
     watch = done.watch
     if watch is None or outdated(done):
-        why = _("not watched yet") if watch is None else _("deployed again since the watch began")
+        why = outdated(done) or _("not watched yet")
         return tuple(_nothing(plan, entry, why) for entry in plan.entries)
     return standing_of(plan, watch.tallies, over=watch.ended_at is not None)
 
@@ -93,9 +93,13 @@ def verdict(entries: Sequence[Entry]) -> State:
     return worst([entry.state for entry in entries if not entry.shadow])
 
 
-def outdated(done: Done) -> bool:
-    """Whether something was deployed after the watch began."""
-    return bool(done.watch and done.deployments and done.deployments[-1].at > done.watch.at)
+def outdated(done: Done) -> str:
+    """Why the watch does not count any more, in words; empty while it does."""
+    if done.watch and done.deployments and done.deployments[-1].at > done.watch.at:
+        return _("deployed again since the watch began")
+    if done.watch and any(one.rewatch and one.at > done.watch.at for one in done.amendments):
+        return _("another watch was adopted since this one began")
+    return ""
 
 
 def runs(done: Done) -> bool:
@@ -121,8 +125,8 @@ def in_words(week: Week, done: Done, now: datetime | None = None) -> str:
     watch, now = done.watch, now or datetime.now(UTC)
     if watch is None:
         return _("not started")
-    if outdated(done):
-        return _("deployed again since it began")
+    if why := outdated(done):
+        return why
     if watch.ended_at is not None:
         return watch.said
     looks = unlooked(week, done, now)

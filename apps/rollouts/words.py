@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.rollouts.amending import taken
 from apps.rollouts.models import Act, Method
 
 COUNTED = {
@@ -40,6 +41,8 @@ def words(act: Act, said: Mapping[str, Any]) -> Words:
             return _signing(said)
         case Act.REVOKE:
             return _revoking(said)
+        case Act.AMEND:
+            return _amending(said)
     return _waiving(act, said)
 
 
@@ -114,6 +117,25 @@ def _revoking(said: Mapping[str, Any]) -> Words:
         _("the weeks after this one, which close until the slot is signed again"),
     )
     return Words(_("I revoke my signature"), text, covers, (_because(said), _attested(said)))
+
+
+def _amending(said: Mapping[str, Any]) -> Words:
+    about = {
+        "who": said["signer_name"], "week": said["week_title"], "rollout": said["rollout"]["name"],
+        "tier": said["rollout"]["tier"], "before": said["before"][:12], "after": said["playbook"][:12],
+    }  # fmt: skip
+    text = _(
+        "I, %(who)s, adopt for %(week)s of the rollout “%(rollout)s” on the tier %(tier)s the definition of the playbook "
+        "%(after)s in place of %(before)s."
+    )
+    covers = (
+        *said["changes"],
+        *taken(said["takes"]),
+        _("every other week, which goes on following what it follows now"),
+    )
+    return Words(
+        _("I adopt the newer definition of this week"), text % about, covers, (_because(said), _attested(said))
+    )
 
 
 def _waiving(act: Act, said: Mapping[str, Any]) -> Words:

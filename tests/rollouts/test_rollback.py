@@ -35,7 +35,7 @@ def url(rollout: Rollout, rest: str = "") -> str:
 def ready(rollout: Rollout) -> bool:
     """What the deployment asks."""
     week = at(rollout, WEEK)
-    return rollback_ready(week.week, week.done.rollbacks)
+    return rollback_ready(week.week, week.done)
 
 
 def test_a_week_is_deployed_once_its_rollback_was_drilled_in_time(

@@ -330,6 +330,7 @@ class Bundle:
         yield "The entries", self._entries
         yield "The signatures", self._signatures
         yield "The pinned playbook", self._pin
+        yield "The amendments", self._amended
         yield "The attachments", self._attachments
         yield "The page index.html", self._twin
         yield "The manifest", self._manifest
@@ -509,10 +510,8 @@ class Bundle:
     def _pin(self) -> Iterator[str]:
         if "pin.json" not in self.files:
             raise Unchecked("there is none in this bundle")
-        data = self.files["pin.json"]
         pinned = json.loads(self.files["about.json"])["pin"]
-        end = data.rfind(f',"digest":"{pinned}","files":'.encode())
-        if not data.startswith(b'{"content":') or hashlib.sha256(data[11:end]).hexdigest() != pinned or end < 0:
+        if not _is_playbook(self.files["pin.json"], pinned):
             raise BrokenClaim("the playbook is not the one that was pinned")
         named = [
             e["seq"]
@@ -522,6 +521,23 @@ class Bundle:
         if not named:
             raise Unchecked("no entry in this bundle names its digest, so it is only in the signed manifest")
         yield f"The playbook is the one that entry {named[0]} names."
+
+    def _amended(self) -> Iterator[str]:
+        adopted = {e["seq"]: json.loads(e["body"])["playbook"] for e in self.entries if e["kind"] == "rollout.amend"}
+        found = {name.split("/")[1].partition(".")[0]: name for name in self.files if name.startswith("pins/")}
+        for digest, name in found.items():
+            if not _is_playbook(self.files[name], digest):
+                raise BrokenClaim(f"{name} is not the playbook that was adopted")
+            if digest not in adopted.values():
+                raise BrokenClaim(f"{name} is named by no entry: it was added")
+        if lost := [seq for seq, digest in adopted.items() if digest not in found]:
+            raise BrokenClaim(f"the playbook that entry {lost[0]} adopts is missing")
+        known = {json.loads(self.files["about.json"])["pin"], *found}
+        signed = {e["seq"]: _covered(e).get("playbook") for e in self.entries}
+        if foreign := [seq for seq, digest in signed.items() if adopted and digest and digest not in known]:
+            raise BrokenClaim(f"the playbook that entry {foreign[0]} signs is not in this bundle")
+        if adopted:
+            yield f"{len(found)} playbooks adopted later are those that entries name, and every signature is over one that is here."
 
     def _attachments(self) -> Iterator[str]:
         found = [name for name in self.files if name.startswith("attachments/")]
@@ -584,6 +600,12 @@ class Bundle:
 
 def _within(subject: str, wanted: str) -> bool:
     return subject == wanted or subject.startswith(wanted + "/") or wanted.startswith(subject + "/")
+
+
+def _is_playbook(data: bytes, digest: str) -> bool:
+    """Whether the content in a pinned playbook's bytes has this digest."""
+    end = data.rfind(f',"digest":"{digest}","files":'.encode())
+    return data.startswith(b'{"content":') and end > 0 and hashlib.sha256(data[11:end]).hexdigest() == digest
 
 
 def _covered(entry: Mapping[str, Any]) -> Mapping[str, Any]:
