@@ -65,12 +65,12 @@ def short(lead: Person, qa: Person) -> Rollout:
     return begin(replace(whole, weeks=(whole.weeks[0], whole.weeks[-1])), lead, qa)
 
 
-def drilled(rollout: Rollout, week: str, by: Person, took_seconds: float = 20) -> RollbackRun:
+def drilled(rollout: Rollout, week: str, by: Person, took_seconds: float = 20, pin: Pin | None = None) -> RollbackRun:
     """A drill of a week's rollback that came to its end, so that the week may be deployed."""
     rollback = at(rollout, week).week.rollback
     assert rollback is not None
     now = timezone.now()
     return RollbackRun.objects.create(
-        rollout=rollout, week=week, pin=rollout.pin, drilled_on="lab", promised_seconds=rollback.promised.total_seconds(),
+        rollout=rollout, week=week, pin=pin or rollout.pin, drilled_on="lab", promised_seconds=rollback.promised.total_seconds(),
         took_seconds=took_seconds, end="finished", by=by, at=now, ended_by=by, ended_at=now,
     )  # fmt: skip
