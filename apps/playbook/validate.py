@@ -1,6 +1,6 @@
 """A folder of files as a Playbook, or all of its mistakes at once."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -72,12 +72,19 @@ def current() -> Current:
     """The playbook that OPSPORTAL_PLAYBOOK names, read anew only when a file of it changed; raises PlaybookInvalid."""
     folder = Path(settings.PLAYBOOK)
     found = [(name, folder / name) for name in _Folder(folder).names()]
-    return _kept(folder, tuple((name, path.stat().st_mtime_ns if path.exists() else 0) for name, path in found))
+    kept = _kept(folder, tuple((name, path.stat().st_mtime_ns if path.exists() else 0) for name, path in found))
+    if isinstance(kept, Current):
+        return kept
+    raise PlaybookInvalid(kept)
 
 
 @lru_cache(maxsize=1)
-def _kept(folder: Path, _stamps: tuple[tuple[str, int], ...]) -> Current:
-    playbook = load(folder)
+def _kept(folder: Path, _stamps: tuple[tuple[str, int], ...]) -> Current | Sequence[Mistake]:
+    """The playbook, or its mistakes: either is read once for a state of the files."""
+    try:
+        playbook = load(folder)
+    except PlaybookInvalid as error:
+        return error.mistakes
     return Current(playbook, bundle(playbook))
 
 

@@ -53,11 +53,16 @@ def _newer(now: Current, slug: str, pin: str) -> Newer | None:
     return Newer(week, now, changes) if week and changes else None
 
 
-@lru_cache(maxsize=128)
 def between(before: str, after: str, week: str) -> tuple[Change, ...]:
     """What differs in a week from one playbook to another, both by digest: pinned ones, or the one in the files."""
+    old, new, changes = _compared(before, after, week)
+    return tuple(_told(change, old, new) for change in changes)
+
+
+@lru_cache(maxsize=128)
+def _compared(before: str, after: str, week: str) -> tuple[Week, Week, tuple[difference.Change, ...]]:
     old, new = _of_digest(before).week(week), _of_digest(after).week(week)
-    return tuple(_told(change, old, new) for change in difference.in_week(old, new))
+    return old, new, difference.in_week(old, new)
 
 
 def since_signed(said: Mapping[str, Any], at: Progress) -> tuple[Change, ...]:

@@ -37,6 +37,7 @@ def _week(row: Row) -> dict[str, Any]:
         "slug": row.week.slug,
         "title": row.week.title,
         "kind": row.week.kind.value,
+        **({"playbook": row.at.done.pin.digest} if row.at.done.amendments else {}),
         "planned": _planned(row.planned) if row.planned else None,
         "actual": {
             "started": _moment(row.started),
