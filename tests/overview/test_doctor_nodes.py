@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from redis import Redis
 
@@ -17,6 +19,7 @@ from apps.lab.register import register
 from apps.lab.tier import Lab
 from apps.metrics import secrets
 from apps.metrics.models import Node, Tier
+from apps.overview.doctor import nodes, redis_rights
 from tests.conftest import Inject, Until
 
 POSTGRES = ("lab-primary", "lab-replica-1", "lab-replica-2")
@@ -129,11 +132,21 @@ def test_a_line_of_the_acl_cures_redis(tier: Tier, layout: Layout, rules: str, o
             run(administrator, "ACL LOAD")
 
 
-def test_wrong_passwords_and_a_dead_node_are_lines_and_the_rest_goes_on(tier: Tier, fault: Inject) -> None:
+def test_the_acl_that_is_told_is_the_documented_one() -> None:
+    assert redis_rights.rules(since_7=True) in (settings.BASE_DIR / "docker-compose.yml").read_text(encoding="utf-8")
+
+
+def test_wrong_passwords_a_dead_and_a_hanging_node_are_lines_and_the_rest_goes_on(
+    tier: Tier, fault: Inject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "WITHIN", timedelta(seconds=2))
     Node.objects.exclude(name__in=("lab-primary", "lab-replica-2")).update(secret=secrets.seal("s3cr3t"))
-    fault("stop-replica-2")
+    fault("freeze-replica-2")
+    dead = {"kind": "postgres", "role": "replica", "address": "postgresql://opsportal_poll@127.0.0.1:1/messaging"}
+    Node.objects.create(tier=tier, name="dead", **dead)
     found = doctor()
     assert {node: one["state"] for (node, of), one in found.items() if of == "nodes.answers"} == {
+        "dead": "failure",
         "lab-primary": "fine",
         "lab-replica-1": "failure",
         "lab-replica-2": "failure",
@@ -141,6 +154,8 @@ def test_wrong_passwords_and_a_dead_node_are_lines_and_the_rest_goes_on(tier: Ti
         "lab-redis": "failure",
     }
     assert found["lab-primary", "nodes.rights"]["state"] == "fine"
+    assert "within" in found["lab-replica-2", "nodes.answers"]["detail"]
+    assert "No connection" in found["dead", "nodes.answers"]["detail"]
     assert found["lab-replica-1", "nodes.answers"]["commands"] == ["ALTER ROLE \"opsportal_poll\" LOGIN PASSWORD '…';"]
     assert found["lab-pgbouncer", "nodes.answers"]["commands"] == ['"opsportal_poll" "…"']
     assert found["lab-redis", "nodes.answers"]["commands"] == ["ACL SETUSER opsportal_poll on resetpass >…"]

@@ -99,17 +99,21 @@ def _reads_only(asked: Asked) -> Finding:
         remedy = (
             "Give the portal a login of its own, with a password in the place of …; then add the node again with it:"
         )
-        return asked.finding(READS_ONLY, State.FAILURE, told, remedy, [f"ACL SETUSER {OWN_LOGIN} on >… {rules(asked)}"])
+        return asked.finding(
+            READS_ONLY, State.FAILURE, told, remedy, [f"ACL SETUSER {OWN_LOGIN} on >… {rules(since_7=since_7(asked))}"]
+        )
     remedy = f"{SHARED}, with an administrator's login, {KEEP}"
     begin = "resetkeys clearselectors" if since_7(asked) else "resetkeys"
-    return asked.finding(READS_ONLY, State.FAILURE, told, remedy, [f"ACL SETUSER {login} {begin} {rules(asked)}"])
+    return asked.finding(
+        READS_ONLY, State.FAILURE, told, remedy, [f"ACL SETUSER {login} {begin} {rules(since_7=since_7(asked))}"]
+    )
 
 
-def rules(asked: Asked) -> str:
-    """All that the polling login needs, as docs/operating.md has it."""
+def rules(*, since_7: bool) -> str:
+    """All that the polling login needs, as docker-compose.yml has it."""
     look = (
         "-@all +info +ping +dbsize +slowlog|get +slowlog|len +config|get +latency|latest +latency|history +client|list"
         " +client|setname +client|id +memory|usage +memory|stats +scan +type +ttl +pttl +exists +select"
     )
     values = "+hgetall +hget +hmget +hlen +zrange +zcard +get"
-    return f"%R~* {look} ({KEYS} -@all {values})" if since_7(asked) else f"~* {look} {values}"
+    return f"%R~* {look} ({KEYS} -@all {values})" if since_7 else f"~* {look} {values}"
