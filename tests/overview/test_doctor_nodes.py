@@ -28,10 +28,8 @@ Findings = dict[tuple[str, str], dict[str, Any]]
 
 @pytest.fixture
 def tier(lab: Lab, db: None) -> Tier:
-    """The lab's tier, without the application, which does not run in tests."""
-    made = register(lab.layout)
-    Node.objects.filter(kind="application").delete()
-    return made
+    """The lab's tier."""
+    return register(lab.layout)
 
 
 @pytest.fixture
@@ -39,6 +37,7 @@ def primary(lab: Lab, layout: Layout) -> Iterator[psycopg.Connection]:
     """A superuser in the database that is polled; the polling login's rights are as they were afterwards."""
     with postgres.connect(layout, Server.PRIMARY, DATABASE) as connection:
         yield connection
+        connection.execute("ALTER ROLE opsportal_poll LOGIN NOCREATEDB")
         connection.execute("GRANT pg_monitor TO opsportal_poll")
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         connection.execute("REVOKE INSERT ON conversation FROM opsportal_poll")
@@ -63,7 +62,7 @@ def run(client: Redis, line: str) -> None:
 
 def test_the_labs_tier_is_as_it_should_be(tier: Tier) -> None:
     found = doctor()
-    assert {node for node, _id in found} == {*POSTGRES, "lab-pgbouncer", "lab-redis"}
+    assert {node for node, _id in found} == {*POSTGRES, "lab-pgbouncer", "lab-redis", "lab-app"}
     assert not_fine(found) == []
     for node in POSTGRES:
         for of in ("version", "clock", "tls", "rights", "statements", "reads_only", "questions"):
@@ -74,6 +73,8 @@ def test_the_labs_tier_is_as_it_should_be(tier: Tier) -> None:
     ("taken", "of", "told"),
     [
         ("REVOKE pg_monitor FROM opsportal_poll", "nodes.rights", "pg_monitor"),
+        ("ALTER ROLE opsportal_poll NOLOGIN", "nodes.answers", "not permitted to log in"),
+        ("ALTER ROLE opsportal_poll CREATEDB", "nodes.reads_only", "CREATEDB"),
         ("DROP EXTENSION pg_stat_statements", "nodes.statements", DATABASE),
         ("GRANT INSERT ON conversation TO opsportal_poll", "nodes.reads_only", "public.conversation"),
         ("REVOKE SELECT ON ALL SEQUENCES IN SCHEMA public FROM opsportal_poll", "nodes.sequences", "public"),
@@ -140,13 +141,14 @@ def test_wrong_passwords_a_dead_and_a_hanging_node_are_lines_and_the_rest_goes_o
     tier: Tier, fault: Inject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nodes, "WITHIN", timedelta(seconds=2))
-    Node.objects.exclude(name__in=("lab-primary", "lab-replica-2")).update(secret=secrets.seal("s3cr3t"))
+    Node.objects.exclude(name__in=("lab-primary", "lab-replica-2", "lab-app")).update(secret=secrets.seal("s3cr3t"))
     fault("freeze-replica-2")
     dead = {"kind": "postgres", "role": "replica", "address": "postgresql://opsportal_poll@127.0.0.1:1/messaging"}
     Node.objects.create(tier=tier, name="dead", **dead)
     found = doctor()
     assert {node: one["state"] for (node, of), one in found.items() if of == "nodes.answers"} == {
         "dead": "failure",
+        "lab-app": "fine",
         "lab-primary": "fine",
         "lab-replica-1": "failure",
         "lab-replica-2": "failure",

@@ -9,7 +9,7 @@ from apps.metrics.kernel import NodeKind, Rows
 from apps.overview.doctor.finding import Finding, State
 
 OWN_LOGIN = "opsportal_poll"  # as the documents name it
-SHARED = f"Where others use this login too, leave it, and give the portal one of its own ({OWN_LOGIN} in docs/operating.md). Else"
+SHARED = f"Where others use this login too, give the portal one of its own instead ({OWN_LOGIN} in docs/operating.md)."
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def examine(asked: Asked) -> Iterator[Finding]:
         yield asked.finding(READS_ONLY, State.FINE, f"{asked.login} may SHOW, nothing else")
         return
     told = f"{asked.login} is among admin_users: it may pause and shut down this PgBouncer."
-    remedy = f"{SHARED}, in its pgbouncer.ini, take it out of the one and put it into the other; then RELOAD:"
+    remedy = f"{SHARED} In its pgbouncer.ini, take it out of the one and put it into the other; then RELOAD:"
     others = ", ".join(user for user in admins if user != asked.login)
     stats = ", ".join(filter(None, [settings.get("stats_users", ""), asked.login]))
     lines = [f"admin_users = {others}".rstrip(), f"stats_users = {stats}"]

@@ -38,7 +38,7 @@ def examine(asked: Asked, row: Row, found: Sequence[Row], where: str) -> Finding
             remedy = "Give the portal a login of its own, with a password for the …, and add the node again with it. On the primary:"
             line = f"CREATE ROLE {OWN_LOGIN} LOGIN PASSWORD '…' IN ROLE pg_monitor;"
         else:
-            remedy, line = f"{SHARED}: {where}", f"ALTER ROLE {name(login)} {undone};"
+            remedy, line = f"{SHARED} {where}", f"ALTER ROLE {name(login)} {undone};"
         return asked.finding(READS_ONLY, State.FAILURE, told, remedy, [line])
     if not found:
         return asked.finding(READS_ONLY, State.FINE, f"{login} may write to no table and create nothing")
@@ -48,7 +48,7 @@ def examine(asked: Asked, row: Row, found: Sequence[Row], where: str) -> Finding
     if any(each.everybody for each in written):
         where = f"Others may count on what PUBLIC has: grant it to them first. {where}"
     if not all(each.everybody for each in written):
-        where = f"{SHARED}: {where}"
+        where = f"{SHARED} {where}"
     state = State.WARNING if all(each.mild for each in written) else State.FAILURE
     return asked.finding(READS_ONLY, state, told, where, list(dict.fromkeys(each.line for each in written)))
 
@@ -58,7 +58,8 @@ def _written(login: str, row: Row) -> Written:
     own = through == login and not everybody
     told, line = _grant(row, "PUBLIC" if everybody else name(through))
     if not own and not everybody:
-        told, line = f"{told} through {through}", f"REVOKE {name(through)} FROM {name(login)};"
+        by = "" if row["kind"] == "role" else f" through {through}"
+        told, line = f"{told}{by}", f"REVOKE {name(through)} FROM {name(login)};"
     elif row["owned"]:  # an owner gives itself any right again
         line = f"REASSIGN OWNED BY {name(login)} TO CURRENT_USER;"
     told = f"{told} through PUBLIC" if everybody else told
@@ -69,7 +70,7 @@ def _grant(row: Row, grantee: str) -> tuple[str, str]:
     """A right in words, and the line that revokes it from whom it was granted to."""
     match row["kind"]:
         case "role":
-            return "change what that role may", ""
+            return f"do what {row['object']} may", ""
         case "table":
             more = f" and {row['objects'] - 1} more of that schema" if row["objects"] > 1 else ""
             line = (

@@ -102,7 +102,7 @@ def _reads_only(asked: Asked) -> Finding:
         return asked.finding(
             READS_ONLY, State.FAILURE, told, remedy, [f"ACL SETUSER {OWN_LOGIN} on >… {rules(since_7=since_7(asked))}"]
         )
-    remedy = f"{SHARED}, with an administrator's login, {KEEP}"
+    remedy = f"{SHARED} With an administrator's login, {KEEP}"
     begin = "resetkeys clearselectors" if since_7(asked) else "resetkeys"
     return asked.finding(
         READS_ONLY, State.FAILURE, told, remedy, [f"ACL SETUSER {login} {begin} {rules(since_7=since_7(asked))}"]
