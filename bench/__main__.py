@@ -1,4 +1,4 @@
-"""`python -m bench [poll] [pages] [requests] [batch] [samples] [--quick]`: prints the tables, keeps the figures in `bench/results/`."""
+"""`python -m bench [poll] [pages] [requests] [batch] [samples] [ledger] [--quick]`: prints tables, keeps figures in `bench/results/`."""
 
 import sys
 from importlib import import_module
@@ -7,7 +7,7 @@ from bench import programs
 from bench.ground import ground
 from tools.installer import InstallError
 
-NAMES = ("poll", "pages", "requests", "batch", "samples")
+NAMES = ("poll", "pages", "requests", "batch", "samples", "ledger")
 
 
 def main(words: list[str]) -> int:

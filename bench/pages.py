@@ -62,7 +62,7 @@ def main(lab: Lab, quick: bool) -> None:
     found = pages(session)
     with ExitStack() as stack:
         ours, bare = (
-            stack.enter_context(_served(lab.layout, module, application))
+            stack.enter_context(served(lab.layout, module, application))
             for module, application in (
                 ("opsportal.settings", "opsportal.wsgi:application"),
                 ("bench.bare_settings", "bench.bare_wsgi:application"),
@@ -87,7 +87,7 @@ def pages(session: str) -> list[Page]:
 
 
 @contextmanager
-def _served(layout: Layout, module: str, application: str) -> Iterator[str]:
+def served(layout: Layout, module: str, application: str) -> Iterator[str]:
     """A web server with these settings, one process on the first core; its address."""
     (port,) = free_ports(1)
     argv: list[str | Path] = [sys.executable, "-m", "gunicorn", application, "--bind", f"{HOST}:{port}"]
@@ -112,10 +112,10 @@ def _pair(page: Page, ours: str, bare: str, session: str, rounds: int, seconds: 
                 ("bare", f"{bare}/{page.queries}/"),
                 ("unchanged", f"{ours}{poll}"),
             ):
-                served = _wrk(url, session, connections, seconds, htmx=name == "unchanged")
+                served = under_wrk(url, session, connections, seconds, htmx=name == "unchanged")
                 if name == "unchanged" and served.size > BYTES_OF_204:
                     again = f"{ours}{_poll_of(f'{ours}{page.path}', session)}"
-                    served = _wrk(again, session, connections, 1, htmx=True)
+                    served = under_wrk(again, session, connections, 1, htmx=True)
                 found.setdefault(f"{name}/{connections}", []).append(served)
     return found
 
@@ -126,7 +126,8 @@ def _poll_of(url: str, session: str) -> str:
     return unescape(text.partition('id="live" data-hx-get="')[2].partition('"')[0])
 
 
-def _wrk(url: str, session: str, connections: int, seconds: int, *, htmx: bool) -> Served:
+def under_wrk(url: str, session: str, connections: int, seconds: int, *, htmx: bool) -> Served:
+    """What wrk sees of an address in so many seconds; raises RuntimeError for an answer that is none."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(LUA), url]
     if (os.cpu_count() or 1) > 1:
         command = ["taskset", "-c", "1", *command]

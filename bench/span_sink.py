@@ -1,7 +1,10 @@
-"""Takes spans and forgets them: `python -m bench.span_sink` writes its port, a program of its own so that nobody pays for it."""
+"""Takes spans and forgets them: `python -m bench.span_sink` writes its port, a program of its own so that nobody pays for it.
+
+Each exporter keeps its connection, so each has a thread.
+"""
 
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Sink(BaseHTTPRequestHandler):
@@ -21,7 +24,7 @@ class Sink(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    server = HTTPServer(("127.0.0.1", 0), Sink)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
     sys.stdout.write(f"{server.server_address[1]}\n")
     sys.stdout.flush()
     server.serve_forever()

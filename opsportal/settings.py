@@ -21,7 +21,7 @@ NO_SECRET = "no-secret-was-set-and-nothing-is-served" * 2
 FIELD_KEY = env.text("OPSPORTAL_FIELD_KEY")
 # The lab, the checks of the house and the like run before there is a portal to configure; whatever serves or stores does not
 # (the web server is refused in `wsgi`).
-NEEDS_NO_SECRET = {"lab", "demo", "playbook", "collectstatic", "makemigrations", "check", "help"}
+NEEDS_NO_SECRET = {"lab", "demo", "playbook", "collectstatic", "makemigrations", "check", "doctor", "help"}
 # So does the witness, which is to know none of the portal's secrets.
 OF_THE_WITNESS = sys.argv[1:2] == ["ledger"] and sys.argv[2:3] in (["witness"], ["key"])
 if not SECRET_KEY:
@@ -131,6 +131,11 @@ POLL_SECONDS = env.whole("OPSPORTAL_POLL_SECONDS", default=10, least=2, most=300
 NODE_DEADLINE = timedelta(seconds=min(4, POLL_SECONDS * 0.4))
 # Which hosts a node may have: names, ends of names (.db.example.org), networks (10.0.0.0/8); empty: see docs/security.md.
 NODE_HOSTS = env.words("OPSPORTAL_NODE_HOSTS")
+
+# What watching one node may cost; above it the poller backs off from that node (docs/decisions/0027).
+NODE_MS_PER_MINUTE = env.whole("OPSPORTAL_NODE_MS_PER_MINUTE", default=1000, least=1, most=60_000)
+NODE_BYTES_PER_POLL = env.whole("OPSPORTAL_NODE_BYTES_PER_POLL", default=500_000, least=100, most=100_000_000)
+NODE_CONNECTIONS = env.whole("OPSPORTAL_NODE_CONNECTIONS", default=4, least=1, most=100)
 
 # History: for how long each level is kept (see docs/decisions/0017), and which store keeps it.
 RAW_RETENTION = timedelta(days=env.whole("OPSPORTAL_RAW_DAYS", default=14, least=2, most=400))

@@ -17,8 +17,8 @@ COMMON = "__init__ apps models views urls forms tasks migrations/* management/__
 TIER = f"{COMMON} probes checks actions charts"
 # Each room's own modules; `folder/*` stands for a folder whose files follow one contract.
 ROOMS = {
-    "ledger": f"{COMMON} bundle chain checkpoints export keys kinds leaf offline/* proofs search state"
-    " templatetags/* tree verify witness",
+    "ledger": f"{COMMON} abreast bundle chain checkpoints examine export keys kinds leaf offline/* proofs search"
+    " state templatetags/* tree verify witness",
     "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
     " session shape signals tables terminal work",
     "accounts": f"{COMMON} adapter assertion batches checks factor_urls factors grants middleware passkeys policy"
@@ -26,12 +26,13 @@ ROOMS = {
     "telemetry": f"{COMMON} callers carrying controls correlation figures lines log_views logs masking middleware"
     " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
     " tokens tracing tracing_export tracing_scrub tracing_setup windows",
-    "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application board catalogue_views"
-    " channel_views channels chunks collect context copyformat curves dependence exports exposition"
-    " exposition_views facts figures hashes histories/* hosts itself judge kept kernel levels lines lives"
-    " marks mute_views muting names node_views noticed now occasions outbox pages poll present probe"
-    " ranges readers/* readings record registry rolls rows seal secrets shell silence store templatetags/*"
-    " threshold_views thresholds transitions unchanged units webhook",
+    "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application backlog board budget"
+    " catalogue_views channel_views channels chunks collect context copyformat costs curves dependence"
+    " exports exposition exposition_views facts figures hashes histories/* hosts inward inward_checks"
+    " itself judge kept kernel levels lines lives marks mute_views muting names node_views noticed now"
+    " occasions outbox pages poll present probe ranges readers/* readings record registry rolls rows seal"
+    " secrets shell silence store templatetags/* threshold_views thresholds transitions unchanged units"
+    " watchman webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
     "queries": f"{TIER} advice blocking compare_views comparison explain history index_checks indexes literals plan"
@@ -42,13 +43,14 @@ ROOMS = {
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} escalation naming readings tree_urls walk_views walking walks",
     "rollouts": f"{COMMON} act_views advancing answers attachments baseline ceremony checklist commands compare_views"
-    " comparing comparison comparisons dates distributions drawing events evidence evidence_views"
-    " file_views follow_views following gates gathering holders observing occasions of_week outcomes"
-    " override_views overrides present progress proposals reach record_views refusals rollback"
-    " rollback_run rollback_views schedule sheet sign_views signing since start statement tally"
-    " templatetags/* ticks timeline timeline_file timeline_views waiving watch_models watch_views watches"
-    " watching window windowed words",
-    "overview": f"{COMMON} away health summary",
+    " comparing comparison comparisons criteria criteria_file criteria_views criterion dates distributions"
+    " drawing events evidence evidence_views file_views follow_views following gates gathering"
+    " gathering_views holders observing occasions of_week outcomes override_views overrides present"
+    " progress proposals reach record_views refusals rollback rollback_run rollback_views schedule scope"
+    " sheet sign_views signing since start statement stretch tally templatetags/* ticks timeline"
+    " timeline_file timeline_views unobserved waiving watch_models watch_views watches watching window"
+    " windowed words",
+    "overview": f"{COMMON} away doctor/* health own own_views summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register rehearsal seed servers stop"
     " supervisor switches tier traffic twin witness",

@@ -62,6 +62,7 @@ class Worker:
     how: How
     using: str
     job: int | None
+    opened: psycopg.Connection[Any] | None = None  # to begin with
     session: Session | None = None
     xid: int = 0  # of the last transaction whose COMMIT was sent and not answered
     careful: bool = False  # the present chunk has guilty rows
@@ -169,7 +170,8 @@ class Worker:
 
     def _connected(self) -> Session:
         if self.session is None:
-            self.session = open_session(self.using, self.how.isolation)
+            opened, self.opened = self.opened, None
+            self.session = open_session(self.using, self.how.isolation, opened)
         return self.session
 
     def _drop_lost(self) -> None:

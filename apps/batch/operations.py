@@ -12,7 +12,7 @@ from apps.batch.copying import UNFIT, copying
 from apps.batch.how import COPIED_CHUNK, PLAIN_CHUNK, How, Wire
 from apps.batch.result import Result
 from apps.batch.run import NOTHING, run
-from apps.batch.session import connect, refuse_inside_transaction
+from apps.batch.session import connect, is_address, refuse_inside_transaction
 from apps.batch.shape import Shape, fields_of, shape_of
 from apps.batch.tables import Refused, Table, of_name
 from apps.batch.tables import resolve as resolve_on
@@ -20,6 +20,7 @@ from apps.batch.work import STAGING, Call, Insert, Operation, Staged, applying, 
 
 Target: TypeAlias = type[models.Model] | Table
 T = TypeVar("T")
+FETCHED = 10_000  # rows of a stream that are in memory
 
 
 def table(name: str, using: str = DEFAULT_DB_ALIAS) -> Table:
@@ -127,7 +128,7 @@ def process(
 
 
 def stream(
-    source: Target, *, columns: Sequence[str] = (), using: str = "", size: int = COPIED_CHUNK
+    source: Target, *, columns: Sequence[str] = (), using: str = "", size: int = FETCHED
 ) -> Iterator[tuple[Any, ...]]:
     """
     The rows of a model or table as tuples, from one snapshot, `size` of them in memory at a time.
@@ -186,10 +187,13 @@ def _write(asked: _Asked, rows: Iterable[Any], using: str, how: How | None) -> R
     refuse_inside_transaction(using)
     source = iter(rows)
     first = next(source, NOTHING)
+    whole: Iterable[Any] = () if first is NOTHING else chain([first], source)
+    size = how.chunk or COPIED_CHUNK
     with connect(using) as connection:
         work = asked.work(first, connection, using, how.wire)
-    whole: Iterable[Any] = () if first is NOTHING else chain([first], source)
-    return run(work, whole, how, using, how.chunk or COPIED_CHUNK)
+        if is_address(using):  # logging in twice would cost as much as carrying some thousand rows
+            return run(work, whole, how, using, size, connection)
+    return run(work, whole, how, using, size)
 
 
 def _sets(

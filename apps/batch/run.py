@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
+from psycopg import Connection
 
 from apps.batch import job as jobs
 from apps.batch.attempt import Outcome, Settling, Worker
@@ -42,6 +43,7 @@ class Run:
     identity: Identity
     settled: Settled = field(default_factory=Settled)
     record: JobRecord | None = None
+    opened: Connection[Any] | None = None  # for the first worker
     ended: Ended | None = None
     counts: Counts = field(default_factory=Counts)
     errors: list[RowError] = field(default_factory=list)
@@ -76,7 +78,8 @@ class Run:
 
     def _worker(self) -> Worker:
         job = self.record.id if self.record is not None and self.record.exact else None
-        return Worker(self.work, self.how, self.using, job)
+        opened, self.opened = self.opened, None
+        return Worker(self.work, self.how, self.using, job, opened)
 
     def _feed(self, crew: Crew, source: Iterator[Chunk[Any]]) -> Exception | None:
         """Read and hand out until the input or the run ends; returns what the input raised."""
@@ -171,13 +174,20 @@ class Run:
         )
 
 
-def run(work: Work, rows: Iterable[Any], how: How, using: str, size: int) -> Result:
-    """Do a run from the beginning, or, where `how.resume` says so, from where an earlier one ended."""
+def run(
+    work: Work, rows: Iterable[Any], how: How, using: str, size: int, opened: Connection[Any] | None = None
+) -> Result:
+    """
+    Do a run from the beginning, or, where `how.resume` says so, from where an earlier one ended.
+
+    Args:
+        opened: a connection in autocommit to the address `using`, which the first worker takes and closes.
+    """
     source = iter(rows)
     first = next(source, NOTHING)
     whole: Iterable[Any] = () if first is NOTHING else chain([first], source)
     identity = Identity(work.operation.value, work.target, size, "" if first is NOTHING else head_of(first))
-    made = Run(work, how, using, size, identity)
+    made = Run(work, how, using, size, identity, opened=opened)
     earlier = job_of(how.resume) if how.resume else None
     if earlier is not None:
         made.record = jobs.take(earlier, identity)

@@ -79,10 +79,10 @@ def connect(using: str) -> psycopg.Connection[Any]:
     return raw
 
 
-def open_session(using: str, isolation: Isolation) -> Session:
-    """This thread's session. Raises psycopg.Error or django.db.Error when the server does not answer."""
+def open_session(using: str, isolation: Isolation, opened: psycopg.Connection[Any] | None = None) -> Session:
+    """This thread's session, over what is `opened` already. Raises psycopg.Error or django.db.Error when the server does not answer."""
     if is_address(using):
-        raw, alias = connect(using), ""
+        raw, alias = opened or connect(using), ""
     else:
         connections[using].ensure_connection()
         raw, alias = connections[using].connection, using

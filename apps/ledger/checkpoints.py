@@ -4,7 +4,6 @@ A checkpoint is a signed note (C2SP): the ledger's name, how many entries, the M
 database does not hold. What is in the store can be rewritten by whoever rules it; what was signed and copied elsewhere cannot.
 """
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
@@ -31,18 +30,6 @@ WHERE ledger_checkpoint.root = excluded.root AND ledger_checkpoint.at <= exclude
 
 class NotSigned(Exception):
     """No checkpoint was signed; the message says why and what to do."""
-
-
-@dataclass(slots=True)
-class _Examined(Frontier):
-    """The tree grown from what the entries really say, and its roots at the sizes that were signed before."""
-
-    roots: dict[int, bytes] = field(default_factory=dict)
-
-    def add(self, leaf: bytes) -> None:
-        Frontier.add(self, leaf)
-        if self.size in self.roots:
-            self.roots[self.size] = self.root
 
 
 def signing_key() -> SigningKey:
@@ -86,7 +73,7 @@ def write() -> SignedCheckpoint:
             shown until a checkpoint is signed again.
     """
     key, before = signing_key(), latest()
-    grown = _Examined(roots={before.size: b""} if before and before.size else {})
+    grown = Frontier(roots={before.size: b""} if before and before.size else {})
     report = verify(grown=grown)
     root = grown.root if grown.size else EMPTY
     if found := _fault(report.broken.explanation if report.broken else "", grown, root, before):
@@ -106,7 +93,7 @@ def _record(found: str, before: SignedCheckpoint | None) -> None:
         Finding.objects.create(at=timezone.now(), said=found)
 
 
-def _fault(broken: str, grown: _Examined, root: bytes, before: SignedCheckpoint | None) -> str:
+def _fault(broken: str, grown: Frontier, root: bytes, before: SignedCheckpoint | None) -> str:
     """What is wrong, in a sentence; empty when nothing is."""
     if broken:
         return _("The ledger is broken: %(what)s") % {"what": broken}

@@ -27,19 +27,27 @@ class Step:
 
 @dataclass(slots=True)
 class Frontier:
-    """The tree as it grows, in one hash a level: leaves are added in order and forgotten."""
+    """The tree as it grows, in one hash a level: leaves are added in order and forgotten.
+
+    `roots`: the sizes at which the root is to be remembered, filled in as they are reached.
+    """
 
     size: int = 0
     peaks: list[tuple[int, bytes]] = field(default_factory=list)
+    roots: dict[int, bytes] = field(default_factory=dict)
 
-    def add(self, leaf: bytes) -> None:
-        """One more leaf hash."""
-        level, reached = 0, leaf
+    def add(self, leaf: bytes, level: int = 0) -> None:
+        """One more leaf hash, or the root of a subtree of this level where a whole one begins. Raises ValueError elsewhere."""
+        if self.size % (width := 1 << level):
+            raise ValueError(f"no subtree of {width} leaves begins after {self.size} leaves")
+        reached = leaf
+        self.size += width
         while self.peaks and self.peaks[-1][0] == level:
             reached = node_hash(self.peaks.pop()[1], reached)
             level += 1
         self.peaks.append((level, reached))
-        self.size += 1
+        if self.size in self.roots:
+            self.roots[self.size] = self.root
 
     @property
     def root(self) -> bytes:
@@ -59,10 +67,14 @@ def fold(hashes: Iterable[bytes]) -> bytes:
     >>> fold([]).hex()[:8]
     'e3b0c442'
     """
-    tree = Frontier()
-    for one in hashes:
-        tree.add(one)
-    return tree.root
+    level = list(hashes)
+    if not level:
+        return EMPTY
+    while len(level) > 1:
+        # An odd one out goes up as it is: RFC 6962 splits at the largest power of two.
+        pairs = zip(level[::2], level[1::2], strict=False)
+        level = [hashlib.sha256(b"\x01" + left + right).digest() for left, right in pairs] + level[len(level) & ~1 :]
+    return level[0]
 
 
 @dataclass(frozen=True, slots=True)

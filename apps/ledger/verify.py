@@ -4,63 +4,28 @@ What this can find: a changed, removed, added, reordered or cut-off entry, by wh
 anything in the database rewriting everything from an entry to the head. For that, compare with a checkpoint noted elsewhere.
 """
 
-import re
-from collections.abc import Iterator
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections
 
-from apps.ledger.leaf import GENESIS, Leaf
+from apps.ledger.abreast import Way, abreast
+from apps.ledger.examine import ENTRIES, LEVEL, Broken, Checkpoint, Examined, Fault, Range, gap, relinked
+from apps.ledger.leaf import GENESIS
 from apps.ledger.models import Entry
 from apps.ledger.tree import Frontier
 
-# One statement, so that entries and head are of the same instant.
-READ = """
-SELECT h.seq, h.hash, e.seq, e.at, e.actor, e.kind, e.subject, e.tier, e.prev_hash, e.body, e.hash
-FROM ledger_head AS h LEFT JOIN ledger_entry AS e ON true ORDER BY e.seq
+__all__ = ["Broken", "Checkpoint", "Fault", "Links", "Report", "links", "verify"]
+
+PROCESSES = min(2, os.cpu_count() or 1)
+ALONE = 300_000  # entries that one process has examined before another has started
+# One statement, so that entries and head are of the same instant; what is appended afterwards is not looked at.
+ENDS = """
+SELECT (SELECT seq FROM ledger_head), (SELECT hash FROM ledger_head), min(seq), max(seq) FROM ledger_entry
 """
-
-
-class Fault(Enum):
-    """What can be wrong with the ledger."""
-
-    GAP = "gap"
-    ALTERED = "altered content"
-    RELINKED = "altered link"
-    CUT_SHORT = "cut short"
-    HEAD = "altered head"
-    CHECKPOINT = "not the checkpoint's ledger"
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The first entry at which the ledger stops being whole."""
-
-    seq: int
-    fault: Fault
-    explanation: str
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A number and a hash noted outside the database, written `<seq>:<64 hexadecimal digits>`."""
-
-    seq: int
-    hash: bytes
-
-    def __str__(self) -> str:
-        return f"{self.seq}:{self.hash.hex()}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Checkpoint":
-        """Raises ValueError, with the remedy, for anything else than the form above."""
-        found = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text)
-        if not found:
-            raise ValueError(
-                f"{text!r} is no checkpoint. Write it as `ledger verify` prints it: <number>:<64 hex digits>."
-            )
-        return cls(int(found[1]), bytes.fromhex(found[2]))
+AFTER = "SELECT min(seq) FROM ledger_entry WHERE seq > %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,69 +43,97 @@ class Report:
 
 
 def verify(
-    checkpoint: Checkpoint | None = None, *, grown: Frontier | None = None, using: str = DEFAULT_DB_ALIAS
+    checkpoint: Checkpoint | None = None,
+    *,
+    grown: Frontier | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+    processes: int = PROCESSES,
 ) -> Report:
     """
-    Read the whole ledger in constant memory.
+    Read the whole ledger, a range of ENTRIES at a time.
 
     Args:
         checkpoint: what the ledger is known to have been at some time; it must still contain exactly that.
-        grown: a Merkle tree to which every whole entry is added.
+        grown: a Merkle tree, empty yet, to which every whole entry is added.
         using: the connection to read over.
+        processes: so many examine a ledger of more than ALONE entries. Within a transaction it is one, which alone sees what was not
+            committed; and where processes may have none of their own.
 
     Returns:
         The report; reading stops at the first broken entry.
     """
-    last, last_hash, head = 0, GENESIS, None
-    for recorded, leaf, stored in _read(using):
-        head = recorded
-        if leaf is None:
-            break
-        broken = _step(last, last_hash, leaf, stored, checkpoint)
-        if broken:
-            return Report(last, Checkpoint(last, last_hash), broken)
-        last, last_hash = leaf.seq, stored
-        if grown is not None:
-            grown.add(stored)
-    return Report(last, Checkpoint(last, last_hash), _end(last, last_hash, head, checkpoint))
-
-
-def _read(using: str) -> Iterator[tuple[Checkpoint, Leaf | None, bytes]]:
-    with transaction.atomic(using), connections[using].chunked_cursor() as cursor:
-        cursor.execute(READ)
-        for head_seq, head_hash, seq, at, actor, kind, subject, tier, prev_hash, body, stored in cursor:
-            head = Checkpoint(head_seq, bytes(head_hash))
-            if seq is None:
-                yield head, None, b""
-            else:
-                yield head, Leaf(seq, at, actor, kind, subject, tier, bytes(prev_hash), bytes(body)), bytes(stored)
-
-
-def _step(last: int, last_hash: bytes, leaf: Leaf, stored: bytes, checkpoint: Checkpoint | None) -> Broken | None:
-    if leaf.seq != last + 1:
-        missing = f"entry {last + 1} is" if leaf.seq == last + 2 else f"entries {last + 1} to {leaf.seq - 1} are"
-        return Broken(last + 1, Fault.GAP, f"{missing} missing: entry {leaf.seq} follows entry {last}.")
-    if leaf.hash != stored:
-        return Broken(
-            leaf.seq, Fault.ALTERED, f"the content of entry {leaf.seq} is not what was hashed when it was written."
-        )
-    if leaf.prev_hash != last_hash:
-        reason = f"entry {leaf.seq} links to another entry {last} than the one that stands there; one of the two was rewritten."
-        return Broken(leaf.seq, Fault.RELINKED, reason)
-    if checkpoint and checkpoint.seq == leaf.seq and checkpoint.hash != stored:
-        reason = (
-            f"entry {leaf.seq} is not the one of the checkpoint: an entry up to here was rewritten, and all after it."
-        )
-        return Broken(leaf.seq, Fault.CHECKPOINT, reason)
-    return None
-
-
-def _end(last: int, last_hash: bytes, head: Checkpoint | None, checkpoint: Checkpoint | None) -> Broken | None:
+    head, first, last = _ends(using)
+    start = Checkpoint(0, GENESIS)
     if head is None:
-        return Broken(last, Fault.HEAD, "the record of the last entry is gone.")
+        return Report(0, start, Broken(0, Fault.HEAD, "the record of the last entry is gone."))
+    if first < 1:
+        return Report(0, start, Broken(first, Fault.GAP, f"entry {first} stands before the first."))
+    reached, wanted = start, _ranges(last, grown)
+    examined = _examined(Way(checkpoint, grown is not None), wanted, _hands(processes, last, using), using)
+    for one, found in zip(wanted, examined, strict=True):
+        reached, broken = _joined(reached, one, found, using)
+        if broken:
+            return Report(reached.seq, reached, broken)
+        if grown is not None:
+            for part in found.tree:
+                grown.add(part, LEVEL if one.subtree else 0)
+    return Report(reached.seq, reached, _end(reached, head, checkpoint))
+
+
+def _ends(using: str) -> tuple[Checkpoint | None, int, int]:
+    """The head as it is recorded, and the numbers of the first and the last entry: 1 and 0 of an empty ledger."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(ENDS)
+        seq, reached, first, last = cursor.fetchone()
+    head = None if seq is None else Checkpoint(seq, bytes(reached))
+    return head, 1 if first is None else first, 0 if last is None else last
+
+
+def _ranges(last: int, grown: Frontier | None) -> list[Range]:
+    """All entries in ranges that end where a subtree does, and where the tree's root is to be remembered."""
+    stops = {*range(ENTRIES, last, ENTRIES), last, *(grown.roots if grown else ())}
+    ends = sorted(stop for stop in stops if 0 < stop <= last)
+    return [Range(before + 1, end) for before, end in zip([0, *ends], ends, strict=False)]
+
+
+def _hands(processes: int, last: int, using: str) -> int:
+    alone = last <= ALONE or connections[using].in_atomic_block or multiprocessing.current_process().daemon
+    return 1 if alone else processes
+
+
+def _examined(way: Way, wanted: Sequence[Range], processes: int, using: str) -> Iterator[Examined]:
+    connections[using].ensure_connection()
+    raw = connections[using].connection
+    if processes == 1:
+        return (found for one in wanted for found in way.over(raw, [one]))
+    return abreast(way, raw, wanted, processes)
+
+
+def _joined(reached: Checkpoint, one: Range, found: Examined, using: str) -> tuple[Checkpoint, Broken | None]:
+    """How far all is well, and what is wrong, once a range stands behind the ones before it."""
+    broken = found.broken
+    if broken and broken.seq == one.first and broken.fault in {Fault.GAP, Fault.ALTERED}:
+        return reached, _told(broken, reached, using)
+    if found.opens != reached.hash:
+        return reached, relinked(one.first)
+    return found.last, broken and _told(broken, found.last, using)
+
+
+def _told(broken: Broken, reached: Checkpoint, using: str) -> Broken:
+    """A gap with what stands behind it, which the range may not know."""
+    if broken.fault is not Fault.GAP:
+        return broken
+    with connections[using].cursor() as cursor:
+        cursor.execute(AFTER, [reached.seq])
+        (following,) = cursor.fetchone()
+    return broken if following in {None, broken.seq} else gap(reached.seq, following)
+
+
+def _end(reached: Checkpoint, head: Checkpoint, checkpoint: Checkpoint | None) -> Broken | None:
+    last = reached.seq
     if head.seq > last:
         return Broken(last + 1, Fault.CUT_SHORT, f"entries {last + 1} to {head.seq} were written and are gone.")
-    if head != Checkpoint(last, last_hash):
+    if head != reached:
         return Broken(
             last, Fault.HEAD, f"the record of the last entry says {head.seq}, with another hash than entry {last}."
         )

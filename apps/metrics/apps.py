@@ -5,16 +5,18 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.ledger.kinds import declare
 from apps.metrics.readers.reach import read
-from apps.telemetry import readiness
+from apps.telemetry import process, readiness
 
 
 class MetricsConfig(AppConfig):
     name = "apps.metrics"
 
     def ready(self) -> None:
-        from apps.metrics import silence  # needs the models
+        from apps.metrics import silence, watchman  # need the models
 
         readiness.watch("polling", silence.polling)
+        if process.NAME == process.WEB:
+            watchman.begin()
         try:
             read(settings.NODE_HOSTS)
         except ValueError as error:

@@ -37,7 +37,10 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class NodePoll:
-    """One node's part of a poll. `clock_offset` is the node's clock minus ours, less half the round trip."""
+    """One node's part of a poll. `clock_offset` is the node's clock minus ours, less half the round trip.
+
+    `sparing`, `received_bytes` and `busy`: see NodeView.
+    """
 
     target: Target
     identity: Identity | None
@@ -46,6 +49,14 @@ class NodePoll:
     clock_offset: timedelta | None
     at: datetime
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    sparing: bool = False
+    received_bytes: int | None = None
+    busy: timedelta = timedelta(0)
+
+    @property
+    def resting(self) -> bool:
+        """Whether it was left alone, because watching it costs too much."""
+        return self.failure is not None and self.failure.kind is FailureKind.BACKED_OFF
 
     @property
     def view(self) -> NodeView:
@@ -58,11 +69,15 @@ class NodePoll:
             target.role,
             role,
             self.at,
-            self.failure,
+            None if self.resting else self.failure,
             self.answers,
             identity.id if identity else "",
             self.clock_offset.total_seconds() if self.clock_offset is not None else None,
             self.duration.total_seconds(),
+            self.sparing,
+            self.resting,
+            self.received_bytes,
+            self.busy.total_seconds(),
         )
 
 
@@ -149,6 +164,7 @@ class Collector:
             reader = self._reader(target)
             reader.until = started + self.deadline.total_seconds()
             if not reader.is_open:
+                reader.received_before = 0
                 await self._connected(reader)
                 started, at = monotonic(), datetime.now(UTC)
             reply = await reader.ask(probes)
@@ -164,7 +180,12 @@ class Collector:
             for probe in probes
             if probe.id in reply.said
         }
-        return NodePoll(target, reply.identity, None, duration, offset, at, answers)
+        told = reader.traffic()
+        return NodePoll(
+            target, reply.identity, None, duration, offset, at, answers,
+            received_bytes=reader.received_since(told),
+            busy=max(timedelta(0), duration - reader.turns * timedelta(seconds=told.round_trip_seconds if told else 0)),
+        )  # fmt: skip
 
     def _forget(self) -> None:
         oldest = monotonic() - FORGOTTEN_SECONDS

@@ -208,12 +208,15 @@ def _rail(request: HttpRequest, tier: Tier | None, alerts: int) -> tuple[Group, 
         request,
         [
             (_("Ledger"), "/ledger/"),
-            (_("Batches"), "/batches/"),
             (_("Checks"), "/catalogue/checks/"),
             (_("People"), "/people/"),
         ],
     )
-    if permitted(request.user, Permission.SEE_LOGS):
-        record += _entries(request, [(_("Logs"), "/portal/logs/"), (_("Own queries"), "/portal/queries/")])
+    if tier and permitted(request.user, Permission.VIEW, tier.slug):
+        record += _entries(request, [(_("The portal"), "/portal/")])
+    elif permitted(
+        request.user, Permission.SEE_LOGS
+    ):  # without a tier there is nothing to judge, and lines may say why
+        record += _entries(request, [(_("Logs"), "/portal/logs/")])
     groups.append(Group(_("Work"), work + _entries(request, [(_("Alerts"), "/alerts/")], count=alerts) + record))
     return tuple(group for group in groups if group.entries)

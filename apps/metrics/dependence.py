@@ -15,13 +15,20 @@ def cause_of(check: Check, node: str, nodes: Sequence[NodeView]) -> str | None:
     """
     if check.id == OF_NODES:
         return None
-    down = [one for one in nodes if one.failure is not None]
-    if not down:
-        return None
-    if any(one.name == node for one in down):
+    return _among([one for one in nodes if one.failure is not None], check, node)
+
+
+def spared(check: Check, node: str, nodes: Sequence[NodeView]) -> bool:
+    """Whether a node that the poller backs off from explains that this check has no data: its own alert tells that."""
+    return _among([one for one in nodes if one.sparing], check, node) is not None
+
+
+def _among(found: Sequence[NodeView], check: Check, node: str) -> str | None:
+    """The one of these nodes that a check on a node (empty: the tier) needs; None where it needs none of them."""
+    if any(one.name == node for one in found):
         return node
-    for kind, role in explained_by(check.room):
-        found = next((one.name for one in down if one.kind is kind and (one.role or one.declared_role) is role), None)
-        if found is not None:
-            return found
+    for kind, role in explained_by(check.room) if found else ():
+        named = next((one.name for one in found if one.kind is kind and (one.role or one.declared_role) is role), None)
+        if named is not None:
+            return named
     return None

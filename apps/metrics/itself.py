@@ -1,4 +1,4 @@
-"""What metrics measures by itself: whether each node answers, how far its clock is off, and whether polling goes on."""
+"""What metrics measures by itself of each node: whether it answers, and how far its clock is off."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -30,23 +30,7 @@ def _nodes(view: TierView) -> tuple[Iterable[Row], Iterable[Sample]]:
     return rows, samples
 
 
-def _polling(view: TierView) -> tuple[Iterable[Row], Iterable[Sample]]:
-    missed = float(view.portal.get("missed_slots", 0))
-    return [view.portal], [
-        Sample("portal.polling.missed_slots", missed),
-        Sample("portal.polling.history_behind_seconds", float(view.portal.get("history_behind_seconds", 0))),
-        Sample("portal.polling.history_lost_polls", float(view.portal.get("history_lost_polls", 0))),
-    ]
-
-
-TIER_PROBES = (
-    TierProbe("node.state", _nodes, says="Connect to each node, ask who it is, and time the answer."),
-    TierProbe(
-        "portal.polling",
-        _polling,
-        says="Slots of the last ten minutes that no worker polled, from our own table of slots; and how keeping of samples goes.",
-    ),
-)
+TIER_PROBES = (TierProbe("node.state", _nodes, says="Connect to each node, ask who it is, and time the answer."),)
 
 CHECKS = (
     Check(
@@ -73,38 +57,5 @@ CHECKS = (
         warn=1,
         fail=10,
         hold=timedelta(minutes=1),
-    ),
-    Check(
-        "portal.missed_slots",
-        "Polls missed",
-        "portal.polling.missed_slots",
-        "portal.polling",
-        Unit.COUNT,
-        "Scheduled polls of the last ten minutes that never ran, because the worker or beat was away or too slow.",
-        "Read the log of worker and beat; a worker that is killed again and again may lack memory.",
-        warn=1,
-        fail=12,
-    ),
-    Check(
-        "portal.history_behind",
-        "Keeping of history late",
-        "portal.polling.history_behind_seconds",
-        "portal.polling",
-        Unit.SECONDS,
-        "Samples wait to be packed into the levels of history, or to be sent to the store of history, for this long beyond their time.",
-        "Read the worker's log for `history`. With a store of history of its own: does it run, and take what is sent? Until then "
-        "samples wait in the portal's database; a day of them fits.",
-        warn=1800,
-        fail=21600,
-    ),
-    Check(
-        "portal.history_lost",
-        "History lost",
-        "portal.polling.history_lost_polls",
-        "portal.polling",
-        Unit.COUNT,
-        "Polls whose samples the store of history refused for good, or did not take for more than a day, and which were dropped.",
-        "Read the worker's log for `history.lost`: it says what the store answered. Checks and alerts were not affected.",
-        warn=1,
     ),
 )

@@ -39,11 +39,13 @@ def measure(
     for node in view.nodes:
         for answer in node.answers.values():
             samples[node.name] += answer.samples
+    resting = {node.name for node in view.nodes if node.resting}
     for probe in tier_probes:
         at, rows = previous.get(probe.id, (None, ()))
         answer = answers[probe.id] = _derived(probe, replace(view, previous=rows, previous_at=at))
         for sample in answer.samples:
-            samples[sample.node or TIER].append(sample)
+            if sample.node not in resting or probe.of_resting:
+                samples[sample.node or TIER].append(sample)
     return Measured(view, samples, answers)
 
 

@@ -84,6 +84,7 @@ class FailureKind(StrEnum):
     BLOCKED = "blocked"
     ERROR = "error"
     MISSED = "missed"
+    BACKED_OFF = "backed_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node as one poll found it, given to tier probes."""
+    """A node as one poll found it, given to tier probes.
+
+    `sparing`: the poller backs off from it, `resting`: and leaves it alone in this slot, so that nothing was asked and nothing is known
+    to be wrong. `received_bytes`: since the poll before (None: not counted); `busy_seconds`: waited for, less the network's round trips.
+    """
 
     name: str
     kind: NodeKind
@@ -238,6 +243,10 @@ class NodeView:
     identity: str = ""
     clock_offset_seconds: float | None = None
     duration_seconds: float = 0.0
+    sparing: bool = False
+    resting: bool = False
+    received_bytes: int | None = None
+    busy_seconds: float = 0.0
 
     def rows(self, probe_id: str) -> Rows | None:
         """Rows of a probe, or None when it was not answered."""

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.accounts.policy import Permission, allow, permitted
 from apps.ledger.chain import append
+from apps.metrics import costs
 from apps.metrics.forms import NodeForm
 from apps.metrics.models import Node, Tier
 
@@ -27,6 +28,8 @@ def nodes(request: HttpRequest, tier: str) -> HttpResponse:
     context = {
         "tier": found,
         "nodes": found.nodes.select_related("status"),
+        "costs": costs.costs(found),
+        "costs_say": costs.says(),
         "may_edit": permitted(request.user, Permission.EDIT_TIER, tier),
     }
     return render(request, "metrics/nodes.html", context)

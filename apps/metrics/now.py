@@ -93,7 +93,7 @@ def check_now(tier: Tier, check_id: str) -> Checked:
         polled = collector.poll(targets, asked, memory.before)
     finally:
         collector.close()
-    measured = assess(tier, datetime.now(UTC), polled, memory.tier_answers)
+    measured = assess(tier, datetime.now(UTC), polled, memory)
     verdicts = judge(measured, [check], _expected(tier, check), counting.of_nodes)
     evidence = tuple(
         _evidence(counting.of(check.id, verdict.node) or check, verdict, measured, polled) for verdict in verdicts

@@ -1,7 +1,7 @@
 """One poll of a tier, from claiming its slot to the alerts: ask, measure, judge, keep. What the Celery task runs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from threading import Lock
@@ -10,16 +10,15 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from apps.metrics import secrets, store
+from apps.metrics import inward, secrets, store
+from apps.metrics.budget import COST, Duty, duties, rests
 from apps.metrics.collect import Before, Collector, NodePoll
-from apps.metrics.histories import history
 from apps.metrics.hosts import reach
 from apps.metrics.judge import Measured, measure
-from apps.metrics.kernel import NodeKind, NodeRole, Row, Rows, TierView
-from apps.metrics.lives import WORKER
+from apps.metrics.kernel import Failure, FailureKind, NodeKind, NodeRole, Row, Rows, TierView
 from apps.metrics.models import LatestAnswer, Node, Tier
-from apps.metrics.probe import FAST, Probe
-from apps.metrics.readers import Target
+from apps.metrics.probe import FAST, SLOW, Probe
+from apps.metrics.readers import Identity, Target
 from apps.metrics.readers.reach import Reach
 from apps.metrics.record import record
 from apps.metrics.registry import probes, tier_probes
@@ -27,7 +26,6 @@ from apps.telemetry.tracing import span
 
 log = structlog.get_logger()
 
-WINDOW = timedelta(minutes=10)
 NODES_KEPT = 1024
 
 
@@ -37,6 +35,8 @@ class Memory:
 
     before: dict[tuple[int, str], Before] = field(default_factory=dict)
     tier_answers: dict[str, tuple[datetime, Rows]] = field(default_factory=dict)
+    itself: tuple[datetime, Row] | None = None
+    identities: dict[int, Identity] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
 
@@ -68,11 +68,13 @@ def _target(pk: int, name: str, kind: str, role: str, address: str, secret: str,
     return Target(pk, name, NodeKind(kind), NodeRole(role), secrets.whole(address, secret), within)
 
 
-def due(target: Target, memory: Memory, now: datetime) -> list[Probe]:
+def due(target: Target, memory: Memory, now: datetime, duty: Duty = Duty.FULL) -> list[Probe]:
     """The probes of a node's kind whose turn it is; slow ones start spread by node so that they do not come together."""
     found = []
     for probe in probes().values():
         if probe.kind is not target.kind or not _wanted(probe, target, memory):
+            continue
+        if duty is not Duty.FULL and probe.every >= SLOW:
             continue
         last = memory.before.get((target.id, probe.id))
         early = timedelta(seconds=settings.POLL_SECONDS / 2)
@@ -104,30 +106,52 @@ def _poll(tier: Tier, slot: datetime, memory: Memory) -> Measured:
     if not memory.tier_answers:
         recall(tier, memory)
     targets = targets_of(tier)
-    asked = {t.id: due(t, memory, slot) for t in targets}
     with span("ask", tier=tier.slug, nodes=len(targets)):
-        polled = collector().poll(targets, asked, memory.before)
+        polled = _ask(targets, memory, slot)
     with span("judge", tier=tier.slug):
-        measured = assess(tier, slot, polled, memory.tier_answers)
+        measured = assess(tier, slot, polled, memory)
     with span("record", tier=tier.slug), transaction.atomic():
         record(tier, slot, polled, measured)
     remember(memory, slot, polled, measured)
-    down = {p.target.name: p.failure.message for p in polled if p.failure}
+    down = {p.target.name: p.failure.message for p in polled if p.failure and not p.resting}
     log.info("polled", tier=tier.slug, slot=slot.isoformat(), nodes=len(polled), **({"down": down} if down else {}))
     return measured
 
 
-def assess(
-    tier: Tier, at: datetime, polled: Sequence[NodePoll], previous: Mapping[str, tuple[datetime, Rows]]
-) -> Measured:
+def _ask(targets: Sequence[Target], memory: Memory, slot: datetime) -> list[NodePoll]:
+    """Ask every node as much as its budget allows; one that is left alone in this slot has its row all the same, with the reason."""
+    _at, rows = memory.tier_answers.get(COST, (slot, ()))
+    known = duties(rows)
+    duty = {t.id: known.get(t.name, Duty.FULL) for t in targets}
+    asked = [t for t in targets if not rests(duty[t.id], slot, t.id, settings.POLL_SECONDS)]
+    polled = collector().poll(asked, {t.id: due(t, memory, slot, duty[t.id]) for t in asked}, memory.before)
+    if not any(duty.values()):
+        return polled
+    found = {one.target.id: one for one in polled}
+    return [
+        replace(found[t.id], sparing=duty[t.id] is not Duty.FULL) if t.id in found else _rested(t, memory, duty[t.id])
+        for t in targets
+    ]
+
+
+def _rested(target: Target, memory: Memory, duty: Duty) -> NodePoll:
+    message = f"Backed off: watching it costs more than its cap, so it is asked in one of {duty.share} slots."
+    failure = Failure(FailureKind.BACKED_OFF, message)
+    identity = memory.identities.get(target.id)
+    return NodePoll(target, identity, failure, timedelta(0), None, datetime.now(UTC), sparing=True)
+
+
+def assess(tier: Tier, at: datetime, polled: Sequence[NodePoll], memory: Memory) -> Measured:
     """What these answers say together, at this moment."""
-    view = TierView(at, tuple(p.view for p in polled), portal=_portal(tier, at))
-    return measure(view, tier_probes().values(), previous)
+    view = TierView(at, tuple(p.view for p in polled), portal=_portal(tier, at, memory))
+    return measure(view, tier_probes().values(), memory.tier_answers)
 
 
 def remember(memory: Memory, at: datetime, polled: Sequence[NodePoll], measured: Measured) -> None:
     """Keep the answers that the next poll's counters are derived from."""
     for one in polled:
+        if one.identity is not None:
+            memory.identities[one.target.id] = one.identity
         for answer in one.answers.values():
             if answer.failure is None:
                 memory.before[one.target.id, answer.probe_id] = Before(answer.rows, one.at)
@@ -147,15 +171,21 @@ def recall(tier: Tier, memory: Memory) -> None:
             memory.before[row.node_id, row.probe] = Before(tuple(row.rows), row.at)
 
 
-def _portal(tier: Tier, at: datetime) -> Row:
-    """What the portal knows of its own polling: slots of the last ten minutes of which nothing was kept.
+def _portal(tier: Tier, at: datetime, memory: Memory) -> Row:
+    """What the portal knows of itself: of its polls now, of the rest as it was read within the last minute."""
+    if memory.itself is None or not timedelta(0) <= at - memory.itself[0] < inward.AGAIN:
+        memory.itself = (at, inward.itself())
+    return {**inward.polls(tier, at), "itself": memory.itself[1], "caps": _caps()}
 
-    The time after an orderly stop does not count: nobody was to poll then.
-    """
-    start, kept = store.kept_slots(tier, at - WINDOW, at, WORKER)
-    expected = int((at - start).total_seconds()) // settings.POLL_SECONDS
-    polling = {"missed_slots": max(0, expected - kept - 1), "window_seconds": (at - start).total_seconds()}
-    return {**polling, **history().state(at)}
+
+def _caps() -> Row:
+    """What watching one node may cost, as `budget.Caps` takes it."""
+    return {
+        "ms_per_minute": settings.NODE_MS_PER_MINUTE,
+        "bytes_per_poll": settings.NODE_BYTES_PER_POLL,
+        "connections": settings.NODE_CONNECTIONS,
+        "slot_seconds": settings.POLL_SECONDS,
+    }
 
 
 def forget(tier: Tier) -> None:

@@ -154,12 +154,13 @@ class TierProbe:
     """A measurement that needs several nodes at once (lag, roles, drift): a pure function of the poll's answers.
 
     `derive(view)` returns rows to show and keep (the next poll gets them as `view.previous`) and samples; a sample's `node` says whose it
-    is, empty for the tier's own.
+    is, empty for the tier's own. `of_resting`: it also speaks of nodes that this slot leaves alone; of others such samples are dropped.
     """
 
     id: str
     derive: Callable[[TierView], tuple[Iterable[Row], Iterable[Sample]]]
     says: str = ""
+    of_resting: bool = False
 
 
 def rate(now: float | None, before: float | None, seconds: float) -> float | None:

@@ -79,7 +79,7 @@ def _statuses(tier: Tier, slot: datetime, polled: Sequence[NodePoll]) -> None:
         [
             (
                 one.target.id,
-                one.failure is None,
+                None if one.resting else one.failure is None,
                 one.failure.kind.value if one.failure else "",
                 one.failure.message if one.failure else "",
                 one.identity.role.value if one.identity else None,

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.conf import settings
+from django.db import connection
 from psycopg.rows import class_row
 
+from apps.metrics.checks import SILENT_AFTER
 from apps.metrics.lives import BEAT, BEAT_EVERY, WORKER
 
 SILENCE = (Path(__file__).parent / "sql" / "silence.sql").read_text(encoding="utf-8")
@@ -36,10 +37,20 @@ class Silence:
             return "no tier has a node yet"
         if not self.silent:
             return "every tier was polled in time"
-        return f"{self.silent} of {self.tiers} tiers not polled in time, for up to {self.longest or 0:.0f} s. {self._cause}"
+        return f"{self.silent} of {self.tiers} tiers not polled in time, for up to {self.longest or 0:.0f} s. {self.remedy}"
 
     @property
-    def _cause(self) -> str:
+    def cause(self) -> str:
+        """Who is silent, in a few words."""
+        if not _lives(self.worker):
+            return "the worker is silent"
+        if not _lives(self.beat):
+            return "beat is silent"
+        return "worker and beat live, and no poll is kept"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
         if not _lives(self.worker):
             return "The worker is silent: start it, then read its log."
         if not _lives(self.beat):
@@ -53,10 +64,23 @@ def _lives(age: float | None) -> bool:
     return age is not None and age < 4 * BEAT_EVERY.total_seconds()
 
 
-def polling(own: psycopg.Connection[Any]) -> tuple[bool, str]:
-    """Whether every tier was polled within two intervals, and what is known of it. Raises psycopg.Error."""
-    asked = {"limit": 2 * settings.POLL_SECONDS + 2, "worker": WORKER, "beat": BEAT}
+def read(own: psycopg.Connection[Any]) -> Silence:
+    """What the store knows of polling now. Raises psycopg.Error."""
+    asked = {"limit": SILENT_AFTER, "worker": WORKER, "beat": BEAT}
     with own.cursor(row_factory=class_row(Silence)) as cursor:
         found = cursor.execute(SILENCE, asked).fetchone()
     assert found is not None
+    return found
+
+
+def now() -> Silence:
+    """The same over this thread's own connection. Raises DatabaseError."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        return read(connection.connection)
+
+
+def polling(own: psycopg.Connection[Any]) -> tuple[bool, str]:
+    """Whether every tier was polled within two intervals, and what is known of it. Raises psycopg.Error."""
+    found = read(own)
     return not found.silent, found.words

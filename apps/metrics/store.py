@@ -4,7 +4,8 @@ Reads serve the pages: few queries, no node is ever asked.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import psycopg
 from django.db import connection, transaction
 from django.db.models import F, Max
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from apps.accounts.statements import ask
 from apps.metrics.board import NodeRows
@@ -96,13 +98,39 @@ def claim(tier: Tier, slot: datetime) -> bool:
     return bool(_rows("claim.sql", [tier.pk, slot]))
 
 
-def kept_slots(tier: Tier, after: datetime, before: datetime, worker: str) -> tuple[datetime, int]:
-    """Since when, within (after, before), the tier was to be polled, and how many slots since then have rows of any node.
-
-    `worker`: the name under which those who poll keep their lives.
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Since when, within a window, a tier was to be polled; how many slots since then were taken by a worker, how many have rows of any
+    node, and the latest of these.
     """
-    ((start, kept),) = _rows("kept_slots.sql", {"tier": tier.pk, "from": after, "at": before, "worker": worker})
-    return start, kept
+
+    start: datetime
+    kept: int
+    claimed: int
+    last: datetime | None
+
+
+def slots(tier: Tier, after: datetime, before: datetime, worker: str) -> Slots:
+    """What became of a tier's slots within (after, before). `worker`: the name under which those who poll keep their lives."""
+    ((start, kept, claimed, last),) = _rows(
+        "slots.sql", {"tier": tier.pk, "from": after, "at": before, "worker": worker}
+    )
+    return Slots(start, kept, claimed, last)
+
+
+def inward(worker: str, beat: str, fresh: timedelta) -> dict[str, Any]:
+    """What the store knows of the portal's own work; see `sql/inward.sql`. `fresh`: a process that was seen so lately lives."""
+    return _named("inward.sql", {"worker": worker, "beat": beat, "fresh": fresh})[0]
+
+
+def silent_tiers(before: datetime) -> list[tuple[int, datetime]]:
+    """Ids of the tiers of which nothing was kept since then, each with when something was last."""
+    return _rows("silent_tiers.sql", {"before": before})
+
+
+def own_tables() -> list[dict[str, Any]]:
+    """How large the portal's own history is; see `sql/own_tables.sql`."""
+    return _named("own_tables.sql", ())
 
 
 def polls(tier: Tier, start: datetime, end: datetime) -> list[tuple[str, datetime, bool]]:
@@ -206,7 +234,8 @@ def upsert_standings(
 def upsert_statuses(slot: datetime, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, str, str]]:
     """How a poll found the nodes: node id, up, failure, message, role, version, identity, clock offset, duration (seconds).
 
-    Role, version and identity None: as they were. Returns node id, role before and role now of those that changed it.
+    Up None: it was left alone, and is as it was. Role, version and identity None: as they were. Returns node id, role before and role now
+    of those that changed it.
     """
     return _execute("upsert_statuses.sql", slot, rows)
 
@@ -221,6 +250,12 @@ def _rows(file: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[An
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(_statement(file), values, binary=True)
         return cursor.fetchall() if cursor.description else []
+
+
+def _named(file: str, values: Sequence[Any] | Mapping[str, Any]) -> list[dict[str, Any]]:
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection, row_factory=dict_row) as cursor:
+        return cursor.execute(_statement(file), values, binary=True).fetchall()
 
 
 def array(column: Iterable[Any]) -> str:

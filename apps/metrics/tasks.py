@@ -8,7 +8,7 @@ from celery.signals import beat_init, worker_ready, worker_shutdown
 from django.conf import settings
 from django.db import connection
 
-from apps.metrics import lives, outbox
+from apps.metrics import lives, outbox, watchman
 from apps.metrics.histories import history
 from apps.metrics.levels import LEVELS
 from apps.metrics.models import Slot, Tier
@@ -79,6 +79,7 @@ def _worker_lives(**_: Any) -> None:
 @beat_init.connect
 def _beat_lives(**_: Any) -> None:
     _lives.append(lives.Life(lives.BEAT))
+    watchman.begin()
 
 
 @worker_shutdown.connect

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from apps.metrics.alerts import FLAP_WINDOW, FLAPS, Kind, Step, Stood, level, risen, step, step_of_silence, threshold
 from apps.metrics.announce import Change, Told, announce
-from apps.metrics.dependence import cause_of
+from apps.metrics.dependence import cause_of, spared
 from apps.metrics.judge import TIER, Key
 from apps.metrics.kernel import Check, NodeView, State, Verdict
 from apps.metrics.models import Alert, ClosedBy, Mute, Tier
@@ -60,8 +60,8 @@ def _step(turn: Turn, check: Check, key: Key, kind: Kind, alert: Alert | None) -
         flapping = alert is not None and alert.flapping
         return step(check, before, verdict, turn.slot, alert is not None, flapping)
     taken = step_of_silence(check, before, verdict, turn.slot, alert is not None)
-    if taken is Step.OPEN and cause_of(check, verdict.node, turn.nodes):
-        return Step.NOTHING  # a node that is down says nothing: its own alert tells it
+    if taken is Step.OPEN and (cause_of(check, verdict.node, turn.nodes) or spared(check, verdict.node, turn.nodes)):
+        return Step.NOTHING  # a node that is down, or asked less, says nothing: its own alert tells it
     return taken
 
 

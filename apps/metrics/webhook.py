@@ -96,6 +96,19 @@ def public(address: str) -> bool:
     return found.is_global and not found.is_multicast
 
 
+def reach(parts: SplitResult, address: str, seconds: float) -> None:
+    """
+    Connect to exactly this address, TLS with the name's certificate included, and hang up: nothing is sent.
+
+    Raises:
+        OSError: it could not be reached within so many seconds, or its certificate is not the name's.
+    """
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    with socket.create_connection((address, port), timeout=seconds) as plain:
+        if parts.scheme == "https":
+            httpx.create_ssl_context(trust_env=False).wrap_socket(plain, server_hostname=parts.hostname).close()
+
+
 def post(parts: SplitResult, address: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     """
     Post to exactly this address, with the name for the certificate and the Host header; no redirect is followed, no proxy asked.

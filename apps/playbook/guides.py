@@ -13,6 +13,7 @@ class Runbook(Written):
     """An entry of the runbook index: `owners` do it, `proviso` is what must be agreed first.
 
     `minutes` is how long it takes at most, `minutes_least` at least where that is a range; without them its length varies.
+    `page`: the page of a tier on which it is done, by the name of its route, such as queries:compare.
     """
 
     id: RunbookId
@@ -22,6 +23,7 @@ class Runbook(Written):
     minutes: int | None = None
     minutes_least: int | None = None
     proviso: str = ""
+    page: str = ""
     differs: str = ""
 
 

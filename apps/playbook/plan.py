@@ -22,6 +22,10 @@ from apps.playbook.mistakes import Mark
 
 DEFAULT_COVERAGE = 0.95
 """Share of the expected samples that a watch needs; with fewer it is inconclusive."""
+ALL_TARGETS = "all"
+"""The `target` of an item that waits for every success criterion: those of the blocks and those of the programme."""
+STEPS = 24
+"""Into so many steps a stretch is divided over which a promised value is read."""
 
 
 class Name(StrEnum):
@@ -188,7 +192,7 @@ class Item(Written):
     """One line of a checklist.
 
     AUTO: `check` must be PASS on every node and object, or those of one object (`of`, such as a table), and each of its values within
-    `expect` where that is given.
+    `expect` where that is given; or `target`, one of the plan's or ALL_TARGETS, must be met on the page of the success criteria.
     OBSERVE: the entered value must be within `expect`. `how`: what to do or type to find out. `critical`: it cannot be
     waived by one person alone. `differs`: in one line, why this is not what the original procedure said.
     """
@@ -199,6 +203,7 @@ class Item(Written):
     why: str
     check: CheckId = ""
     of: str = ""
+    target: Slug = ""
     expect: Expectation | None = None
     critical: bool = False
     how: str = ""
@@ -317,7 +322,8 @@ class Watch(Written):
 class Improvement(Written):
     """A promised effect: a change, a difference (both against a baseline metric of the week) or a value reached.
 
-    `check`: where a promised value is read, when it is no baseline metric.
+    `check`: where a promised value is read, when it is no baseline metric: at the last poll, or the mean of its samples `over` a stretch
+    that ends now. `busiest`: of the STEPS of that stretch the one in which it was highest, such as the busiest hour of a day.
     """
 
     slug: Slug
@@ -325,6 +331,8 @@ class Improvement(Written):
     better: Better
     promised: Expectation
     check: CheckId = ""
+    over: timedelta | None = None
+    busiest: bool = False
     differs: str = ""
 
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import singledispatch
 from graphlib import CycleError, TopologicalSorter
 
+from django.urls import NoReverseMatch, reverse
+
 from apps.metrics.kernel import Unit
 from apps.playbook import guides, plan
 from apps.playbook.mistakes import Mistake
@@ -14,6 +16,7 @@ from apps.playbook.read import nearest
 
 LEAST_ITEMS, MOST_ITEMS = 5, 9
 MOST_WEEKS = 52
+LEAST_STRETCH, MOST_STRETCH = timedelta(hours=1), timedelta(days=31)
 _BLOCK_KEYS = ("baseline", "deployment", "watch", "issues", "rollback")
 
 
@@ -85,7 +88,9 @@ def _(value: plan.Expectation) -> Iterator[Mistake]:
 
 @rules.register
 def _(value: plan.Item) -> Iterator[Mistake]:
-    if (value.kind is ItemKind.AUTO) != bool(value.check):
+    if value.target:
+        yield from _by_target(value)
+    elif (value.kind is ItemKind.AUTO) != bool(value.check):
         remedy = "Add `check: <check id>`." if not value.check else "Write `kind: auto`, or remove the check."
         yield at(value, f"The {value.kind} item {value.slug} has {'a' if value.check else 'no'} check.", remedy)
     if value.of and not value.check:
@@ -96,6 +101,17 @@ def _(value: plan.Item) -> Iterator[Mistake]:
         yield at(
             value, f"The {value.kind} item {value.slug} has an expectation.", "Write `kind: observe`, or remove it."
         )
+
+
+def _by_target(value: plan.Item) -> Iterator[Mistake]:
+    """An item that a target proves needs nothing else to prove it."""
+    if value.kind is not ItemKind.AUTO:
+        yield at(
+            value, f"The {value.kind} item {value.slug} has a target.", "Write `kind: auto`, or remove the target."
+        )
+    if value.check or value.expect is not None:
+        remedy = "Remove `check` and `expect`, or the target."
+        yield at(value, f"Two things prove the item {value.slug}: a target, and a check or an expectation.", remedy)
 
 
 @rules.register
@@ -170,6 +186,12 @@ def _(value: plan.Improvement) -> Iterator[Mistake]:
     if (promised.measure is Measure.VALUE) != bool(value.check):
         remedy = "A promised value needs `check: <check id>`; a promised change is read from its baseline metric."
         yield at(value, f"Nothing says where {value.slug} is read from.", remedy)
+    if (value.over is not None and promised.measure is not Measure.VALUE) or (value.busiest and value.over is None):
+        remedy = "Write `over` for a promised value only, and `busiest` beside it."
+        yield at(value, f"The stretch of {value.slug} has no meaning here.", remedy)
+    if value.over is not None and not LEAST_STRETCH <= value.over <= MOST_STRETCH:
+        remedy = "Write a stretch of 1 h to 31 d, such as 24 h."
+        yield at(value, f"{value.slug} is read over {value.over}.", remedy)
     wrong = promised.high if value.better is plan.Better.LOWER else promised.low
     if promised.measure is not Measure.VALUE and wrong and (wrong > 0) is (value.better is plan.Better.LOWER):
         yield at(promised, f"{wrong:g} is worse, for {value.better} is better.", "Change the sign, or `better`.")
@@ -225,6 +247,9 @@ def unknown_baselines(
 def _(value: plan.Plan) -> Iterator[Mistake]:
     for group in (value.systems, value.targets, value.stabilisation, value.long_term):
         yield from unique(group, _slug)
+    for target in value.targets:
+        if target.slug == plan.ALL_TARGETS:
+            yield at(target, f"No target can be named {plan.ALL_TARGETS}: items name all of them so.", "Rename it.")
     for slug, count in Counter(value.weeks).items():
         if count > 1:
             yield at(value, f"The week {slug} stands {count} times in weeks.", "Name each week once.")
@@ -236,6 +261,12 @@ def _(value: guides.Runbook) -> Iterator[Mistake]:
         yield at(value, f"{value.id} takes {value.minutes} minutes.", "Write 1 or more, or leave minutes out.")
     if value.minutes_least is not None and not 0 < value.minutes_least < (value.minutes or 0):
         yield at(value, f"{value.id} takes at least as long as at most.", "Write minutes_least below minutes.")
+    if value.page:
+        try:
+            reverse(value.page, args=["tier"])
+        except NoReverseMatch:
+            remedy = "Write the route of a page of a tier, such as queries:compare."
+            yield at(value, f"{value.id} is done on {value.page}, and no tier has such a page.", remedy)
 
 
 @rules.register

@@ -15,7 +15,7 @@ from apps.playbook.guides import File, Playbook, QuickReference, Runbooks, Tree
 from apps.playbook.mistakes import Mark, Mistake, PlaybookInvalid
 from apps.playbook.parse import Listing, Node, Scalar, Section, parse
 from apps.playbook.pin import Bundle, bundle
-from apps.playbook.plan import Name, Plan, Week, WeekKind
+from apps.playbook.plan import ALL_TARGETS, Name, Plan, Week, WeekKind
 from apps.playbook.read import Reader, nearest
 from apps.playbook.rules import at, fits_check, rules, unique, unknown_baselines
 
@@ -191,6 +191,10 @@ def _across(playbook: Playbook) -> Iterator[Mistake]:
     for value, slug in [*named, *((reminder, reminder.week) for reminder in playbook.reference.reminders)]:
         if slug not in known:
             yield at(value, f"The plan has no week {slug}.", nearest(slug, known))
+    targets = {ALL_TARGETS, *(target.slug for target in playbook.plan.targets)}
+    for item in (item for week in playbook.weeks for item in week.items() if item.target):
+        if item.target not in targets:
+            yield at(item, f"The plan has no target {item.target}.", nearest(item.target, targets))
     blocks = [week for week in playbook.weeks if week.kind is WeekKind.BLOCK]
     if not blocks:
         yield at(playbook.plan, "The plan has no block: nothing is rolled out.", "Give a week `kind: block`.")

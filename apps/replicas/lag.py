@@ -145,8 +145,15 @@ def the_primary(view: TierView) -> NodeView | None:
     return max(found, key=lambda node: (node.rows(WAL) or ({"timeline": 0},))[0]["timeline"], default=None)
 
 
+def primary_rests(view: TierView) -> bool:
+    """Whether the primary was left alone in this slot, so that its position is not known."""
+    return any(node.resting for node in view.of(NodeKind.POSTGRES, NodeRole.PRIMARY))
+
+
 def lag(view: TierView) -> tuple[Iterable[Row], Iterable[Sample]]:
     """A row for each replica with its standing, and its samples: seconds, bytes, streaming, receiver (of a node that answers)."""
+    if primary_rests(view):  # without its position now nothing can be said of anybody
+        return view.previous, ()
     primary = the_primary(view)
     ahead = (primary.rows(WAL) or (None,))[0] if primary else None
     known = {row["node"]: row for row in view.previous}
@@ -155,6 +162,9 @@ def lag(view: TierView) -> tuple[Iterable[Row], Iterable[Sample]]:
     for node in view.of(NodeKind.POSTGRES, NodeRole.REPLICA):
         answer = node.rows(WAL)
         before = known.get(node.name)
+        if node.resting and before is not None:
+            rows.append(before)
+            continue
         found = measure(answer[0], ahead, before) if answer else Measured(Standing.UNKNOWN, Cause.NO_ANSWER)
         rows.append(_row(node, found, answer[0] if answer else None, ahead, before))
         if answer:

@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.metrics.kernel import NodeKind, NodeRole, NodeView, Row, Sample, TierView
 from apps.metrics.probe import share
-from apps.replicas.lag import WAL, Cause, clock, receiver_cause, the_primary
+from apps.replicas.lag import WAL, Cause, clock, primary_rests, receiver_cause, the_primary
 
 TOPOLOGY, DRIFT, SPLIT = "replicas.topology", "replicas.drift", "replicas.split"
 STANDBYS, SENDERS = "replicas.standbys", "replicas.senders"
@@ -16,7 +16,11 @@ Told = tuple[Iterable[Row], Iterable[Sample]]
 def topology(view: TierView) -> Told:
     """A row for each server: declared and observed role, timeline, clock; and whether there is one primary and enough replicas."""
     primary = the_primary(view)
-    rows = [_server(node, primary) for node in view.of(NodeKind.POSTGRES)]
+    known = {row["node"]: row for row in view.previous}
+    rows: list[Row] = [
+        known[node.name] if node.resting and node.name in known else _server(node, primary)
+        for node in view.of(NodeKind.POSTGRES)
+    ]
     samples: list[Sample] = []
     for row in rows:
         if row["up"]:
@@ -58,6 +62,8 @@ def standbys(view: TierView) -> Told:
 
     A replica that follows another replica is none of the primary's, and what the replicas say of themselves is not asked here.
     """
+    if primary_rests(view):
+        return view.previous, ()
     primary = the_primary(view)
     seen = primary.rows(SENDERS) if primary else None
     declared = sum(node.declared_role is NodeRole.REPLICA for node in view.of(NodeKind.POSTGRES))

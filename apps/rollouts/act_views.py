@@ -107,7 +107,8 @@ def capture_baseline(request: PersonRequest, rollout: int, week: str) -> HttpRes
                     entered[metric.slug] = read(typed, metric.unit)
                 except ValueError as error:
                     raise Refused(f"{metric.title}: {error}") from error
-        taken, lacking = capture(found, at, request.POST.get("window", ""), entered, request.user)
+        early = request.POST.get("early") == "yes"
+        taken, lacking = capture(found, at, request.POST.get("window", ""), entered, request.user, early=early)
         told = _("%(count)d metrics were captured.") % {"count": len(taken)}
         if lacking:
             told += " " + _("Without three samples in the window: %(names)s.") % {

@@ -26,7 +26,6 @@ from apps.playbook.plan import Watch as Plan
 from apps.playbook.plan import Week
 from apps.rollouts.comparing import compare_week
 from apps.rollouts.gates import ENOUGH, stands
-from apps.rollouts.gathering import gathered
 from apps.rollouts.holders import holders, names_of
 from apps.rollouts.models import Observation, Override, Rollout, Watch
 from apps.rollouts.observing import Seen
@@ -34,6 +33,7 @@ from apps.rollouts.progress import progress
 from apps.rollouts.refusals import Refused
 from apps.rollouts.start import playbook_of
 from apps.rollouts.tally import tally_of
+from apps.rollouts.unobserved import unobserved
 from apps.rollouts.watching import Entry, covered_share, standing_of, verdict
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ def advance(pk: int, now: datetime) -> bool:
     week = next(w for w in playbook_of(watch.rollout).weeks if w.slug == watch.week)
     assert week.watch is not None
     try:
-        seen = gathered(watch, week.watch, now)
+        seen = unobserved(watch, week.watch, now)
     except HistoryUnreachable as error:
         log.warning("watch.unread", watch=pk, said=str(error))
         return False

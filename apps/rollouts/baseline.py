@@ -1,7 +1,7 @@
 """Capturing a baseline: the samples of each metric in a window, frozen with their load and a digest."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
@@ -19,11 +19,12 @@ from apps.metrics.models import Node, Tier
 from apps.metrics.registry import checks
 from apps.metrics.store import lines
 from apps.playbook.plan import BaselineMetric
-from apps.rollouts.comparison import unchanging
+from apps.rollouts.comparison import needed_of, unchanging
 from apps.rollouts.models import Baseline, Rollout
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
 from apps.rollouts.tally import should_move
+from apps.rollouts.windowed import raw_moments
 
 WINDOWS = {
     "5m": timedelta(minutes=5),
@@ -44,11 +45,24 @@ def metric_of(wanted: BaselineMetric) -> str:
 def samples(tier: Tier, metric: str, start: datetime, end: datetime, check: Check | None = None) -> list[Line]:
     """The raw samples of a metric in a window, one line for each node and object; of a check, those of the nodes it judges."""
     found = lines(tier, [metric], start, end, points=MOST_POINTS)
-    if check is None or check.kind is None:
+    if check is None:
         return found
-    nodes = Node.objects.filter(tier=tier, kind=check.kind).select_related("status")
-    judged = {node.name for node in nodes if check.role is None or _role(node) == check.role}
-    return [line for line in found if line.node in judged]
+    judged = judged_by(tier, [check])
+    return [line for line in found if judged(line, check)]
+
+
+def judged_by(tier: Tier, wanted: Sequence[Check]) -> Callable[[Line, Check], bool]:
+    """A function that says whether a line is of a check: of its metric, and of a node that it judges. One query."""
+    kinds = {check.kind for check in wanted if check.kind is not None}
+    nodes = Node.objects.filter(tier=tier, kind__in=kinds).select_related("status") if kinds else ()
+    known = {node.name: (node.kind, _role(node)) for node in nodes}
+
+    def judged(line: Line, check: Check) -> bool:
+        kind, role = known.get(line.node, ("", ""))
+        of_kind = check.kind is None or (kind == check.kind and (check.role is None or role == check.role))
+        return line.metric == check.metric and of_kind
+
+    return judged
 
 
 def _role(node: Node) -> str:
@@ -63,16 +77,17 @@ def middle(found: list[Line]) -> float | None:
 
 
 def capture(
-    rollout: Rollout, at: Progress, window: str, entered: Mapping[str, float], by: Person
+    rollout: Rollout, at: Progress, window: str, entered: Mapping[str, float], by: Person, *, early: bool = False
 ) -> tuple[list[Baseline], list[BaselineMetric]]:
     """
     Capture what can be captured of a week's metrics. Returns what was kept, and the metrics still without samples or entry.
 
     `window`: a key of WINDOWS, ending now. `entered`: values of those metrics that a person reads elsewhere, by slug. A capture made before
-    is superseded and stays on record.
+    is superseded and stays on record. `early`: although a metric has fewer samples than a comparison needs.
 
     Raises:
-        Refused: the week is not open, already deployed, no metric has samples in the window, or somebody captured at the same moment (409).
+        Refused: the week is not open, already deployed, no metric has samples in the window, one has too few and `early` is not said, or
+            somebody captured at the same moment (409).
     """
     _refuse_late(at)
     if window not in WINDOWS:
@@ -93,12 +108,30 @@ def capture(
         raise Refused(
             _("Nothing was captured: no metric has three samples in this window. Wait, or choose a longer one.")
         )
+    if (thin := _thin(taken)) and not early:
+        titles = {wanted.slug: wanted.title for wanted in at.week.baseline}
+        told = ", ".join(_("%(title)s %(samples)s") % {"title": titles[m], "samples": n} for m, n in thin.items())
+        text = _(
+            "Too early, so nothing was captured. Samples of those a comparison needs: %(told)s. Wait, choose a longer window, or tick "
+            "“capture all the same”: the comparison of these will then say that it knows too little."
+        )
+        raise Refused(text % {"told": told})
     try:
         _keep(rollout, at, taken, window, by)
     except IntegrityError as error:
         text = _("Somebody else captured this baseline a moment ago; nothing was changed. Reload to see it.")
         raise Refused(text, status=409) from error
     return taken, lacking
+
+
+def _thin(taken: Sequence[Baseline]) -> dict[str, str]:
+    """Have of need of the metrics with fewer samples than a comparison needs; entered ones need none."""
+    found = {}
+    for one in taken:
+        values = [value for _at, value in raw_moments(one.samples)]
+        if one.samples and len(values) < (need := needed_of(values)):
+            found[one.metric] = _("%(have)d of %(need)d") % {"have": len(values), "need": need}
+    return found
 
 
 def _refuse_late(at: Progress) -> None:
@@ -175,6 +208,7 @@ def _keep(rollout: Rollout, at: Progress, taken: list[Baseline], window: str, by
                 "week": at.week.title,
                 "window": window,
                 "count": len(taken),
+                "early": _thin(taken),
                 "values": {b.metric: {"value": b.value, "unit": b.unit, "digest": b.digest} for b in taken},
             },
             tier=rollout.tier.slug,

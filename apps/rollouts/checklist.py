@@ -11,7 +11,9 @@ from apps.metrics.kernel import State, Unit
 from apps.metrics.now import Checked, check_now
 from apps.metrics.units import example, read, show
 from apps.playbook.plan import Item, ItemKind, Measure
+from apps.rollouts.answers import Reached
 from apps.rollouts.attachments import Upload
+from apps.rollouts.criteria import criteria
 from apps.rollouts.models import Outcome, Proposal, Reading, Rollout, Tick
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.proposals import propose, refuse_proposed
@@ -50,7 +52,8 @@ def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> 
         return keep(rollout, at, item, by, Outcome.NOT_APPLICABLE, Proof(note=wish.note, files=wish.files))
     match item.kind:
         case ItemKind.AUTO:
-            return keep(rollout, at, item, by, Outcome.DONE, _by_check(rollout, at, item, wish))
+            proof = _by_target(rollout, item, wish) if item.target else _by_check(rollout, at, item, wish)
+            return keep(rollout, at, item, by, Outcome.DONE, proof)
         case ItemKind.OBSERVE:
             return keep(rollout, at, item, by, Outcome.DONE, _by_value(at, item, wish))
         case ItemKind.CHALLENGE:
@@ -85,6 +88,18 @@ def _refuse_signed(at: Progress) -> None:
     if at.signed:
         text = _("This week is signed, so its ticks stand. A signer has to revoke first.")
         raise Refused(text, status=409)
+
+
+def _by_target(rollout: Rollout, item: Item, wish: Wish) -> Proof:
+    """The evidence of success criteria that are all met at this moment."""
+    found = criteria(rollout).of(item.target)
+    unmet = [row for row in found if row.answer.verdict is not Reached.MET]
+    if unmet or not found:
+        told = "; ".join(f"{row.promise.title}: {row.answer.reason}" for row in unmet[:3])
+        text = _("Not ticked: %(unmet)d of %(all)d targets are not met. %(told)s%(more)s. See the success criteria.")
+        more = _("; and %(n)d more") % {"n": len(unmet) - 3} if len(unmet) > 3 else ""
+        raise Refused(text % {"unmet": len(unmet), "all": len(found), "told": told, "more": more})
+    return Proof(note=wish.note, evidence=[row.as_body() for row in found])
 
 
 def _by_check(rollout: Rollout, at: Progress, item: Item, wish: Wish) -> Proof:

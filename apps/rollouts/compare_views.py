@@ -20,6 +20,7 @@ from apps.rollouts.models import Rollout
 from apps.rollouts.progress import Progress
 from apps.rollouts.reach import the_rollout, the_week, tier_of
 from apps.rollouts.refusals import Refused
+from apps.rollouts.scope import Scope, scope_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ def _page(request: PersonRequest, found: Rollout, at: Progress, problem: str = "
     kept = stands.samples if stands else {}
     sides = {m: [[v for _at, v in pairs] for pairs in (s["before"], s["after"])] for m, s in kept.items()}
     may = permitted(request.user, Permission.CAPTURE, found.tier.slug) and at.open and not at.signed
+    scope = scope_of(found, at)
     rows = [Row(o, boxes(*sides[o["metric"]])) for o in stands.results] if stands else []
     context = {
         "rollout": found,
@@ -50,16 +52,17 @@ def _page(request: PersonRequest, found: Rollout, at: Progress, problem: str = "
         "stands": stands,
         "rows": rows,
         "unknown": [row for row in rows if not row.outcome["shift"] and not row.boxes],
-        "entered": _entered(at) if may else [],
-        "may": may and bool(at.done.deployments and at.done.baselines),
+        "scope": scope,
+        "entered": _entered(scope) if may else [],
+        "may": may and scope.comparable,
         "problem": problem,
     }
     return render(request, "rollouts/comparison.html", context, status=status)
 
 
-def _entered(at: Progress) -> Sequence[BaselineMetric]:
+def _entered(scope: Scope) -> Sequence[BaselineMetric]:
     """Metrics whose value after is read elsewhere by a person."""
-    return [m for m in at.week.baseline if not metric_of(m) and m.slug in at.done.baselines]
+    return [m for m in scope.metrics if not metric_of(m) and m.slug in scope.baselines]
 
 
 @allow(Permission.CAPTURE, tier_of=tier_of)
@@ -69,16 +72,16 @@ def compare(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
     found = the_rollout(rollout)
     at = the_week(found, week)
     try:
-        made = compare_week(found, at, _typed(request, at), request.user)
+        made = compare_week(found, at, _typed(request, scope_of(found, at)), request.user)
     except Refused as refused:
         return _page(request, found, at, refused.message, refused.status)
     messages.success(request, made.said)
     return redirect("rollouts:comparison", rollout=rollout, week=week)
 
 
-def _typed(request: PersonRequest, at: Progress) -> dict[str, float]:
+def _typed(request: PersonRequest, scope: Scope) -> dict[str, float]:
     typed = {}
-    for metric in _entered(at):
+    for metric in _entered(scope):
         if text := request.POST.get(f"after-{metric.slug}", "").strip():
             try:
                 typed[metric.slug] = read(text, metric.unit)

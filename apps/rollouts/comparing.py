@@ -24,6 +24,7 @@ from apps.rollouts.models import Baseline, Comparison, Rollout
 from apps.rollouts.outcomes import Outcome, entered_outcome, measured_outcome, unknown, unmeasured
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
+from apps.rollouts.scope import Scope, scope_of
 from apps.rollouts.window import After, Match, after
 from apps.rollouts.windowed import Pairs, matched, moments, raw_moments
 
@@ -32,7 +33,7 @@ HISTORY_WINDOWS = 8  # of what was before, each as long as the baseline: seven c
 
 def compare_week(rollout: Rollout, at: Progress, entered: Mapping[str, float], by: Person) -> Comparison:
     """
-    Compare every metric of a week's baseline with what came after its last deployment, and keep the outcome.
+    Compare every metric of a week's scope with what came after its last deployment, and keep the outcome.
 
     `entered`: values after the deployment that people read elsewhere, by slug.
 
@@ -40,9 +41,12 @@ def compare_week(rollout: Rollout, at: Progress, entered: Mapping[str, float], b
         Refused: the week is not open, is signed, or nothing was deployed or captured in it (409); history cannot be read (503).
     """
     _refuse(at)
-    now = datetime.now(UTC)
+    scope, now = scope_of(rollout, at), datetime.now(UTC)
+    if scope.deployed is None or not scope.baselines:
+        text = _("Nothing to compare yet: capture a baseline and record the deployment first.")
+        raise Refused(text, status=409)
     try:
-        found = [_metric(rollout, at, wanted, now, entered) for wanted in at.week.baseline]
+        found = [_metric(rollout, scope, wanted, now, entered) for wanted in scope.metrics]
     except HistoryUnreachable as error:
         raise Refused(str(error), status=503) from error
     return _keep(rollout, at, found, by, now)
@@ -54,26 +58,24 @@ def _refuse(at: Progress) -> None:
         raise Refused(text % {"week": at.waits_for}, status=409)
     if at.signed:
         raise Refused(_("This week is signed; a signer has to revoke before it is compared again."), status=409)
-    if not at.done.deployments or not at.done.baselines:
-        raise Refused(_("Nothing to compare yet: capture a baseline and record the deployment first."), status=409)
 
 
 def _metric(
-    rollout: Rollout, at: Progress, wanted: BaselineMetric, now: datetime, entered: Mapping[str, float]
+    rollout: Rollout, scope: Scope, wanted: BaselineMetric, now: datetime, entered: Mapping[str, float]
 ) -> tuple[Outcome, Pairs, Pairs]:
     """The outcome of one metric, and the values of both sides."""
-    baseline = at.done.baselines.get(wanted.slug)
-    promises = [i for i in at.week.improvements if i.promised.against == wanted.slug]
-    if baseline is None:
+    baseline, deployed = scope.baselines.get(wanted.slug), scope.deployed
+    promises = [promise for promise in scope.promises if promise.promised.against == wanted.slug]
+    if baseline is None or deployed is None:
         return unknown(wanted, _("no baseline was captured")), [], []
     if not metric_of(wanted):
         value = entered.get(wanted.slug)
         if value is None:
             return unknown(wanted, _("its value after the deployment was not entered")), [], []
         return entered_outcome(wanted, promises, baseline.value, value), [], []
-    within = after(baseline.start, baseline.end, at.done.deployments[-1].at, now)
+    within = after(baseline.start, baseline.end, deployed, now)
     if within is None:
-        return unmeasured(wanted, at.done.deployments[-1].at + (baseline.end - baseline.start)), [], []
+        return unmeasured(wanted, deployed + (baseline.end - baseline.start)), [], []
     return _measured(rollout, wanted, promises, baseline, within)
 
 

@@ -1,9 +1,9 @@
-"""Whether a metric changed, by how much at least and at most: pure functions of two samples; scipy has the tests, the resampling of
-blocks is here.
+"""Whether a metric changed, by how much at least and at most: pure functions of two samples, with numpy's sorting and scipy's tests.
 
-The shift is Hodges–Lehmann's. Its interval comes from a circular block bootstrap whose blocks are three times as long as the samples
-remember (their integrated autocorrelation time), and from Student's t over the number of blocks. Windows matched by the clock are
-compared in pairs, which takes away what the hour of the day does to both. How often it errs on simulated series is measured in decision 21.
+The shift is Hodges–Lehmann's. Its interval is Student's over a few long blocks of neighbours, each left out in turn (Künsch's block
+jackknife): few blocks are wide enough for what the samples remember, and Student's t for so few says how little they know. What still
+crosses the edges of a block widens it; where not even LEAST_BLOCKS fit, nothing is said. Windows matched by the clock are compared in
+pairs, which takes away what the hour of the day does to both. How often it errs on simulated series is measured in decision 22.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,8 @@ from scipy import special, stats
 
 ALPHA = 0.05
 BINS = 120  # longer series are averaged to this many values: neighbours say little that is new
-RESAMPLES = 200
-BLOCK_FACTOR = 3
-LEAST_BLOCKS = 6  # with fewer, simulated false alarms exceed ALPHA
-SEED = 24
+BLOCKS, LEAST_BLOCKS = 8, 5
+BLOCK_FACTOR = 3  # a block is longer than what its edges share by at least this factor
 
 Values = NDArray[np.float64]
 
@@ -31,6 +29,9 @@ def least_samples(alpha: float = ALPHA) -> int:
     (4, 5, 7)
     """
     return next(n for n in count(1) if 2 / special.comb(2 * n, n) < alpha)
+
+
+LEAST = max(least_samples(), LEAST_BLOCKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +78,55 @@ def compare(before: Sequence[float], after: Sequence[float], *, paired: bool = F
     The shift from one sample to the other. `paired`: the n-th value of both belongs to the same moment of the clock.
 
     >>> compare([1, 2, 3], [2, 3, 4])
-    TooFew(have=3, need=4)
+    TooFew(have=3, need=5)
     """
     b, a = np.asarray(before, float), np.asarray(after, float)
-    least = least_samples()
-    if min(len(b), len(a)) < least:
-        return TooFew(min(len(b), len(a)), least)
     if paired:
         b, a = b[: len(a)], a[: len(b)]
+    size = min(len(b), len(a))
+    if size < LEAST:
+        return TooFew(size, LEAST)
     thin_b, thin_a = thinned(b), thinned(a)
     # Half of each difference on either side: the shift of these two is Hodges and Lehmann's of the pairs.
     b1, a1 = ((thin_b - thin_a) / 2, (thin_a - thin_b) / 2) if paired else (thin_b, thin_a)
-    block = _block([a1] if paired else [b1, a1])
-    size = min(len(b1), len(a1))
-    if block > 1 and size // block < LEAST_BLOCKS:
-        return TooFew(len(b), len(b) * block * LEAST_BLOCKS // size + 1)
+    edges = shared([a1] if paired else [b1, a1])
+    thin = min(len(b1), len(a1))
+    blocks = min(BLOCKS, int(thin / (1 + BLOCK_FACTOR * edges)))
+    if blocks < LEAST_BLOCKS:
+        return TooFew(size, needed(edges, size / thin))
     found = float(_hodges_lehmann(b1, a1))
-    half = _half_interval(b1, a1, block, paired=paired)
-    u, p = _test(b1, a1, block, paired=paired)
+    half = _half_interval(b1, a1, blocks, edges / (thin / blocks), paired=paired)
+    u, p = _test(b1, a1, blocks, paired=paired)
     return Shift(
-        len(b), len(a), float(np.median(b)), float(np.median(a)), found, found - half, found + half, p, u, block, paired
+        len(b),
+        len(a),
+        float(np.median(b)),
+        float(np.median(a)),
+        found,
+        found - half,
+        found + half,
+        p,
+        u,
+        thin // blocks,
+        paired,
     )
+
+
+def needed(edges: float, each: float = 1.0) -> int:
+    """How many samples a side hold LEAST_BLOCKS blocks. `edges`: what `shared` says of values that are means of `each` samples.
+
+    >>> needed(0.0), needed(2.0), needed(2.0, each=3)
+    (5, 35, 105)
+    """
+    return max(LEAST, int(np.ceil(LEAST_BLOCKS * (1 + BLOCK_FACTOR * edges) * each)))
+
+
+def needed_of(values: Sequence[float]) -> int:
+    """How many samples a side a comparison will need of a metric, by what those at hand remember; LEAST where they are too few to tell."""
+    if len(values) < LEAST:
+        return LEAST
+    thin = thinned(np.asarray(values, float))
+    return needed(shared([thin]), len(values) / len(thin))
 
 
 def thinned(values: Values, most: int = BINS) -> Values:
@@ -112,63 +141,60 @@ def thinned(values: Values, most: int = BINS) -> Values:
     return found
 
 
-def remembered(values: Values) -> float:
-    """The integrated autocorrelation time: after how many values one is as good as new; 1 for independent ones."""
-    centred = values - values.mean()
-    power = float(centred @ centred)
+def shared(sides: Sequence[Values]) -> float:
+    """
+    How many values' worth the edges of a block share with its neighbours: 0 for independent values, 2 phi / (1 - phi²) for an AR(1).
+
+    From the autocorrelation of all sides together: what a first-order series of this first lag remembers, or, if it is more, the sum
+    over all lags up to where noise begins (Sokal's window). The first lag is freed of its bias in short series (Kendall's).
+    """
+    size = min(map(len, sides))
+    centred = [side - side.mean() for side in sides]
+
+    def covariance(lag: int) -> float:
+        return sum(float(c[: size - lag] @ c[lag:size]) for c in centred)
+
+    power = covariance(0)
     if not power:
-        return 1.0
-    total = 1.0
-    for lag in range(1, len(values) // 3):
-        total += 2 * float(centred[:-lag] @ centred[lag:]) / power
-        if lag >= 3 * total:  # Sokal's window: what lies beyond is noise
+        return 0.0
+    first = covariance(1) / power
+    first = min(max(first + (1 + 3 * first) / size, 0.0), 0.99)
+    time = 1.0  # the integrated autocorrelation time: after how many values one is as good as new
+    for lag in range(1, size // 3):
+        time += 2 * covariance(lag) / power
+        if lag >= 3 * time:
             break
-    return max(total, 1.0)
+    time = max(time, (1 + first) / (1 - first))
+    return (time - 1 / time) / 2
 
 
-def _block(sides: Sequence[Values]) -> int:
-    """How many values count as one: one where no neighbour knows of the other."""
-
-    def tied(v: Values) -> bool:
-        centred = v - v.mean()
-        power = float(centred @ centred)
-        return bool(power) and float(centred[:-1] @ centred[1:]) / power > 1.64 / np.sqrt(len(v))
-
-    if not any(tied(side) for side in sides):
-        return 1
-    return int(np.ceil(BLOCK_FACTOR * max(remembered(side) for side in sides)))
+def _hodges_lehmann(before: Values, after: Values) -> float:
+    return float(np.median(after[:, None] - before[None, :]))
 
 
-def _hodges_lehmann(before: Values, after: Values) -> Values:
-    differences = after[..., :, None] - before[..., None, :]
-    found: Values = np.median(differences.reshape(*differences.shape[:-2], -1), axis=-1)
-    return found
+def _half_interval(before: Values, after: Values, blocks: int, crossing: float, *, paired: bool) -> float:
+    """Student's t times the jackknife's standard error. `crossing`: the share of a block's variance that its edges take from it."""
+    parts = [np.array_split(np.arange(len(side)), blocks) for side in (before, after)]
+    if paired:
+        left = [[_hodges_lehmann(np.delete(before, i), np.delete(after, i)) for i in parts[1]]]
+    else:
+        left = [
+            [_hodges_lehmann(np.delete(before, i), after) for i in parts[0]],
+            [_hodges_lehmann(before, np.delete(after, i)) for i in parts[1]],
+        ]
+    variances = np.array([np.var(one) * (blocks - 1) for one in left])
+    if not variances.any():
+        return 0.0
+    freedom = (blocks - 1) * variances.sum() ** 2 / (variances**2).sum()  # Welch's
+    error = np.sqrt(variances.sum() / (1 - crossing))
+    return float(stats.t.ppf(1 - ALPHA / 2, freedom) * error)
 
 
-def _half_interval(before: Values, after: Values, block: int, *, paired: bool) -> float:
-    """Student's t over the blocks, times the bootstrap's standard error."""
-    rng = np.random.default_rng(SEED)
-    picked = _picked(rng, len(before), block)
-    others = picked if paired else _picked(rng, len(after), block)
-    shifts = np.concatenate(
-        [_hodges_lehmann(before[i], after[j]) for i, j in zip(np.split(picked, 8), np.split(others, 8), strict=True)]
-    )
-    freedom = len(before) // block - 1 if paired else len(before) // block + len(after) // block - 2
-    return float(stats.t.ppf(1 - ALPHA / 2, freedom) * shifts.std(ddof=1))
-
-
-def _picked(rng: np.random.Generator, length: int, block: int) -> NDArray[np.int64]:
-    """RESAMPLES draws of whole blocks, as places."""
-    starts = rng.integers(0, length, (RESAMPLES, -(-length // block)))
-    places: NDArray[np.int64] = ((starts[..., None] + np.arange(block)) % length).reshape(RESAMPLES, -1)[:, :length]
-    return places
-
-
-def _test(before: Values, after: Values, block: int, *, paired: bool) -> tuple[float, float]:
+def _test(before: Values, after: Values, blocks: int, *, paired: bool) -> tuple[float, float]:
     """Cliff's delta of the values, and the p value over the means of blocks, which are as good as independent."""
     u = float(stats.mannwhitneyu(after, before).statistic)
     delta = 2 * u / (len(before) * len(after)) - 1
-    means = [thinned(side, max(len(side) // block, 1)) for side in (before, after)]
+    means = [[part.mean() for part in np.array_split(side, blocks)] for side in (before, after)]
     if paired:
         p = float(stats.wilcoxon(means[1]).pvalue) if np.any(means[1]) else 1.0
     else:

@@ -1,67 +1,94 @@
-"""What the store has of a watch that was not observed yet: one query of samples and one of polls, whatever there is to catch up with."""
+"""How far a baseline could be captured: of each metric, how many samples a window has of those a comparison needs, and when it will."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from statistics import median
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
-from apps.metrics import store
-from apps.metrics.kernel import State
-from apps.metrics.levels import HOUR
-from apps.metrics.models import Tier
 from apps.metrics.registry import checks
-from apps.playbook.plan import Watch as Plan
-from apps.rollouts.models import Watch
-from apps.rollouts.observing import Interval, Seen, Store, Watched, intervals, read_from, watched
-from apps.rollouts.tally import tally_of
+from apps.metrics.units import duration
+from apps.playbook.plan import BaselineMetric, Week
+from apps.rollouts.baseline import WINDOWS, metric_of, samples
+from apps.rollouts.comparison import needed_of, unchanging
+from apps.rollouts.models import Rollout
+from apps.rollouts.tally import should_move
+from apps.rollouts.windowed import Pairs, moments
 
-MOST = 400
-"""Intervals of one entry that are observed in one go; after a long stop the next goes on."""
-GRACE_POLLS = 3
-"""An interval is observed when this many polls could have been written since it was over."""
+SILENT = 3
+"""After so many intervals without a sample nothing more is expected."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Due:
-    """Intervals of an entry that are over; `watched` is None where this version of the portal does not know its check any more."""
+class Gathered:
+    """One metric. `need`: by what its samples so far remember; it may grow with them. `ready`: when it will be enough, if it goes on so.
 
-    slug: str
-    watched: Watched | None
-    intervals: list[Interval]
-
-
-def gathered(watch: Watch, plan: Plan, now: datetime) -> dict[str, list[Seen]]:
+    `missing`: in words, what is missing; empty when there is enough.
     """
-    What can be observed of a watch at a moment and was not yet, by the slug of the entry.
 
-    Raises:
-        HistoryUnreachable: history is kept elsewhere, and does not answer.
-    """
-    due = list(_due(watch, plan, now))
-    known = [(one.slug, one.watched, one.intervals) for one in due if one.watched is not None]
-    gone = {one.slug: [Seen(i, State.NO_DATA, None) for i in one.intervals] for one in due if one.watched is None}
-    return gone | (_read(watch.rollout.tier, known) if known else {})
+    metric: BaselineMetric
+    have: int
+    need: int
+    missing: str
+    ready: datetime | None = None
 
-
-def _due(watch: Watch, plan: Plan, now: datetime) -> Iterator[_Due]:
-    until = min(now - GRACE_POLLS * timedelta(seconds=settings.POLL_SECONDS), watch.ends)
-    for entry in plan.entries:
-        if entry.every is None:
-            continue
-        first = tally_of(watch.tallies.get(entry.slug)).seen
-        over = intervals(watch.begins, entry.every, first, until, MOST)
-        check = checks().get(entry.check)
-        if over:
-            yield _Due(entry.slug, watched(check, watch.terms[entry.slug]) if check else None, over)
+    @property
+    def enough(self) -> bool:
+        """Whether a capture now would be enough for a comparison."""
+        return not self.missing
 
 
-def _read(tier: Tier, due: Sequence[tuple[str, Watched, list[Interval]]]) -> dict[str, list[Seen]]:
-    poll = timedelta(seconds=settings.POLL_SECONDS)
-    first = min(over[0].start for _slug, _of, over in due)
-    back = max(of.check.stale_after for _slug, of, _over in due)
-    start = read_from(first - min(back, HOUR), settings.POLL_SECONDS)
-    points = int((max(over[-1].end for _slug, _of, over in due) - start) / poll) + 1
-    end, metrics = start + points * poll, sorted({of.check.metric for _slug, of, _over in due})
-    found = Store(store.lines(tier, metrics, start, end, points=points, reduce="last"), store.polls(tier, first, end))
-    return {slug: [found.seen(of, interval) for interval in over] for slug, of, over in due}
+def gathered(rollout: Rollout, week: Week, window: str) -> list[Gathered]:
+    """Every metric of a week's baseline that is measured, in a window of WINDOWS that ends now. Raises HistoryUnreachable."""
+    end, length = datetime.now(UTC), WINDOWS[window]
+    found = []
+    for wanted in week.baseline:
+        if metric := metric_of(wanted):
+            lines = samples(rollout.tier, metric, end - length, end, checks().get(wanted.check))
+            found.append(_gathered(wanted, moments(lines), length, end))
+    return found
+
+
+def _gathered(wanted: BaselineMetric, found: Pairs, length: timedelta, now: datetime) -> Gathered:
+    have, need = len(found), needed_of([value for _at, value in found])
+    if not found:
+        text = _("nothing was measured in this window: is its node declared, and polled?")
+        return Gathered(wanted, have, need, text)
+    if should_move(found[0][1], wanted.unit) and unchanging([value for _at, value in found]):
+        return Gathered(wanted, have, need, _("its value never moved, as that of a source that hangs"))
+    if have >= need:
+        return Gathered(wanted, have, need, "")
+    every, last = interval(found), datetime.fromtimestamp(found[-1][0], UTC)
+    if now - last > SILENT * every:
+        since = duration((now - last).total_seconds())
+        return Gathered(wanted, have, need, _("no sample came for %(since)s: is it still polled?") % {"since": since})
+    if need * every > length:
+        shortest = duration((need * every).total_seconds())
+        text = _("the window is too short: %(need)d samples take %(shortest)s")
+        return Gathered(wanted, have, need, text % {"need": need, "shortest": shortest})
+    wait = (need - have) * every
+    text = _("%(n)d more samples, in about %(wait)s") % {"n": need - have, "wait": duration(wait.total_seconds())}
+    return Gathered(wanted, have, need, text, now + wait)
+
+
+def interval(found: Pairs) -> timedelta:
+    """How often samples come: the median distance, or as often as the tier is polled where there is one sample."""
+    distances = [later[0] - one[0] for one, later in pairwise(found)]
+    return timedelta(seconds=median(distances) if distances else settings.POLL_SECONDS)
+
+
+def said(found: Sequence[Gathered]) -> str:
+    """All of it in one sentence, without its full stop."""
+    enough = sum(one.enough for one in found)
+    if enough == len(found):
+        return _("every metric has the samples that a comparison needs")
+    text = _("%(enough)d of %(all)d metrics have the samples that a comparison needs")
+    told = text % {"enough": enough, "all": len(found)}
+    waiting = [one for one in found if not one.enough]
+    ready = [one.ready for one in waiting if one.ready]
+    if ready and len(ready) == len(waiting):
+        told += _("; all will by %(when)s") % {"when": f"{max(ready):%d %b %H:%M} UTC"}
+    return told

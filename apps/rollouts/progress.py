@@ -102,6 +102,7 @@ def recorded(rollout: Rollout, planned: Sequence[Week]) -> dict[str, Done]:
     weeks = {week.slug: Done({}, {}, [], [], {}) for week in planned}
     for tick in rollout.ticks.filter(undone_at=None).select_related("by", "read_by"):
         weeks[tick.week].ticks[tick.item] = tick
+    # Samples of a day are megabytes; only a comparison reads them.
     for baseline in rollout.baselines.filter(superseded_at=None).select_related("by").defer("samples"):
         weeks[baseline.week].baselines[baseline.metric] = baseline
     for deployment in rollout.deployments.select_related("by").order_by("at"):

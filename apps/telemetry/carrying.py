@@ -5,7 +5,7 @@ Imported by `TelemetryConfig.ready`: the receivers connect when this module is l
 
 from contextvars import Token
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 import structlog
@@ -16,6 +16,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from apps.telemetry import correlation, monitor, sessions
 
 CARRIER = "opsportal_correlation_id"
+SENT = "opsportal_sent"  # seconds since 1970: how long a message waits is told by the message
 log = structlog.get_logger("task")
 
 
@@ -38,9 +39,10 @@ def keep_logging_as_it_is(**_: Any) -> None:
 
 @before_task_publish.connect
 def send(headers: dict[str, Any] | None = None, **_: Any) -> None:
-    """Put the present correlation id, or a fresh one, on the message."""
+    """Put the present correlation id, or a fresh one, and the time on the message."""
     if headers is not None:
         headers.setdefault(CARRIER, correlation.current() or correlation.new())
+        headers[SENT] = time()
 
 
 @task_prerun.connect

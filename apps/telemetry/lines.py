@@ -33,6 +33,8 @@ SEND_SECONDS = 0.5
 # Asked of Redis at a time.
 AT_A_TIME = 1_000
 LONGEST = 32_768
+DROPPED = "opsportal:log:dropped"  # by the hour, with how many were lost in it
+HOUR = 3600
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _queue: deque[str] = deque()
@@ -62,9 +64,20 @@ def send(to: redis.Redis) -> None:
             loss = {"event": "log lines dropped", "level": "warning", "count": lost, "timestamp": _now().isoformat()}
             said.append(orjson.dumps(loss).decode())
         to.eval(ADD, 1, STREAM, most(), _id_of(_now() - KEPT_FOR), who, *said)
+        if lost:
+            hour = f"{DROPPED}:{int(_now().timestamp()) // HOUR}"
+            to.incrby(hour, lost)
+            to.expire(hour, 2 * HOUR)
         for _ in batch:
             _queue.popleft()
         _dropped -= lost
+
+
+def dropped(asked: redis.Redis) -> int:
+    """How many lines were dropped in this hour and the one before, by all processes that said so. Raises RedisError."""
+    hour = int(_now().timestamp()) // HOUR
+    counts = cast(list[bytes | None], asked.mget([f"{DROPPED}:{hour}", f"{DROPPED}:{hour - 1}"]))
+    return sum(int(count) for count in counts if count)
 
 
 def most() -> int:

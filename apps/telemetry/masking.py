@@ -155,12 +155,17 @@ def _mask_mapping(items: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         if not (type(key) is str and (key in _open or _is_open(key))):
             clean[mask_text(str(key))] = _mask_under(key, value, depth)
         elif kind is str:
-            known = value in _clean or (key in IDS and _ID.fullmatch(value))
+            known = value in _clean or is_id(key, value)
             clean[key] = value if known else mask_text(value)
         else:
             small = kind in PLAIN or (kind is int and value <= CARD_SIZED)
             clean[key] = value if small else mask(value, depth)
     return clean
+
+
+def is_id(key: str, text: str) -> bool:
+    """Whether this is an id of ours or of a trace under its own name, so no secret whatever digits it has."""
+    return key in IDS and _ID.fullmatch(text) is not None
 
 
 def _is_open(key: str) -> bool:

@@ -44,18 +44,23 @@ def parts() -> list[Part]:
     return [database, _migrations(applied), _redis(), *watched]
 
 
-def _database() -> tuple[Part, frozenset[tuple[str, str]] | None, list[Part]]:
-    """Whether it answers, the migrations it has, and what is watched in it.
+def connect() -> psycopg.Connection[Any]:
+    """A connection of one's own to the store, every statement bounded: a dead pooled one would not notice within the time.
 
-    A connection of its own: a dead pooled one would not notice within the time.
+    Raises psycopg.Error.
     """
-    started = perf_counter()
     parameters = connection.get_connection_params() | {"connect_timeout": WITHIN_SECONDS, "autocommit": True}
     parameters["options"] = f"-c statement_timeout={WITHIN_SECONDS * 1000}"
     for name in ("cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
+    return psycopg.connect(**parameters, tcp_user_timeout=WITHIN_SECONDS * 1000)
+
+
+def _database() -> tuple[Part, frozenset[tuple[str, str]] | None, list[Part]]:
+    """Whether it answers, the migrations it has, and what is watched in it."""
+    started = perf_counter()
     try:
-        with psycopg.connect(**parameters, tcp_user_timeout=WITHIN_SECONDS * 1000) as own:
+        with connect() as own:
             rows = own.execute("SELECT app, name FROM django_migrations").fetchall()
             answers = _part("database", True, "answers", started)
             watched = [_watched(name, watcher, own) for name, watcher in _watchers.items()]

@@ -12,13 +12,16 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.status import Status
 
-from apps.telemetry.masking import MASK, mask, mask_text, secret_key
+from apps.telemetry.masking import MASK, is_id, mask, mask_text, secret_key
 from apps.telemetry.statements import normalised
 
 STATEMENTS = frozenset({"db.statement", "db.query.text"})
 # Of these a key may be any part: a webhook's path, a signature in a query.
 ADDRESSES = frozenset({"http.url", "url.full"})
 PATHS = frozenset({"http.target", "url.path", "http.path"})
+KNOWN = 4096
+_known: set[str] = set()
+"""Statements that hold no value to be taken out."""
 NEVER = frozenset({"url.query", "db.statement.parameters", "db.query.parameters"})
 
 
@@ -71,14 +74,23 @@ def _value(key: str, value: Any, hidden: list[str]) -> Any:
     if key in NEVER or secret_key(key):
         return MASK
     if key in STATEMENTS:
-        return _text(normalised(str(value)), [])
+        return value if value in _known else _statement(str(value))
     if key in ADDRESSES:
         return _origin(str(value))
     if key in PATHS:
         return _text(str(value).partition("?")[0].partition("#")[0], hidden)
     if isinstance(value, str):
-        return _text(value, hidden)
+        return value if is_id(key, value) else _text(value, hidden)
     return [_value("", item, hidden) for item in value] if isinstance(value, (list, tuple)) else mask(value)
+
+
+def _statement(text: str) -> str:
+    plain = _text(normalised(text), [])
+    if plain == text:  # as every statement of the monitor's catalogue is: they come again and again
+        if len(_known) >= KNOWN:
+            _known.clear()
+        _known.add(text)
+    return plain
 
 
 def _origin(url: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PREFIX = "opsportal:queries:"
 SLOW, TOTAL = f"{PREFIX}slow", f"{PREFIX}total"
+TALLY = f"{PREFIX}tally:"  # by the window of five minutes: all calls, and how many were slow
 SEND_SECONDS = 5.0
 KEPT_SLOW = 100
 UNSENT = 16  # windows that wait for Redis
@@ -81,7 +82,7 @@ class Folding:
         self._slow: deque[Slow] = deque(maxlen=KEPT_SLOW)
         self._known: dict[str, Statement] = {}
         self._told: set[str] = set()
-        self._counted = 0
+        self._counted = self._counted_slow = 0
         # A container's processes have the same number after each start.
         self._who = f"{process.identity()}:{token_hex(4)}"
 
@@ -118,13 +119,14 @@ class Folding:
             self._known[statement.fingerprint] = statement
             fresh = Durations()
             fresh.add(durations, monitor.limits.slow, monitor.limits.very_slow)
+            self._counted_slow += fresh.slow
             for window in windows:
                 window.durations(statement.fingerprint).merge(fresh)
 
     def send(self, to: redis.Redis) -> None:
         """Fold, and write what is known. Raises RedisError; all is written the next time then."""
         self.fold(time())
-        slow, counted = list(self._slow), self._counted
+        slow, counted, counted_slow = list(self._slow), self._counted, self._counted_slow
         if not (slow or counted):
             return
         pipe = to.pipeline(transaction=False)
@@ -139,7 +141,12 @@ class Folding:
             pipe.ltrim(SLOW, 0, KEPT_SLOW - 1)
             pipe.expire(SLOW, DAY.seconds)
         pipe.incrby(TOTAL, counted)
+        tally = f"{TALLY}{int(time()) // HOUR.length}"
+        pipe.hincrby(tally, "calls", counted)
+        pipe.hincrby(tally, "slow", counted_slow)
+        pipe.expire(tally, 3 * HOUR.length)
         pipe.execute()
+        self._counted_slow -= counted_slow
         self._forget_sent(len(slow), counted)
 
     def _window(self, span: Span, now: float) -> Window:
@@ -205,6 +212,17 @@ def read(span: Span, now: float | None = None) -> list[tuple[datetime, dict[str,
         (datetime.fromtimestamp(start, UTC), merged(map(_unpacked, answer)))
         for start, answer in zip(starts, answers, strict=True)
     ]
+
+
+def slow_share(asked: redis.Redis, now: float | None = None) -> float | None:
+    """The share of slow queries in the last one to two windows of five minutes, from two small hashes; None of none. Raises RedisError."""
+    last = int(now or time()) // HOUR.length
+    pipe = asked.pipeline(transaction=False)
+    for place in (last, last - 1):
+        pipe.hmget(f"{TALLY}{place}", ("calls", "slow"))
+    said = cast(list[list[bytes | None]], pipe.execute())
+    calls, slow = (sum(int(counts[place] or 0) for counts in said) for place in (0, 1))
+    return slow / calls if calls else None
 
 
 def _unpacked(packed: bytes) -> dict[str, Durations]:

@@ -122,6 +122,21 @@ def test_the_tree_that_grows_has_the_same_root(size: int) -> None:
     assert len(grown.peaks) == size.bit_count()
 
 
+@given(size=st.integers(1, 300), level=st.integers(0, 6), remembered=st.integers(1, 300))
+def test_whole_subtrees_may_be_added_at_once(size: int, level: int, remembered: int) -> None:
+    leaves, grown = [leaf_hash(b"%d" % n) for n in range(size)], Frontier(roots={remembered: b""})
+    width = 1 << level
+    for start in range(0, size - width + 1, width):
+        grown.add(fold(leaves[start : start + width]), level)
+    if level and grown.size % (2 * width):
+        with pytest.raises(ValueError, match="begins after"):
+            grown.add(leaves[0], level + 1)
+    for leaf in leaves[grown.size :]:
+        grown.add(leaf)
+    assert grown.root == naive(leaves)
+    assert grown.roots[remembered] in {b"", naive(leaves[:remembered])}
+
+
 def fill(size: int) -> None:
     """A ledger of exactly so many entries, by the database's own functions: quicker than one by one."""
     with transaction.atomic(), connection.cursor() as cursor:

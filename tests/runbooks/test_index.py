@@ -4,6 +4,7 @@ import pytest
 from pytest_django import Settings
 
 from apps.accounts.models import Person
+from apps.metrics.models import Tier
 from apps.metrics.registry import checks
 from apps.playbook.validate import current
 from tests.conftest import Inject
@@ -59,3 +60,11 @@ def test_a_playbook_with_mistakes_says_where_they_are_named(
         answer = browser(viewer).get(address)
         assert answer.status_code == 503
         assert "/playbook/" in answer.content.decode()
+
+
+def test_before_and_after_opens_the_tiers_comparison_which_leads_back(viewer: Person, browser: Browser) -> None:
+    Tier.objects.create(slug="paper", name="Paper")
+    client, where = browser(viewer), "/t/paper/queries/compare/"
+    assert f'href="{where}"' in client.get("/runbooks/RB-10/").content.decode()
+    assert '<a class="badge" href="/runbooks/RB-10/">RB-10</a>' in client.get(where).content.decode()
+    assert where not in client.get("/runbooks/RB-11/").content.decode()

@@ -19,6 +19,7 @@ from apps.metrics.readers.base import (
     plain,
 )
 from apps.metrics.readers.place import place
+from apps.metrics.readers.traffic import Traffic
 from apps.telemetry import correlation
 
 MOST_BYTES = 1_000_000
@@ -31,6 +32,7 @@ class ApplicationReader(Reader):
     """
 
     client: httpx.AsyncClient | None = None
+    received = 0  # bytes of documents, as they came over the wire
     host = ""  # whose certificate is expected
 
     @property
@@ -40,6 +42,7 @@ class ApplicationReader(Reader):
 
     async def open(self) -> None:
         """See Reader. Nothing is sent yet: HTTP connects with the first question."""
+        self.received = 0
         where = await place(self.target)
         self.host = where.host
         named = urlsplit(self.target.url).netloc.rpartition("@")[2]
@@ -66,6 +69,10 @@ class ApplicationReader(Reader):
         said = {probe.id: answers[str(probe.question)] for probe in probes}
         return Reply(Identity(None, NodeRole.NONE, "", ""), said)
 
+    def traffic(self) -> Traffic | None:
+        """See Reader. Heads are not counted, nor how long a round trip takes."""
+        return Traffic(self.received, 0.0)
+
     async def close(self) -> None:
         """See Reader."""
         client, self.client = self.client, None
@@ -85,6 +92,7 @@ class ApplicationReader(Reader):
         except httpx.HTTPError:
             message = "It does not accept connections, or closed this one."
             return Said(text, failure=Failure(FailureKind.UNREACHABLE, message))
+        self.received += response.num_bytes_downloaded
         return _document(text, response)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from apps.metrics.kernel import Failure, FailureKind, NodeKind, NodeRole, Rows
 from apps.metrics.probe import Probe
 from apps.metrics.readers.reach import Reach
+from apps.metrics.readers.traffic import Traffic
 
 APPLICATION_NAME = "opsportal"
 CONNECT_SECONDS = 8  # a server far away takes five round trips to let one in
@@ -66,10 +67,13 @@ class Unreadable(Exception):
 class Reader(ABC):
     """Reads one node over one connection. `open` makes it, in CONNECT_SECONDS at most, which may be longer than one poll; `ask` uses it.
 
-    Both raise Unreadable when the node gives no answer. `until`: when the present poll is over, by the monotonic clock.
+    Both raise Unreadable when the node gives no answer. `until`: when the present poll is over, by the monotonic clock. `turns`: how many
+    round trips the last answers took; `received_before`: bytes counted up to the poll before.
     """
 
     until = math.inf
+    turns = 1
+    received_before = 0
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -86,6 +90,17 @@ class Reader(ABC):
     @abstractmethod
     async def ask(self, probes: Sequence[Probe]) -> Reply:
         """Answers of these probes, all over one connection that is open."""
+
+    def traffic(self) -> Traffic | None:
+        """What was received over the present connection; None where nobody counts it."""
+        return None
+
+    def received_since(self, told: Traffic | None) -> int | None:
+        """Bytes received since this was asked last, `told` being the traffic now."""
+        if told is None:
+            return None
+        before, self.received_before = self.received_before, told.received_bytes
+        return told.received_bytes - before if told.received_bytes >= before else told.received_bytes
 
     @abstractmethod
     async def close(self) -> None:

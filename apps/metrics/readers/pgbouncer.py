@@ -18,6 +18,7 @@ from apps.metrics.readers.base import (
 )
 from apps.metrics.readers.place import place
 from apps.metrics.readers.postgres import failure, refusal
+from apps.metrics.readers.traffic import Traffic, traffic_of
 from apps.metrics.readers.wire import Wire
 
 MARGIN = 1.2  # of the longest answer so far, for one that is a little slower
@@ -66,9 +67,14 @@ class PgBouncerReader(Reader):
         except psycopg.Error as error:
             await self.close()
             raise Unreadable(FailureKind.UNREACHABLE, str(error).strip().partition("\n")[0]) from error
+        self.turns = len(said)
         self.left_out = frozenset(probe.id for probe in probes if probe.id not in said)
         version = (wire.connection.info.parameter_status("server_version") or "").partition("/")[0]
         return Reply(Identity(None, NodeRole.NONE, version, ""), said)
+
+    def traffic(self) -> Traffic | None:
+        """See Reader."""
+        return traffic_of(self.wire.pgconn.socket) if self.wire is not None and not self.wire.closed else None
 
     async def close(self) -> None:
         """See Reader."""

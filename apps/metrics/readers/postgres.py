@@ -19,6 +19,7 @@ from apps.metrics.readers.base import (
     Unreadable,
 )
 from apps.metrics.readers.place import place
+from apps.metrics.readers.traffic import Traffic, traffic_of
 from apps.metrics.readers.wire import Heard, Wire
 
 IDENTITY = sql(str(__file__).replace("readers/postgres.py", "registry.py"), "identity")
@@ -73,7 +74,7 @@ class PostgresReader(Reader):
         assert wire is not None
         try:
             with wire.listening():
-                known = self.extensions
+                known, self.turns = self.extensions, 0
                 identity, said = await self._pipeline(wire, probes)
                 if identity.role is not self.role or self._differs(wire, probes, known):
                     self.role = identity.role
@@ -82,6 +83,10 @@ class PostgresReader(Reader):
             await self.close()
             raise Unreadable(FailureKind.UNREACHABLE, f"The connection was lost: {_first_line(error)}.") from error
         return Reply(identity, said)
+
+    def traffic(self) -> Traffic | None:
+        """See Reader."""
+        return traffic_of(self.wire.pgconn.socket) if self.wire is not None and not self.wire.closed else None
 
     async def close(self) -> None:
         """See Reader."""
@@ -109,6 +114,7 @@ class PostgresReader(Reader):
         identity: Identity | None = None
         while waiting or identity is None:
             first, *others = await wire.together([who, *waiting.values()])
+            self.turns += 1
             if isinstance(first, psycopg.Error):
                 raise first
             identity, self.extensions = _identity(first), _extensions(first)
@@ -120,6 +126,7 @@ class PostgresReader(Reader):
             waiting = {probe: text for probe, text in waiting.items() if probe not in said}
         for probe in self.troubled & asked.keys():
             said[probe] = _said(asked[probe], await wire.alone(asked[probe]))
+            self.turns += 1
         self.troubled = {probe for probe, words in said.items() if words.failure}
         return identity, said
 

@@ -26,6 +26,7 @@ from apps.metrics.readers.base import (
 )
 from apps.metrics.readers.info import parse
 from apps.metrics.readers.place import place
+from apps.metrics.readers.traffic import Traffic, traffic_of
 
 INFO = "INFO"
 
@@ -84,6 +85,12 @@ class RedisReader(Reader):
             raise Unreadable(FailureKind.WRONG_KIND, "It answered INFO without a redis_version: this is not Redis.")
         return Reply(_identity(row), {probe.id: info if probe.question == INFO else said[probe.id] for probe in probes})
 
+    def traffic(self) -> Traffic | None:
+        """See Reader."""
+        writer = getattr(self.connection, "_writer", None)  # no public way leads to the socket
+        socket = writer.get_extra_info("socket") if writer is not None else None
+        return traffic_of(socket.fileno()) if socket is not None else None
+
     async def close(self) -> None:
         """See Reader."""
         connection, self.connection = self.connection, None
@@ -99,6 +106,7 @@ class RedisReader(Reader):
             elif probe.question != INFO:
                 talks[probe.id] = (str(probe.question), _command(str(probe.question)))
         said: dict[str, Said] = {}
+        self.turns = 0
         heard: dict[str, list[Any]] = {name: [] for name in talks}
         while heard:
             spoken: dict[str, Sequence[Command]] = {}
@@ -123,6 +131,7 @@ class RedisReader(Reader):
         connection = self.connection
         assert connection is not None
         if commands:
+            self.turns += 1
             await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
         answers: list[Any] = []
         for _command in commands:

@@ -1,4 +1,5 @@
 -- Purpose: how this poll found each node; since moves only when a node went up or down, and one that is down keeps who it was.
+-- A node that was left alone (up is NULL) is as it was.
 -- Columns: node_id, role before and role now of nodes that answered in another role than before.
 WITH said AS MATERIALIZED (
     SELECT %s::timestamptz AS slot, found.* FROM unnest(
@@ -9,11 +10,12 @@ WITH said AS MATERIALIZED (
         node_id, slot, up, since, failure, message, role, version, identity, clock_offset_seconds, duration_seconds
     )
     SELECT
-        said.node_id, said.slot, said.up,
-        CASE WHEN before.up = said.up THEN before.since ELSE said.slot END,
+        said.node_id, said.slot, coalesce(said.up, before.up, true),
+        CASE WHEN before.up = coalesce(said.up, before.up) THEN before.since ELSE said.slot END,
         said.failure, said.message,
         coalesce(said.role, before.role, ''), coalesce(said.version, before.version, ''), coalesce(said.identity, before.identity, ''),
-        said.clock_offset_seconds, said.duration_seconds
+        CASE WHEN said.up IS NULL THEN before.clock_offset_seconds ELSE said.clock_offset_seconds END,
+        CASE WHEN said.up IS NULL THEN coalesce(before.duration_seconds, 0) ELSE said.duration_seconds END
     FROM said
     LEFT JOIN metrics_nodestatus AS before ON before.node_id = said.node_id
     ON CONFLICT (node_id) DO UPDATE SET

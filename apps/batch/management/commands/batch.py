@@ -46,7 +46,7 @@ class Command(BaseCommand):
         parser.add_argument("table", help="schema.name, exactly as the database writes it")
         parser.add_argument("file", type=Path, help="CSV with a first line of column names, or one JSON object a line")
         parser.add_argument("--key", default="", help="columns that tell rows apart, by commas (the primary key)")
-        parser.add_argument("--chunk", type=int, help="rows of one transaction (10,000)")
+        parser.add_argument("--chunk", type=int, help="rows of one transaction (40,000)")
         parser.add_argument("--parallel", type=int, default=1, help="chunks written at the same time (1)")
         parser.add_argument("--null", default="", help="the text that means NULL in CSV (nothing)")
         parser.add_argument("--stop", action="store_true", help="end at the first guilty row")

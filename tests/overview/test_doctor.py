@@ -1,0 +1,82 @@
+"""`manage.py doctor`: what a deployment lacks is named with the line that mends it, whatever else is away."""
+
+import json
+import os
+import subprocess
+import sys
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from pytest_django import Settings
+
+from tests.ledger.conftest import Sql, owner
+
+__all__ = ["owner"]
+
+
+def doctor() -> tuple[int, dict[str, dict[str, Any]]]:
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", "--json", stdout=out)
+    document = json.loads(out.getvalue())
+    assert document["format"] == "opsportal-doctor/1"
+    return int(str(ended.value.code)), {finding["id"]: finding for finding in document["findings"]}
+
+
+def test_what_is_right_is_fine_and_what_is_not_running_is_named(db: None) -> None:
+    status, found = doctor()
+    for name in (
+        "settings.debug",
+        "written.playbook",
+        "store.database",
+        "store.login",
+        "store.partitions",
+        "redis.policy",
+    ):
+        assert found[name]["state"] == "fine", found[name]
+    assert found["programs.worker"]["state"] == "failure"
+    assert "celery -A opsportal worker" in found["programs.worker"]["commands"][0]
+    assert status == 2
+
+
+def test_without_redis_it_goes_on(db: None, settings: Settings) -> None:
+    settings.REDIS_URL = "redis://:s3cr3t@127.0.0.1:1"
+    _status, found = doctor()
+    assert found["redis.answers"]["state"] == "failure"
+    assert found["store.login"]["state"] == "fine"
+    assert "s3cr3t" not in json.dumps(found)
+
+
+def test_a_login_that_could_rewrite_the_ledger_is_told_with_the_line_that_cures_it(
+    transactional_db: None, owner: Sql
+) -> None:
+    owner("GRANT UPDATE ON ledger_entry TO opsportal_app")
+    found = doctor()[1]["store.login"]
+    assert found["state"] == "failure"
+    assert "update ledger_entry" in found["detail"]
+    owner(found["commands"][0])
+    assert doctor()[1]["store.login"]["state"] == "fine"
+
+
+def test_with_the_store_down_it_says_so_and_goes_on(portal_environment: dict[str, str]) -> None:
+    down = {"OPSPORTAL_DATABASE_URL": "postgresql://opsportal_app:s3cr3t@127.0.0.1:1/opsportal"}
+    run = subprocess.run(
+        [sys.executable, "manage.py", "doctor"],
+        cwd=settings.BASE_DIR,
+        env=os.environ | portal_environment | down,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 2, run.stderr
+    lines = run.stdout.splitlines()
+    assert any(line.startswith("  ■ Answers") for line in lines)
+    assert any(line.startswith("  ● Eviction") for line in lines)
+    assert any(line.startswith("  ◌ Field key") for line in lines)
+    assert any(line.startswith("  ◌ Channels") for line in lines)
+    assert lines[-1].startswith("■ ")
+    assert "s3cr3t" not in run.stdout + run.stderr
