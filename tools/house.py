@@ -14,7 +14,7 @@ APPS = Path(__file__).resolve().parent.parent / "apps"
 # In every room.
 COMMON = "__init__ apps models views urls forms tasks migrations/* management/__init__ management/commands/*"
 # In a room that watches a part of the data tier: the anatomy of docs/architecture.md.
-TIER = f"{COMMON} probes checks actions charts"
+TIER = f"{COMMON} probes checks actions charts exported"
 # Each room's own modules; `folder/*` stands for a folder whose files follow one contract.
 ROOMS = {
     "ledger": f"{COMMON} abreast bundle chain checkpoints examine export keys kinds leaf offline/* proofs search"
@@ -27,7 +27,7 @@ ROOMS = {
     " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
     " tokens tracing tracing_export tracing_scrub tracing_setup windows",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application backlog board budget"
-    " catalogue_views channel_views channels chunks collect context copyformat costs curves dependence"
+    " catalogue_views channel_views channels chunks collect context copyformat costs curves dependence exporters"
     " exports exposition exposition_views facts figures hashes histories/* hosts inward inward_checks"
     " itself judge kept kernel levels lines lives marks mute_views muting names node_views noticed now"
     " occasions outbox pages poll present probe ranges readers/* readings record registry rolls rows seal"
