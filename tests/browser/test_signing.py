@@ -19,8 +19,8 @@ AUTHENTICATOR = {
     "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
     "isUserVerified": True, "automaticPresenceSimulation": True,
 }  # fmt: skip
-SETTLED = """INSERT INTO rollouts_tick (rollout_id, week, item, by_id, at, outcome, note, evidence, digest, undone_why)
-    SELECT {rollout}, 'pre-rollout', item, p.id, now(), 'done', '', '[]', repeat('0', 64), ''
+SETTLED = """INSERT INTO rollouts_tick (rollout_id, week, item, by_id, at, outcome, note, evidence, files, digest, undone_why)
+    SELECT {rollout}, 'pre-rollout', item, p.id, now(), 'done', '', '[]', '[]', repeat('0', 64), ''
     FROM accounts_person p, unnest(ARRAY[{items}]) item WHERE p.username = '{by}' RETURNING id"""
 
 
