@@ -1,4 +1,4 @@
-# The portal's image: web, worker, beat and migrate are this one with different commands (docker-compose.yml).
+# The portal's image: web, worker, beat, migrate and the witness are this one with different commands (docker-compose.yml).
 FROM python:3.13-slim-bookworm AS packages
 WORKDIR /build
 COPY requirements-uv.lock requirements-serve.lock ./
@@ -7,7 +7,11 @@ RUN pip install --no-cache-dir --require-hashes -r requirements-uv.lock \
  && VIRTUAL_ENV=/venv uv pip install --no-cache --require-hashes --compile-bytecode -r requirements-serve.lock
 
 FROM python:3.13-slim-bookworm
-RUN useradd --uid 10001 --create-home --home-dir /home/opsportal opsportal
+# An empty volume takes its owner from the folder that it is mounted on: the witness's are the witness's.
+RUN useradd --uid 10001 --create-home --home-dir /home/opsportal opsportal \
+ && useradd --uid 10002 --no-create-home --home-dir /nonexistent witness \
+ && install -d -o witness -g witness -m 0700 /var/lib/witness \
+ && install -d -o witness -g witness -m 0755 /var/lib/witnessed
 COPY --from=packages /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /srv/opsportal

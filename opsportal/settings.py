@@ -171,6 +171,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": POLL_SECONDS,
         "options": {"expires": POLL_SECONDS},
     },
+    "tell-turns": {"task": "apps.rollouts.tasks.tell_turns", "schedule": 30, "options": {"expires": 30}},
     "keep-texts": {"task": "apps.queries.tasks.keep_texts", "schedule": 60, "options": {"expires": 60}},
     "maintain-samples": {"task": "apps.metrics.tasks.maintain", "schedule": 600, "options": {"expires": 600}},
     "forget-sessions": {

@@ -14,20 +14,20 @@ APPS = Path(__file__).resolve().parent.parent / "apps"
 # In every room.
 COMMON = "__init__ apps models views urls forms tasks migrations/* management/__init__ management/commands/*"
 # In a room that watches a part of the data tier: the anatomy of docs/architecture.md.
-TIER = f"{COMMON} probes checks actions charts"
+TIER = f"{COMMON} probes checks actions charts exported"
 # Each room's own modules; `folder/*` stands for a folder whose files follow one contract.
 ROOMS = {
     "ledger": f"{COMMON} abreast bundle chain checkpoints examine export keys kinds leaf offline/* proofs search"
     " state templatetags/* tree verify witness",
     "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
     " session shape signals tables terminal work",
-    "accounts": f"{COMMON} adapter assertion batches checks factor_urls factors grants middleware passkeys policy"
-    " recent request roles routes sessions statements third_party",
+    "accounts": f"{COMMON} adapter assertion batches checks factor_urls factors grants middleware notices passkeys"
+    " policy recent request roles routes sessions statements third_party",
     "telemetry": f"{COMMON} callers carrying controls correlation figures lines log_views logs masking middleware"
     " monitor outbox process query_views readiness serving sessions sketches statements templatetags/*"
     " tokens tracing tracing_export tracing_scrub tracing_setup windows",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application backlog board budget"
-    " catalogue_views channel_views channels chunks collect context copyformat costs curves dependence"
+    " catalogue_views channel_views channels chunks collect context copyformat costs curves dependence exporters"
     " exports exposition exposition_views facts figures hashes histories/* hosts inward inward_checks"
     " itself judge kept kernel levels lines lives marks mute_views muting names node_views noticed now"
     " occasions outbox pages poll present probe ranges readers/* readings record registry rolls rows seal"
@@ -42,13 +42,13 @@ ROOMS = {
     "partitions": f"{TIER} bounds coverage inventory targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} escalation naming readings tree_urls walk_views walking walks",
-    "rollouts": f"{COMMON} act_views advancing amending amendment_views answers attachments baseline ceremony checklist commands compare_views"
-    " comparing comparison comparisons criteria criteria_file criteria_views criterion dates definitions distributions"
-    " drawing events evidence evidence_views file_views follow_views following gates gathering"
-    " gathering_views holders observing occasions of_week outcomes override_views overrides pins present"
+    "rollouts": f"{COMMON} act_views advancing amending amendment_views answers attachments baseline ceremony checklist commands"
+    " compare_views comparing comparison comparisons criteria criteria_file criteria_views criterion dates definitions"
+    " distributions drawing events evidence evidence_views file_views follow_views following gates gathering"
+    " gathering_views holders notices observing occasions of_week outcomes override_views overrides pins present"
     " progress proposals reach record_views refusals rollback rollback_run rollback_views schedule scope"
     " sheet sign_views signing since start statement stretch tally templatetags/* ticks timeline"
-    " timeline_file timeline_views unobserved waiving watch_models watch_views watches watching window"
+    " timeline_file timeline_views turns unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
     "overview": f"{COMMON} away doctor/* health own own_views summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"

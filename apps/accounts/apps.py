@@ -30,4 +30,9 @@ class AccountsConfig(AppConfig):
             _("Second factors taken away"),
             _("{actor} removed {username}'s second factors ({what}); their sessions ended."),
         )
+        declare(
+            "people.notices",
+            _("Notices chosen"),
+            _("{actor} chose whether e-mail tells them that it is their turn: {told}."),
+        )
         declare("people.enable", _("Person enabled"), _("{actor} enabled {username} again."))

@@ -14,6 +14,11 @@ class Person(AbstractUser):
     display_name = models.CharField(_("name"), max_length=120, blank=True)
     phone = models.CharField(_("phone"), max_length=40, blank=True)
     chat = models.CharField(_("chat"), max_length=80, blank=True)
+    tell_turns = models.BooleanField(
+        _("tell me by e-mail when it is my turn"),
+        default=True,
+        help_text=_("That something waits for a role you hold. Told once each time, with the address of the page."),
+    )
     # Wrong passwords while signing; kept here and not in Redis, so that signing does not depend on Redis.
     password_failures = models.PositiveSmallIntegerField(default=0, editable=False)
     password_locked_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -23,6 +28,11 @@ class Person(AbstractUser):
 
     def __str__(self) -> str:
         return self.display_name or self.username
+
+    @property
+    def told_by_mail(self) -> bool:
+        """Whether notices reach this person: in use, an address known, not switched off."""
+        return bool(self.is_active and self.email and self.tell_turns)
 
 
 class RoleGrant(models.Model):

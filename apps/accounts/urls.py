@@ -8,4 +8,5 @@ app_name = "people"
 urlpatterns = [
     path("", views.index, name="index"),
     path("me/", views.me, name="me"),
+    path("me/notices/", views.choose_notices, name="notices"),
 ]

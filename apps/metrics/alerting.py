@@ -110,10 +110,11 @@ class DeliveryState(models.TextChoices):
 
 
 class Delivery(models.Model):
-    """One message to one channel: an outbox. Written with what it tells of, sent later, at least once, always with the same id."""
+    """One message to one channel or person: an outbox. Written with what it tells of, sent later, at least once, with the same id."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    channel = models.ForeignKey(Channel, models.CASCADE, related_name="deliveries")
+    channel = models.ForeignKey(Channel, models.CASCADE, null=True, related_name="deliveries")
+    person = models.ForeignKey(PERSON, models.CASCADE, null=True, related_name="+")
     group = models.CharField(
         max_length=80, help_text=_("The node, or empty for the tier: one message each and change.")
     )
@@ -130,6 +131,12 @@ class Delivery(models.Model):
         ordering: ClassVar[list[str]] = ["-made_at"]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["next_at"], condition=models.Q(state="pending"), name="delivery_due"),
+        ]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(
+                condition=models.Q(channel=None, person__isnull=False) | models.Q(channel__isnull=False, person=None),
+                name="delivery_to_one",
+            ),
         ]
 
     def __str__(self) -> str:

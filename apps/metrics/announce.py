@@ -1,7 +1,10 @@
-"""What changed about alerts, told once: one message for each node and poll, put into the outbox of every channel that wants it."""
+"""What changed about alerts, told once: one message for each node and poll, put into the outbox of every channel that wants it.
+
+And what waits for somebody, told to those people: one message for each of them.
+"""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -9,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
+from apps.accounts.models import Person
 from apps.metrics.alerts import Kind
 from apps.metrics.kernel import Check, State
 from apps.metrics.models import Alert, Channel, Delivery, Tier
@@ -24,6 +28,7 @@ class Change(StrEnum):
     RESOLVED = "resolved"
     TEST = "test"
     NEWS = "news"
+    TURN = "turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Told:
         """The change in one line of plain text."""
         of = f" ({self.object})" if self.object else ""
         match self.change:
-            case Change.TEST | Change.NEWS:
+            case Change.TEST | Change.NEWS | Change.TURN:
                 return self.title
             case Change.RESOLVED:
                 return f"{self.title}{of}: over, {self.value}" if self.value else f"{self.title}{of}: over"
@@ -95,6 +100,14 @@ def announce(tier: Tier, at: datetime, told: Sequence[Told]) -> None:
     )
 
 
+def announce_to(people: Mapping[Person, Sequence[Told]], tier: Tier, at: datetime) -> None:
+    """Put one message for each person into the outbox, with everything that waits for them; call inside the transaction."""
+    Delivery.objects.bulk_create(
+        Delivery(person=person, group="", message=message(tier, "", at, told), made_at=at, next_at=at)
+        for person, told in people.items()
+    )
+
+
 def wants(channel: Channel, told: Told) -> bool:
     """Whether a channel is to be told of a change."""
     if told.change == Change.RESOLVED and not channel.tells_end:
@@ -107,7 +120,7 @@ def wants(channel: Channel, told: Told) -> bool:
 
 def message(tier: Tier, node: str, at: datetime, changes: Sequence[Told]) -> dict[str, Any]:
     """What every kind of channel writes in its own way: of which tier and node, when, and the changes, worst first."""
-    order = (Change.TEST, Change.NEWS, Change.OPENED, Change.WORSE, Change.RESOLVED)
+    order = (Change.TEST, Change.NEWS, Change.TURN, Change.OPENED, Change.WORSE, Change.RESOLVED)
     ranked = sorted(changes, key=lambda one: (order.index(Change(one.change)), one.state != State.FAIL, one.title))
     return {
         "tier": tier.slug,
@@ -118,11 +131,11 @@ def message(tier: Tier, node: str, at: datetime, changes: Sequence[Told]) -> dic
     }
 
 
-def news(text: str, state: State, url: str, at: datetime) -> Told:
-    """Something that is no alert, such as the end of a watch; `state`: how it ended."""
+def news(text: str, state: State, url: str, at: datetime, change: Change = Change.NEWS) -> Told:
+    """Something that is no alert, such as the end of a watch, and `state` how it ended; or, as `change` TURN, what waits for somebody."""
     return Told(
         alert=0,
-        change=Change.NEWS.value,
+        change=change.value,
         kind=Kind.LIMIT.value,
         state=state.value,
         check="",

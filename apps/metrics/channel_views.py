@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import structlog
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -102,7 +103,13 @@ def _page(request: HttpRequest, tier: Tier, form: ChannelForm, status: int = 200
         "tier": tier,
         "form": form,
         "channels": Channel.objects.filter(tier=tier, removed_at=None).select_related("made_by"),
-        "log": Delivery.objects.filter(channel__tier=tier).select_related("channel")[:LOGGED],
+        "log": _log(tier)[:LOGGED],
         "may_edit": permitted(request.user, Permission.EDIT_CHANNELS, tier.slug),
     }
     return render(request, "metrics/channels.html", page, status=status)
+
+
+def _log(tier: Tier) -> QuerySet[Delivery]:
+    """What was sent of a tier, to its channels and to people whose turn it was, the newest first."""
+    to_people = Q(person__isnull=False, message__tier=tier.slug)
+    return Delivery.objects.filter(Q(channel__tier=tier) | to_people).select_related("channel", "person")

@@ -14,11 +14,12 @@ import orjson
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.metrics import webhook
-from apps.metrics.alerting import ChannelKind, Delivery
+from apps.metrics.alerting import Channel, ChannelKind, Delivery
 from apps.metrics.announce import Change, Told
 from apps.metrics.secrets import unseal
 from apps.metrics.templatetags.figures import word_of
@@ -30,6 +31,7 @@ _WORDS = {
     Change.RESOLVED: "over",
     Change.TEST: "test",
     Change.NEWS: "news",
+    Change.TURN: "your turn",
 }
 _LASTING = {400, 401, 403, 404, 405, 410, 413, 415, 422}  # asking again would be answered alike
 
@@ -47,8 +49,10 @@ class Outcome:
 
 def send(delivery: Delivery) -> Outcome:
     """One attempt, whatever its kind; failures that are to be expected come back as values."""
+    if delivery.channel is None:
+        return _to_person(delivery)
     try:
-        return _SENDERS[ChannelKind(delivery.channel.kind)](delivery)
+        return _SENDERS[ChannelKind(delivery.channel.kind)](delivery, delivery.channel)
     except ImproperlyConfigured as error:  # the channel was sealed with another key
         return Outcome(sent=False, problem=str(error))
 
@@ -63,11 +67,11 @@ def subject(message: Mapping[str, Any]) -> str:
     'Lab: Replay lag is over, and 1 more'
     """
     first, *rest = message["changes"]
-    if first["change"] in {Change.TEST, Change.NEWS}:
-        return f"{message['tier_name']}: {first['title']}"
+    more = ngettext(", and %(n)d more", ", and %(n)d more", len(rest)) % {"n": len(rest)} if rest else ""
+    if first["change"] in {Change.TEST, Change.NEWS, Change.TURN}:
+        return f"{message['tier_name']}: {first['title']}{more}"
     where = " · ".join(filter(None, [message["tier_name"], message["node"]]))
     told = _("is over") if first["change"] == Change.RESOLVED else word_of(first["state"])
-    more = ngettext(", and %(n)d more", ", and %(n)d more", len(rest)) % {"n": len(rest)} if rest else ""
     return f"{where}: {first['title']} {told}{more}"
 
 
@@ -104,16 +108,30 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return f"v1={made.hexdigest()}"
 
 
-def _email(delivery: Delivery) -> Outcome:
+def _to_person(delivery: Delivery) -> Outcome:
+    """By e-mail, where the person still wants it; the mail says why they get it and where they switch it off."""
+    person = delivery.person
+    if person is None or not person.told_by_mail:
+        return Outcome(sent=False, problem=_("Switched off meanwhile, or no address is known."), again=False)
+    where = f"{settings.ORIGIN}{reverse('people:me')}#notices"
+    why = _("You hold a role that this waits for. Switch such mails off on your profile:")
+    return _mail(delivery, [person.email], f"{why}\n{where}")
+
+
+def _email(delivery: Delivery, channel: Channel) -> Outcome:
+    return _mail(delivery, unseal(channel.target).split(","))
+
+
+def _mail(delivery: Delivery, to: list[str], foot: str = "") -> Outcome:
     if not settings.EMAIL_HOST:
         text = _("No mail server is configured: set OPSPORTAL_EMAIL_URL and restart the worker.")
         return Outcome(sent=False, problem=text, again=True)
-    text = "\n\n".join(f"{told}\n{url}" for told, url in lines(delivery.message))
+    text = "\n\n".join([*(f"{told}\n{url}" for told, url in lines(delivery.message)), *filter(None, [foot])])
     origin = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">")
     mail = EmailMessage(
         subject=" ".join(subject(delivery.message).split()),
         body=text,
-        to=unseal(delivery.channel.target).split(","),
+        to=to,
         headers={"Message-ID": f"<{delivery.pk}@{origin}>", "Auto-Submitted": "auto-generated"},
     )
     try:
@@ -129,18 +147,18 @@ def _email(delivery: Delivery) -> Outcome:
     return Outcome(sent=True, status=250)
 
 
-def _slack(delivery: Delivery) -> Outcome:
-    return _post(delivery, orjson.dumps(slack_body(delivery.message)))
+def _slack(delivery: Delivery, channel: Channel) -> Outcome:
+    return _post(delivery, channel, orjson.dumps(slack_body(delivery.message)))
 
 
-def _json(delivery: Delivery) -> Outcome:
+def _json(delivery: Delivery, channel: Channel) -> Outcome:
     told = {"version": VERSION, "id": str(delivery.pk), "text": subject(delivery.message), **delivery.message}
-    return _post(delivery, orjson.dumps(told))
+    return _post(delivery, channel, orjson.dumps(told))
 
 
-def _post(delivery: Delivery, body: bytes) -> Outcome:
+def _post(delivery: Delivery, channel: Channel, body: bytes) -> Outcome:
     """The id is the same at every attempt, so that a receiver can leave out what it has already; time and signature are new."""
-    url, secret = unseal(delivery.channel.target), unseal(delivery.channel.secret)
+    url, secret = unseal(channel.target), unseal(channel.secret)
     now = str(int(datetime.now(UTC).timestamp()))
     headers = {
         "Content-Type": "application/json",
@@ -172,7 +190,7 @@ def _post(delivery: Delivery, body: bytes) -> Outcome:
     return Outcome(sent=False, status=answer.status, problem=text, again=again, after=answer.retry_after)
 
 
-_SENDERS: Mapping[ChannelKind, Callable[[Delivery], Outcome]] = {
+_SENDERS: Mapping[ChannelKind, Callable[[Delivery, Channel], Outcome]] = {
     ChannelKind.EMAIL: _email,
     ChannelKind.SLACK: _slack,
     ChannelKind.JSON: _json,

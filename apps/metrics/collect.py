@@ -120,6 +120,8 @@ class Collector:
     async def _close(self) -> None:
         for node in list(self._readers):
             self._hang_up(node)
+        for node in list(self._opening):  # of readers that were given up while they connected
+            self._stop_opening(node)
         before = monotonic() + HANGING_UP_SECONDS
         while self._left and monotonic() < before:  # one that ends may leave another: hanging up on the server it asked
             await asyncio.wait(self._left, timeout=before - monotonic())

@@ -57,7 +57,7 @@ def _claim(now: datetime, tried: Collection[UUID] = ()) -> Delivery | None:
             Delivery.objects.filter(pk=found.pk).update(state=DeliveryState.GIVEN_UP, problem=problem)
             return None
         Delivery.objects.filter(pk=found.pk).update(attempts=F("attempts") + 1, next_at=datetime.now(UTC) + LEASE)
-    return Delivery.objects.select_related("channel").get(pk=found.pk)
+    return Delivery.objects.select_related("channel", "person").get(pk=found.pk)
 
 
 def _settle(delivery: Delivery, outcome: Outcome) -> None:
@@ -65,13 +65,18 @@ def _settle(delivery: Delivery, outcome: Outcome) -> None:
     delivery.status, delivery.problem = outcome.status, outcome.problem[:300]
     if outcome.sent:
         delivery.state, delivery.sent_at = DeliveryState.SENT, now
-    elif not outcome.again or delivery.attempts > len(PAUSES) or delivery.channel.removed_at:
+    elif not outcome.again or delivery.attempts > len(PAUSES) or (delivery.channel and delivery.channel.removed_at):
         delivery.state = DeliveryState.GIVEN_UP
     else:
         pause = PAUSES[delivery.attempts - 1]
         delivery.next_at = now + max(pause, timedelta(seconds=outcome.after or 0))
     delivery.save(update_fields=["state", "status", "problem", "sent_at", "next_at"])
-    told = {"channel": delivery.channel_id, "delivery": str(delivery.pk), "attempt": delivery.attempts}
+    told = {
+        "channel": delivery.channel_id,
+        "person": delivery.person_id,
+        "delivery": str(delivery.pk),
+        "attempt": delivery.attempts,
+    }
     log.info("delivery", **told, state=delivery.state, status=outcome.status, problem=outcome.problem)
 
 

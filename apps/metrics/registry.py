@@ -11,6 +11,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.metrics.exporters import Exported
 from apps.metrics.kernel import Check, NodeKind, NodeRole
 from apps.metrics.probe import Probe, TierProbe
 
@@ -59,6 +60,16 @@ def checks() -> dict[str, Check]:
             )
     least = timedelta(seconds=settings.POLL_SECONDS * 2.5)  # else all would be stale before the next poll
     return {id_: replace(check, stale_after=max(check.stale_after, least)) for id_, check in table.items()}
+
+
+@cache
+def exported() -> tuple[Exported, ...]:
+    """What exporters have a name for, of all rooms; raises ImproperlyConfigured when one is of a probe that does not exist."""
+    found = tuple(one for module in _modules("exported") for one in module.EXPORTED)
+    for one in found:
+        if one.probe not in probes() and one.probe not in tier_probes():
+            raise ImproperlyConfigured(f"{one.name} is exported from the probe {one.probe}, which no room declares.")
+    return found
 
 
 @cache

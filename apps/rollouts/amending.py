@@ -147,7 +147,7 @@ def _refuse_unfit(rollout: Rollout, at: Progress, pin: Pin) -> None:
 
 
 def amend(draft: Draft, proof: Proof) -> Amendment:
-    """Put the definition in force that the draft names. Raises Refused when the week is not as it says, or the role is gone."""
+    """Put the definition in force that the draft names. Raises Refused when the week is another, or the role is gone."""
     rollout, said, now = (
         Rollout.objects.select_related("tier", "pin").get(pk=draft.rollout_id),
         draft.said,

@@ -20,15 +20,15 @@ from apps.metrics.registry import checks
 from apps.playbook.plan import Gate as ItemGate
 from apps.playbook.plan import WeekKind
 from apps.rollouts.comparisons import compared, compares
-from apps.rollouts.models import Decision
-from apps.rollouts.rollback import rollback_ready
+from apps.rollouts.models import Decision, RollbackEnd
+from apps.rollouts.rollback import rollback_ready, taken_back
 from apps.rollouts.watching import entries_of, in_words, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from apps.playbook.plan import BaselineMetric, Item, Week
-    from apps.rollouts.models import Issue, Override
+    from apps.rollouts.models import Issue, Override, RollbackRun
     from apps.rollouts.progress import Done, Slot
 
 ASKS = {
@@ -229,8 +229,20 @@ def _deployed(week: Week, done: Done) -> tuple[str, tuple[Part, ...]]:
     if not done.deployments:
         said = _("not recorded yet") if ready else _("waits for the drill of the rollback")
         return said, (*drill, Part("deployment", title, State.INCONCLUSIVE, _("not recorded yet")))
+    if back := taken_back(done.deployments, done.rollbacks):
+        said = _back(back)
+        return said, (*drill, Part("deployment", title, State.INCONCLUSIVE, said))
     last = done.deployments[-1]
     return f"{last.at:%d %b %H:%M} UTC, {last.by}", (*drill, Part("deployment", title, State.PASS))
+
+
+def _back(run: RollbackRun) -> str:
+    about = {"when": f"{run.ended_at or run.at:%d %b %H:%M} UTC", "who": run.ended_by or run.by}
+    if run.ended_at is None:
+        return _("being rolled back since %(when)s") % about
+    if run.end == RollbackEnd.FAILED:
+        return _("rollback failed %(when)s, %(who)s") % about
+    return _("rolled back %(when)s, %(who)s") % about
 
 
 def _watched(week: Week, done: Done) -> tuple[str, tuple[Part, ...]]:

@@ -92,6 +92,25 @@ class Schedule(models.Model):
         return f"{self.first_monday}"
 
 
+class Notice(models.Model):
+    """That something began to wait for people, until when it did, and which of them were told by e-mail."""
+
+    rollout = models.ForeignKey(Rollout, models.PROTECT, related_name="notices")
+    key = models.CharField(max_length=200, help_text=_("Names the occasion within the rollout while it lasts."))
+    text = models.TextField()
+    told = models.JSONField(default=list, help_text=_("User names of those who were told."))
+    at = models.DateTimeField()
+    over_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["rollout", "key"], condition=models.Q(over_at=None), name="notice_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class StoredFile(models.Model):
     """The bytes of an attached file, kept once however often it is attached; the serving login adds some and changes none."""
 

@@ -1,11 +1,9 @@
 """The present gate of a week as its page shows it: what is missing, and which people can supply it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apps.accounts.policy import roles_with
 from apps.accounts.roles import Role
-from apps.playbook.plan import SignOff
 from apps.rollouts.gates import Gate, GateState, Part
 from apps.rollouts.holders import Holders, names_of
 from apps.rollouts.progress import Progress
@@ -28,11 +26,10 @@ class Present:
 
 def present(at: Progress, found: Holders) -> Present | None:
     """The gate that is next in an open week; None where nothing is."""
-    gate = next((g for g in at.gates if g.state in {GateState.NOW, GateState.BLOCKED}), None)
-    if gate is None or not at.open:
+    gate = next_gate(at)
+    if gate is None:
         return None
-    signing = gate.slug == "signed"
-    roles = _signing([slot.off for slot in at.slots if not slot.good]) if signing else roles_with(gate.permission)
+    roles = asked(at, gate)
     people = names_of(roles, found)
     return Present(
         gate,
@@ -44,6 +41,14 @@ def present(at: Progress, found: Holders) -> Present | None:
     )
 
 
-def _signing(offs: Sequence[SignOff]) -> list[Role]:
-    wanted = {role for off in offs for role in off.roles}
+def next_gate(at: Progress) -> Gate | None:
+    """The gate that an open week waits at; None where it waits at none."""
+    return next((g for g in at.gates if g.state in {GateState.NOW, GateState.BLOCKED}), None) if at.open else None
+
+
+def asked(at: Progress, gate: Gate) -> list[Role]:
+    """The roles that can supply what a gate lacks."""
+    if gate.slug != "signed":
+        return roles_with(gate.permission)
+    wanted = {role for slot in at.slots if not slot.good for role in slot.off.roles}
     return [role for role in Role if role in wanted]

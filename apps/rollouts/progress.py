@@ -1,10 +1,10 @@
 """Where a week stands, derived from what was done: its gates, what is missing, and who can supply it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from apps.playbook.plan import SignOff, Week
+from apps.playbook.plan import SignOff, Week, WeekKind
 from apps.rollouts.comparisons import latest
 from apps.rollouts.gates import Gate, GateState, path
 from apps.rollouts.models import (
@@ -137,7 +137,9 @@ def progress(rollout: Rollout) -> list[Progress]:
     for week in force.playbook.weeks:
         before = found[-1] if found else None
         is_open = before is None or before.signed
-        found.append(_week(rollout, week, done[week.slug], is_open, "" if is_open or not before else before.week.title))
+        waits_for = "" if is_open or not before else before.week.title
+        whole = {at.week.slug: at.covers for at in found} if week.kind is WeekKind.FINAL else {}
+        found.append(_week(rollout, week, done[week.slug], is_open, waits_for, whole))
     return found
 
 
@@ -147,8 +149,11 @@ def locked(rollout: Rollout, slug: str) -> Progress:
     return next(at for at in progress(rollout) if at.week.slug == slug)
 
 
-def _week(rollout: Rollout, week: Week, done: Done, is_open: bool, waits_for: str) -> Progress:
-    covering = covered(rollout, week, done)
+def _week(
+    rollout: Rollout, week: Week, done: Done, is_open: bool, waits_for: str, whole: Mapping[str, str]
+) -> Progress:
+    """`whole`: what the signatures of the weeks before cover, by slug, where this week's accept all of them."""
+    covering = covered(rollout, week, done) | ({"weeks": dict(whole)} if whole else {})
     covers = digest_of(covering)
     slots = tuple(_slot(off, done.signatures.get(off.slug), covers) for off in week.sign_offs)
     return Progress(week, done, is_open, waits_for, path(week, done, slots, is_open=is_open), slots, covers, covering)

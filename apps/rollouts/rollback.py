@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 
 from apps.metrics.units import duration
-from apps.rollouts.models import RollbackEnd, RollbackRun, RollbackStep, StepState
+from apps.rollouts.models import Deployment, RollbackEnd, RollbackRun, RollbackStep, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,3 +158,15 @@ _TELLING = {RollbackEnd.FINISHED, RollbackEnd.FAILED}
 def rollback_ready(week: Week, done: Done) -> bool:
     """Whether a week may be deployed as far as its way back is concerned; a week without a rollback always may."""
     return readiness(week, done).ready
+
+
+def taken_back(deployments: Sequence[Deployment], runs: Sequence[RollbackRun]) -> RollbackRun | None:
+    """The rollback for good that began after the last deployment and finished, failed or still runs; an abandoned one changed nothing.
+
+    `deployments` oldest first, `runs` newest first, both of one week.
+    """
+    if not deployments:
+        return None
+    for_good = (run for run in runs if not run.drilled_on and run.end != RollbackEnd.ABANDONED)
+    last = next(for_good, None)
+    return last if last and last.at > deployments[-1].at else None

@@ -61,7 +61,7 @@ def _vote_context(
 ) -> dict[str, object]:
     method = method_for(request.user, slot.off)
     vote = Vote(slot.off.roles[0].value, "approve", "")
-    said = statement(found, at.week, at.done, slot.off, vote)
+    said = statement(found, at, slot.off, vote)
     signer = Signer(request.user.username, str(request.user), (method or Method.PASSKEY).value)
     said |= signer.envelope(found.started_at)
     last = max((s.signature for s in at.slots if s.signature), key=lambda one: one.at, default=None)

@@ -81,7 +81,7 @@ def propose(rollout: Rollout, at: Progress, slot: Slot, by: Person, vote: tuple[
     _refuse_held_up(at, decision)
     if decision == Decision.REJECT and len(reason.strip()) < LEAST:
         raise Refused(_("Say in at least ten characters why you reject."))
-    said = statement(rollout, at.week, at.done, slot.off, Vote(_role(rollout, slot.off, by), str(decision), reason))
+    said = statement(rollout, at, slot.off, Vote(_role(rollout, slot.off, by), str(decision), reason))
     return draw(rollout, Act.SIGN, by, said, off=slot.off, week=at.week.slug, slot=slot.off.slug, covers=at.covers)
 
 

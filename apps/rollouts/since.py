@@ -101,6 +101,7 @@ def _part(part: str) -> str:
         "comparison": _("Comparison"),
         "overrides": _("Override"),
         "rollbacks": _("Run of the rollback"),
+        "weeks": _("What was signed in"),
     }
     return known.get(part, part.replace("_", " ").capitalize())
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from apps.playbook.plan import SignOff, Week
     from apps.rollouts.models import Issue, Override, RollbackRun, Rollout
-    from apps.rollouts.progress import Done
+    from apps.rollouts.progress import Done, Progress
 
 FORMAT = "opsportal-statement/2"
 
@@ -120,16 +120,16 @@ class Vote:
     reason: str
 
 
-def statement(rollout: Rollout, week: Week, done: Done, off: SignOff, vote: Vote) -> dict[str, Any]:
+def statement(rollout: Rollout, at: Progress, off: SignOff, vote: Vote) -> dict[str, Any]:
     """Everything one signature says of the week: the covered part, the issues open at that moment, any waiver, and the vote."""
     waiver = rollout.waiver
     return {
         "format": FORMAT,
-        "week_title": week.title,
+        "week_title": at.week.title,
         "slot_title": off.title,
         "waiver": {"digest": waiver.digest, "by": waiver.by.username, "why": waiver.why} if waiver else None,
-        "covered": covered(rollout, week, done),
-        "open_issues": [issue.pk for issue in done.issues if issue.resolved_at is None],
+        "covered": at.covered,
+        "open_issues": [issue.pk for issue in at.done.issues if issue.resolved_at is None],
         "slot": off.slug,
         "role": vote.role,
         "meaning": off.meaning,

@@ -20,6 +20,7 @@ from apps.rollouts.advancing import end
 from apps.rollouts.models import Look, Rollout, Watch
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
+from apps.rollouts.rollback import taken_back
 from apps.rollouts.tally import tally_of
 from apps.rollouts.watching import outdated
 
@@ -61,7 +62,7 @@ def _refuse(at: Progress) -> None:
         raise Refused(text % {"week": at.waits_for}, status=409)
     if at.signed:
         raise Refused(_("This week is signed; a signer has to revoke before it is watched again."), status=409)
-    if not at.done.deployments:
+    if not at.done.deployments or taken_back(at.done.deployments, at.done.rollbacks):
         raise Refused(_("Record the deployment first: a watch is of what was deployed."), status=409)
     if at.done.watch is not None and at.done.watch.ended_at is None:
         if outdated(at.done):

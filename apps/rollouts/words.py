@@ -21,6 +21,7 @@ COUNTED = {
     "watch",
     "overrides",
     "rollbacks",
+    "weeks",
 }
 
 
@@ -78,6 +79,9 @@ def _covers(said: Mapping[str, Any]) -> Iterator[str]:
     yield from _watched_and_overridden(covered)
     if n := len(covered.get("rollbacks", ())):
         yield ngettext("one run of the rollback", "%(n)d runs of the rollback", n) % {"n": n}
+    if n := len(covered.get("weeks", ())):
+        text = ngettext("the week before it, as it was signed", "all %(n)d weeks before it, each as it was signed", n)
+        yield text % {"n": n}
     for part, value in covered.items():
         if part not in COUNTED and value:
             size = f": {len(value)}" if isinstance(value, (dict, list)) else ""

@@ -1,6 +1,9 @@
 """docker-compose.yml, .env.example and the settings speak of the same things."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +12,15 @@ import yaml
 from django.core.management import get_commands
 
 from apps.lab.demo import programs
+from apps.ledger.keys import SigningKey
+from apps.ledger.offline.verify import LOG, WITNESS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-PORTAL = {name: service for name, service in SERVICES.items() if "build" in service}
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+PORTAL = {name: service for name, service in OURS.items() if name != "witness"}
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 
 
@@ -48,7 +55,7 @@ def test_what_compose_hands_to_the_portal_is_a_setting() -> None:
 def test_every_password_that_compose_asks_for_is_in_env_example() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     asked = set(re.findall(r"(?<!\$)\$\{([A-Z0-9_]+)", text)) - {"PORT"}
-    assert asked <= set(re.findall(r"^([A-Z_]+)=", EXAMPLE, re.MULTILINE))
+    assert asked <= set(re.findall(r"^#?([A-Z_]+)=", EXAMPLE, re.MULTILINE))
 
 
 def test_only_migrate_knows_the_owners_login() -> None:
@@ -79,10 +86,53 @@ def test_compose_starts_the_same_programs_as_the_demo(name: str) -> None:
 
 
 def test_the_portal_runs_without_privileges() -> None:
-    for service in PORTAL.values():
+    for service in OURS.values():
         assert service["cap_drop"] == ["ALL"]
         assert service["read_only"] is True
-    assert "\nUSER opsportal\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert "\nUSER opsportal\n" in DOCKERFILE
+
+
+def mounts(name: str) -> dict[str, str]:
+    """Where a service sees which volume: folder to `<volume>` or `<volume>:ro`."""
+    parts = [volume.split(":") for volume in SERVICES[name].get("volumes", [])]
+    return {folder: ":".join([volume, *mode]) for volume, folder, *mode in parts}
+
+
+def test_the_witness_shares_nothing_with_the_portal_but_what_it_hands_out() -> None:
+    witness = SERVICES["witness"]
+    assert witness["profiles"] == ["witness"]
+    assert not {"environment", "env_file", "configs", "secrets", "ports"} & set(witness)
+    assert [name for name, service in SERVICES.items() if set(service["networks"]) & set(witness["networks"])] == [
+        "web", "witness",
+    ]  # fmt: skip
+    assert COMPOSE["networks"]["witness"] == {"internal": True}
+    assert f"useradd --uid 10002 --no-create-home --home-dir /nonexistent {witness['user']} " in DOCKERFILE
+    given = dict(word.removeprefix("--").split("=", 1) for word in witness["command"][4:])
+    for kept, mode, others in (("key", "0700", set()), ("memory", "0700", set()), ("out", "0755", {"witnessed:ro"})):
+        folder = str(Path(given[kept]).parent)
+        assert f"install -d -o witness -g witness -m {mode} {folder}" in DOCKERFILE
+        volume = mounts("witness")[folder]
+        seen = {seen for name in set(SERVICES) - {"witness"} for seen in mounts(name).values()}
+        assert {other for other in seen if other.partition(":")[0] == volume} == others
+    for service in PORTAL.values():
+        assert given["out"] in service["environment"]["OPSPORTAL_LEDGER_WITNESSED"]
+        assert "web" in service["environment"]["OPSPORTAL_HOSTS"].split(",")
+    assert mounts("web")[str(Path(given["out"]).parent)] == "witnessed:ro"
+
+
+def test_the_witness_starts_as_compose_starts_it_without_any_setting(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(SigningKey.make("witness.test", WITNESS).secret, encoding="ascii")
+    words = [
+        re.sub(r"=/var/lib/witness(ed)?/", f"={tmp_path}/", word)
+        .replace("${LEDGER_PUBLIC_KEY:-}", str(SigningKey.make("ledger.test", LOG).public))
+        .replace("http://web:8000", "http://127.0.0.1:9")
+        for word in SERVICES["witness"]["command"][1:]
+    ]
+    bare = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    argv = [sys.executable, *words, "--once"]
+    done = subprocess.run(argv, cwd=ROOT, env=bare, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "http://127.0.0.1:9 does not answer" in done.stderr
 
 
 def test_mounted_configuration_and_volumes_are_declared() -> None:

@@ -1,17 +1,24 @@
 """`/metrics` and `/metrics/pool`: what a scraper reads of the real tier, and who may."""
 
+from pathlib import Path
+
 import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from apps.accounts.models import Person
-from apps.metrics.models import Series
+from apps.lab import redis
+from apps.lab.layout import Layout
+from apps.metrics.models import LatestAnswer, Series
+from apps.metrics.registry import exported
 from tests.conftest import Inject
 from tests.people import Browser
 from tests.watch import Watch
 
 TOKEN = "a-token-for-machines"
+EXPORTERS = Path(__file__).with_name("exporters.txt")
+OURS = {"tier", "node", "role"}  # labels of the portal that no exporter has
 HOSTILE = 'ta"b\\le\n# TYPE up gauge'
 
 
@@ -50,10 +57,60 @@ def test_a_scraper_reads_the_newest_samples_and_the_states_of_checks(
     ]
     assert ("pass", 1.0) in states
     assert sum(value for _state, value in states) == 1
+    assert len(found["redis_memory_used_bytes"]) == 1
     fault("stop-redis")
     watch.poll(2)
     found = families(scrape)
     assert [value for labels, value in found["redis_up"] if labels["node"] == "lab-redis"] == [0.0]
+    assert "redis_memory_used_bytes" not in found, "of a node that is down nothing else is said"
+
+
+def of_exporters() -> dict[str, tuple[str, set[str]]]:
+    """Name, without the `_total` that the parser takes off a counter's, to type and labels."""
+    lines = (line.split() for line in EXPORTERS.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return {
+        name.removesuffix("_total"): (kind, set(labels[0].split(",")) if labels else set())
+        for name, kind, *labels in lines
+    }
+
+
+def test_what_exporters_have_a_name_for_bears_it_with_their_type_and_labels(
+    watch: Watch, scrape: Client, layout: Layout
+) -> None:
+    with redis.session(layout) as client:
+        client.set("of-a-test", "1", ex=60)
+    watch.poll()
+    known = of_exporters()
+    text = scrape.get("/metrics").content.decode()
+    found = {
+        family.name: family
+        for family in text_string_to_metric_families(text)
+        if not family.name.startswith("opsportal_")
+    }
+    assert {one.name.removesuffix("_total") for one in exported()} <= found.keys()
+    for name, family in found.items():
+        kind, labels = known[name]
+        assert family.type == kind, name
+        for sample in family.samples:
+            assert sample.labels.keys() - OURS <= labels, name
+
+
+def test_what_exporters_name_has_their_unit(watch: Watch, scrape: Client) -> None:
+    stats = LatestAnswer.objects.get(probe="pools.stats")
+    stats.rows = [row | {"total_query_time": 2_500_000} for row in stats.rows]
+    stats.save()
+    found = families(scrape)
+    assert {value for _labels, value in found["pgbouncer_stats_queries_duration_seconds"]} == {2.5}
+    assert {labels["node"]: value for labels, value in found["pg_replication_is_replica"]} == {
+        "lab-primary": 0, "lab-replica-1": 1, "lab-replica-2": 1,
+    }  # fmt: skip
+    assert {labels["state"] for labels, _value in found["pg_stat_activity_count"]} == {
+        "active", "idle", "idle in transaction",
+    }  # fmt: skip
+    (started,) = (
+        value for labels, value in found["pg_postmaster_start_time_seconds"] if labels["node"] == "lab-primary"
+    )
+    assert 0 < watch.slot.timestamp() - started < 86400
 
 
 def test_the_pools_of_a_tier_are_one_document(watch: Watch, scrape: Client) -> None:

@@ -1,6 +1,7 @@
 """The way back: drilled against the clock before anything is deployed, gone for good when it must be, and on the record either way."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -102,6 +103,33 @@ def test_a_rollback_for_good_needs_a_deployment_a_reason_and_who_may_deploy(
     led = client.get(f"/rollouts/rollback/{block.tier.slug}/{WEEK}/")
     assert led["Location"] == url(block, "rollback/")
     assert "Go on with it" in client.get(led["Location"]).content.decode()
+
+
+def test_what_was_rolled_back_for_good_is_not_deployed_until_it_is_deployed_again(
+    block: Rollout, devops: Person, browser: Browser
+) -> None:
+    drilled(block, WEEK, devops)
+    client, told = browser(devops), {"what": "Replica reads", "minutes": ""}
+    client.post(url(block, "deployment/"), told)
+    assert gate(block, "deployed") == "done"
+    where = client.post(url(block, "rollback/start/"), {"why": BAD})["Location"]
+    assert "being rolled back since" in client.get(url(block)).content.decode()
+    client.post(where + "end/", {"end": "abandoned", "why": "It was the monitoring."})
+    assert gate(block, "deployed") == "done", "nothing was taken back"
+    where = client.post(url(block, "rollback/start/"), {"why": BAD})["Location"]
+    client.post(where + "step/", {"number": 1, "state": "done"})
+    client.post(where + "end/", {"end": "finished"})
+    assert gate(block, "deployed") == "now"
+    page = client.get(url(block)).content.decode()
+    assert re.search(r"Deployed</strong><small>rolled back \d", page)
+    assert client.post(url(block, "watch/start/"), {}).status_code == 409
+    assert client.post(url(block, "deployment/"), told).status_code == 302
+    assert gate(block, "deployed") == "done"
+
+
+def gate(rollout: Rollout, slug: str) -> str:
+    """Where a gate of the week stands."""
+    return next(g.state.value for g in at(rollout, WEEK).gates if g.slug == slug)
 
 
 def test_a_failed_step_is_tried_again_and_of_two_people_one_wins(

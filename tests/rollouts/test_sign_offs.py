@@ -42,6 +42,8 @@ def test_the_programme_is_accepted_by_its_three_and_only_after_everything_else(
     assert sign(browser(cto), short, "cto", week=FINAL) == 302
     assert "5 of 6 slots are signed" in lead_of(browser(viewer), short)
     assert sign(browser(product), short, "product", week=FINAL) == 302
+    accepted = Signature.objects.get(slot="vp").said["covered"]["weeks"]
+    assert accepted == {WEEK: at(short, WEEK).covers}, "the final sign-off is of the weeks as they were signed"
     last = browser(product).get(url(short, f"weeks/{FINAL}/sign/product/signed/")).content.decode()
     assert "Every slot is signed: the programme is accepted." in last
     assert "The programme is accepted." in lead_of(browser(viewer), short)

@@ -14,18 +14,23 @@ HEADS = {
     "programs": "Programs",
     "trust": "Keys and ledger",
     "outgoing": "Who is told",
+    "nodes": "Nodes",
 }
 
 
 def told(report: Report) -> Iterator[str]:
     """Line by line. What servers wrote is shown as text: nothing in it acts on the terminal."""
     width = max(len(finding.title) for finding in report.findings)
-    for room, found in groupby(report.findings, key=lambda finding: finding.id.partition(".")[0]):
-        yield HEADS[room]
+    for head, found in groupby(report.findings, key=_head):
+        yield head
         for finding in found:
             yield from _lines(finding, width)
         yield ""
     yield f"{MARKS[report.state]} {report.sentence}"
+
+
+def _head(finding: Finding) -> str:
+    return f"{finding.tier}: {finding.node}" if finding.node else HEADS[finding.id.partition(".")[0]]
 
 
 def _lines(finding: Finding, width: int) -> Iterator[str]:

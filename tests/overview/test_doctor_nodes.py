@@ -1,0 +1,169 @@
+"""`manage.py doctor` on nodes: what the polling login lacks is named with the line that cures it, and a dead node is a line."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from redis import Redis
+
+from apps.lab import postgres, redis
+from apps.lab.layout import DATABASE, Layout
+from apps.lab.layout import Node as Server
+from apps.lab.register import register
+from apps.lab.tier import Lab
+from apps.metrics import secrets
+from apps.metrics.models import Node, Tier
+from apps.overview.doctor import nodes, redis_rights
+from tests.conftest import Inject, Until
+
+POSTGRES = ("lab-primary", "lab-replica-1", "lab-replica-2")
+Findings = dict[tuple[str, str], dict[str, Any]]
+
+
+@pytest.fixture
+def tier(lab: Lab, db: None) -> Tier:
+    """The lab's tier."""
+    return register(lab.layout)
+
+
+@pytest.fixture
+def primary(lab: Lab, layout: Layout) -> Iterator[psycopg.Connection]:
+    """A superuser in the database that is polled; the polling login's rights are as they were afterwards."""
+    with postgres.connect(layout, Server.PRIMARY, DATABASE) as connection:
+        yield connection
+        connection.execute("ALTER ROLE opsportal_poll LOGIN NOCREATEDB")
+        connection.execute("GRANT pg_monitor TO opsportal_poll")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        connection.execute("REVOKE INSERT ON conversation FROM opsportal_poll")
+        connection.execute("GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO opsportal_poll")
+
+
+def doctor() -> Findings:
+    """Findings of nodes by node and id."""
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--json", "--tier", "lab", stdout=out)
+    return {(found["node"], found["id"]): found for found in json.loads(out.getvalue())["findings"] if found["node"]}
+
+
+def not_fine(found: Findings) -> list[dict[str, Any]]:
+    return [one for one in found.values() if one["state"] != "fine"]
+
+
+def run(client: Redis, line: str) -> None:
+    client.execute_command(*line.split())  # type: ignore[no-untyped-call]
+
+
+def test_the_labs_tier_is_as_it_should_be(tier: Tier) -> None:
+    found = doctor()
+    assert {node for node, _id in found} == {*POSTGRES, "lab-pgbouncer", "lab-redis", "lab-app"}
+    assert not_fine(found) == []
+    for node in POSTGRES:
+        for of in ("version", "clock", "tls", "rights", "statements", "reads_only", "questions"):
+            assert (node, f"nodes.{of}") in found
+
+
+@pytest.mark.parametrize(
+    ("taken", "of", "told"),
+    [
+        ("REVOKE pg_monitor FROM opsportal_poll", "nodes.rights", "pg_monitor"),
+        ("ALTER ROLE opsportal_poll NOLOGIN", "nodes.answers", "not permitted to log in"),
+        ("ALTER ROLE opsportal_poll CREATEDB", "nodes.reads_only", "CREATEDB"),
+        ("DROP EXTENSION pg_stat_statements", "nodes.statements", DATABASE),
+        ("GRANT INSERT ON conversation TO opsportal_poll", "nodes.reads_only", "public.conversation"),
+        ("REVOKE SELECT ON ALL SEQUENCES IN SCHEMA public FROM opsportal_poll", "nodes.sequences", "public"),
+    ],
+)
+def test_the_line_that_is_told_cures_it(
+    tier: Tier, primary: psycopg.Connection, until: Until, taken: str, of: str, told: str
+) -> None:
+    primary.execute(taken.encode())
+    found = doctor()["lab-primary", of]
+    assert found["state"] in {"failure", "warning"}
+    assert told in found["detail"]
+    for line in found["commands"]:
+        primary.execute(line.encode())
+    until(lambda: not not_fine(doctor()))
+
+
+def test_what_pgbouncers_console_refuses_is_told(tier: Tier, lab: Lab, layout: Layout) -> None:
+    file = layout.folder(Server.PGBOUNCER) / "pgbouncer.ini"
+    before = file.read_text(encoding="utf-8")
+    with psycopg.connect(
+        layout.dsn(Server.PGBOUNCER, "opsportal_admin", "pgbouncer", direct=True), autocommit=True
+    ) as console:
+        try:
+            file.write_text(before.replace("stats_users = opsportal_poll\n", "stats_users =\n"), encoding="utf-8")
+            console.execute("RELOAD")
+            found = doctor()["lab-pgbouncer", "nodes.answers"]
+            assert found["state"] == "failure"
+            file.write_text(before.replace("stats_users = opsportal_poll", found["commands"][0]), encoding="utf-8")
+            console.execute("RELOAD")
+            assert doctor()["lab-pgbouncer", "nodes.answers"]["state"] == "fine"
+        finally:
+            file.write_text(before, encoding="utf-8")
+            console.execute("RELOAD")
+
+
+@pytest.mark.parametrize(
+    ("rules", "of", "told"),
+    [
+        ("-slowlog|get -config|get", "nodes.rights", "SLOWLOG GET, CONFIG GET"),
+        ("clearselectors", "nodes.rights", "HGETALL"),
+        ("~* +@write", "nodes.reads_only", "may write"),
+        ("-info", "nodes.answers", "info"),
+    ],
+)
+def test_a_line_of_the_acl_cures_redis(tier: Tier, layout: Layout, rules: str, of: str, told: str) -> None:
+    with redis.session(layout) as administrator:
+        try:
+            run(administrator, f"ACL SETUSER opsportal_poll {rules}")
+            found = doctor()["lab-redis", of]
+            assert found["state"] == "failure"
+            assert told in found["detail"]
+            run(administrator, found["commands"][0])
+            assert not_fine(doctor()) == []
+        finally:
+            run(administrator, "ACL LOAD")
+
+
+def test_the_acl_that_is_told_is_the_documented_one() -> None:
+    assert redis_rights.rules(since_7=True) in (settings.BASE_DIR / "docker-compose.yml").read_text(encoding="utf-8")
+
+
+def test_wrong_passwords_a_dead_and_a_hanging_node_are_lines_and_the_rest_goes_on(
+    tier: Tier, fault: Inject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "WITHIN", timedelta(seconds=2))
+    Node.objects.exclude(name__in=("lab-primary", "lab-replica-2", "lab-app")).update(secret=secrets.seal("s3cr3t"))
+    fault("freeze-replica-2")
+    dead = {"kind": "postgres", "role": "replica", "address": "postgresql://opsportal_poll@127.0.0.1:1/messaging"}
+    Node.objects.create(tier=tier, name="dead", **dead)
+    found = doctor()
+    assert {node: one["state"] for (node, of), one in found.items() if of == "nodes.answers"} == {
+        "dead": "failure",
+        "lab-app": "fine",
+        "lab-primary": "fine",
+        "lab-replica-1": "failure",
+        "lab-replica-2": "failure",
+        "lab-pgbouncer": "failure",
+        "lab-redis": "failure",
+    }
+    assert found["lab-primary", "nodes.rights"]["state"] == "fine"
+    assert "within" in found["lab-replica-2", "nodes.answers"]["detail"]
+    assert "No connection" in found["dead", "nodes.answers"]["detail"]
+    assert found["lab-replica-1", "nodes.answers"]["commands"] == ["ALTER ROLE \"opsportal_poll\" LOGIN PASSWORD '…';"]
+    assert found["lab-pgbouncer", "nodes.answers"]["commands"] == ['"opsportal_poll" "…"']
+    assert found["lab-redis", "nodes.answers"]["commands"] == ["ACL SETUSER opsportal_poll on resetpass >…"]
+    assert "s3cr3t" not in json.dumps(list(found.values()))
+
+
+def test_a_tier_that_there_is_not_is_refused(db: None) -> None:
+    with pytest.raises(CommandError, match="nowhere"):
+        call_command("doctor", "--tier", "nowhere")
