@@ -103,7 +103,7 @@ def propose_amendment(rollout: Rollout, at: Progress, newer: Newer | None, why: 
     Draw up the amendment of a week to the definition in the playbook's files, which is pinned with it.
 
     Raises:
-        Refused: there is no newer one, or it does not fit the rest of what is pinned (409), a watch runs that it would change, or no reason.
+        Refused: there is no newer one, it does not fit the rest of what is pinned, a watch runs that it would change, or no reason.
     """
     if newer is None:
         raise Refused(_("There is no newer definition of this week; nothing was changed."), status=409)

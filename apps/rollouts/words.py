@@ -135,7 +135,7 @@ def _amending(said: Mapping[str, Any]) -> Words:
     covers = (
         *said["changes"],
         *taken(said["takes"]),
-        _("every other week, which goes on following what it follows now"),
+        _("every other week goes on following what it follows now"),
     )
     return Words(
         _("I adopt the newer definition of this week"), text % about, covers, (_because(said), _attested(said))

@@ -537,7 +537,7 @@ class Bundle:
         if foreign := [seq for seq, digest in signed.items() if adopted and digest and digest not in known]:
             raise BrokenClaim(f"the playbook that entry {foreign[0]} signs is not in this bundle")
         if adopted:
-            yield f"{len(found)} playbooks adopted later are those that entries name, and every signature is over one that is here."
+            yield f"The playbooks adopted later ({len(found)}) are those that entries name; each signature is over one that is here."
 
     def _attachments(self) -> Iterator[str]:
         found = [name for name in self.files if name.startswith("attachments/")]
