@@ -116,15 +116,10 @@ def test_adopting_is_signed_for_one_week_and_takes_what_was_signed_and_settled_o
     assert "restored on two other hosts" in told, "the difference, not only its digest"
     entry = Entry.objects.get(kind="rollout.amend")
     assert entry.sentence == f"lead adopted the definition {made.pin.digest[:12]} of Before week 1 (passkey): {REASON}"
-    assert entry.content["takes"]["items"] == [later_text(ready, own)]
+    assert entry.content["takes"]["items"] == [pinned(own).week(WEEK).item(RESTORED).text]
     settle(ready, qa, only=RESTORED)
     assert sign(browser(dba), ready, "dba") == 302
     assert Signature.objects.get(slot="dba", revoked_at=None).said["covered"]["playbook"] == made.pin.digest
-
-
-def later_text(rollout: Rollout, digest: str) -> str:
-    """The item's text as it was pinned first."""
-    return pinned(digest).week(WEEK).item(RESTORED).text
 
 
 def test_a_removed_slot_ends_its_signature_so_that_its_signer_may_sign_elsewhere(
@@ -180,15 +175,13 @@ def test_the_way_back_is_drilled_and_the_watch_made_anew_on_the_definition_in_fo
     assert outdated(week.done) == "another watch was adopted since this one began"
     assert "primary-connections" not in week.done.baselines
     assert "Newer definition" not in page(browser(lead), ready, f"weeks/{BLOCK}/")
-    assert client_status(browser(lead), ready, f"rollbacks/{run.pk}/") == 200, "a run is shown along its own playbook"
+    assert browser(lead).get(url(ready, f"rollbacks/{run.pk}/")).status_code == 200, (
+        "a run is shown along its own playbook"
+    )
     drilled(ready, BLOCK, devops)
     assert not readiness(week.week, at(ready, BLOCK).done).ready, "drilled along the rollout's own pin"
     drilled(ready, BLOCK, devops, pin=week.done.pin)
     assert readiness(week.week, at(ready, BLOCK).done).ready
-
-
-def client_status(client: Client, rollout: Rollout, rest: str) -> int:
-    return client.get(url(rollout, rest)).status_code
 
 
 def test_a_running_watch_and_a_week_that_does_not_fit_the_plan_refuse(
