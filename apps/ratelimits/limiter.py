@@ -21,7 +21,8 @@ from redis.retry import Retry
 
 WINDOW_MS = 60_000
 BURST_WINDOW_MS = 5_000
-REST_SECONDS = 0.5  # after a failure of Redis nothing is asked of it for so long
+FAILURES = 3  # in a row: one slow answer says nothing of the next request's
+REST_SECONDS = 0.5  # after that many failures of Redis nothing is asked of it for so long
 _TAKE = (Path(__file__).parent / "lua" / "take.lua").read_text(encoding="utf-8")
 
 
@@ -125,6 +126,7 @@ class Limiter:
         self._script = client.register_script(_TAKE)
         self._fallback = fallback
         self._clock = clock
+        self._failures = 0
         self._rests_until = 0.0
         self.degraded = 0  # decisions that the fallback took, in this process
 
@@ -144,8 +146,11 @@ class Limiter:
                 args=[quota.limit, quota.burst, WINDOW_MS, BURST_WINDOW_MS, mode.value, tier.value, now_ms],
             )
         except RedisError:
-            self._rests_until = time.monotonic() + REST_SECONDS
+            self._failures += 1
+            if self._failures >= FAILURES:
+                self._rests_until = time.monotonic() + REST_SECONDS
             return self._fall_back(quota)
+        self._failures = 0
         passed, burst, used, burst_used, wait_ms, reset_ms = (int(part) for part in answer)
         return Decision(
             allowed=bool(passed) or mode is Mode.MONITOR,

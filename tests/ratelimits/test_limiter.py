@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -13,7 +14,7 @@ from redis import Redis
 
 from apps.lab.layout import HOST, Node, free_ports
 from apps.lab.tier import Lab
-from apps.ratelimits.limiter import QUOTAS, Fallback, Limiter, Mode, Quota, Tier, connect
+from apps.ratelimits.limiter import FAILURES, QUOTAS, Fallback, Limiter, Mode, Quota, Tier, connect
 
 SLICE = 0.6  # seconds: the hundredth of a minute by which a slot may come back late
 
@@ -177,3 +178,24 @@ def test_without_redis_the_policy_decides_within_50_ms_and_says_so(
     assert decision.allowed is (fallback is Fallback.ALLOW)
     assert decision.headers()["X-RateLimit-Status"] == "degraded"
     assert quickest(lambda: Limiter(connect(url), fallback=fallback).take(key, Tier.FREE)) < 0.05
+
+
+def test_one_slow_answer_costs_one_decision(lab: Lab, patient: Redis, key: str) -> None:
+    limiter = Limiter(connect(lab.layout.redis_url(Node.REDIS, "app")))
+    with Redis.from_url(lab.layout.redis_url(Node.REDIS, "lab")) as master:
+        master.execute_command("CLIENT", "PAUSE", "60")
+    assert limiter.take(key, Tier.FREE).degraded
+    patient.ping()  # answered when the pause is over
+    assert not all(limiter.take(key, Tier.FREE).degraded for _ in range(2)), "it did not ask again at once"
+
+
+def test_a_redis_that_stays_away_is_left_alone(key: str) -> None:
+    with socket.create_server((HOST, 0)) as server:
+        limiter = Limiter(connect(f"redis://{HOST}:{server.getsockname()[1]}"))
+        assert all(limiter.take(key, Tier.FREE).degraded for _ in range(20))
+        server.settimeout(0.1)
+        asked = 0
+        with suppress(TimeoutError):
+            while server.accept():
+                asked += 1
+    assert asked == FAILURES
