@@ -25,9 +25,9 @@ from apps.metrics.registry import checks
 from apps.playbook.plan import Watch as Plan
 from apps.playbook.plan import Week
 from apps.rollouts.comparing import compare_week
-from apps.rollouts.gates import ENOUGH, stands
+from apps.rollouts.gates import ENOUGH
 from apps.rollouts.holders import holders, names_of
-from apps.rollouts.models import Observation, Override, Rollout, Watch
+from apps.rollouts.models import Observation, Rollout, Watch
 from apps.rollouts.observing import Seen
 from apps.rollouts.progress import progress
 from apps.rollouts.refusals import Refused
@@ -113,13 +113,9 @@ def _over(watch: Watch, plan: Plan, now: datetime) -> bool:
 
 
 def _ends(watch: Watch, entries: Sequence[Entry], now: datetime) -> bool:
-    """It ends when all is settled, or one entry is for the worse; what is overridden and what is shadow does not end it early."""
-    standing = Override.objects.filter(rollout=watch.rollout, week=watch.week, ended_at=None)
-    aside = {o.scope for o in standing if stands(o, now)}
-    for entry in entries:
-        scopes = {f"entry:{entry.entry.slug}", f"check:{entry.entry.check}"}
-        if entry.settled and entry.state not in ENOUGH and not entry.shadow and not scopes & aside:
-            return True
+    """It ends when all is settled, or one entry is for the worse; what is shadow does not end it early."""
+    if any(entry.settled and entry.state not in ENOUGH and not entry.shadow for entry in entries):
+        return True
     return now >= watch.ends and all(entry.settled for entry in entries)
 
 

@@ -138,6 +138,9 @@ def _valued(promise: Improvement, now: _Now) -> Answer:
         return unknown(_("this version has no check %(check)s") % {"check": promise.check})
     if promise.over is not None and now.problem:
         return unknown(now.problem)
+    silent = [v.node or v.object for v in now.verdicts if v.check_id == check.id and not v.state.known and v.node]
+    if promise.over is None and silent:
+        return unknown(_("nothing is known of %(where)s") % {"where": ", ".join(silent[:3])})
     return by_value(promise, check.title, now.readings[promise])
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -107,7 +107,8 @@ def by_value(promise: Improvement, title: str, found: Sequence[Reading]) -> Answ
     """
     The answer of what a check measured, of every node and object it speaks of; `title`: the check's.
 
-    Those with too few steps behind them are left out while there is one that has enough: they are new, or gone.
+    Those with too few steps behind them are left out while there is one that has enough: they are new, or an object that is gone. A node
+    that fell silent is not left out.
     """
     source, over = _source(promise, title), promise.over
     if not found:
@@ -118,6 +119,9 @@ def by_value(promise: Improvement, title: str, found: Sequence[Reading]) -> Answ
         step = duration(over.total_seconds() / STEPS)
         words = text % {"have": found[0].steps, "all": STEPS, "step": step, "need": LEAST_STEPS}
         return unknown(words, Figure(found[0].value, found[0].at), source)
+    if over is not None and (silent := _silent(found, over)):
+        text = _("%(where)s was not measured since %(when)s")
+        return unknown(text % {"where": silent.where, "when": f"{silent.at:%d %b %H:%M} UTC"}, source=source)
     outside = [one for one in whole if promise.promised.judge(one.value) is not State.PASS]
     if not outside:
         told = _("%(value)s, as promised") % {"value": _values(whole, promise)}
@@ -129,6 +133,12 @@ def by_value(promise: Improvement, title: str, found: Sequence[Reading]) -> Answ
             "n": len(outside), "all": len(whole), "told": told,
         }  # fmt: skip
     return Answer(verdict, told, source, Figure(outside[0].value, outside[0].at))
+
+
+def _silent(found: Sequence[Reading], over: timedelta) -> Reading | None:
+    """A node of which too little was measured, and nothing of late."""
+    late = max(one.at for one in found) - 2 * over / STEPS
+    return next((one for one in found if not one.object and one.steps < LEAST_STEPS and one.at < late), None)
 
 
 def _values(found: Sequence[Reading], promise: Improvement) -> str:

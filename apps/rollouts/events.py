@@ -7,9 +7,11 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
+from apps.accounts.policy import Permission, permitted
 from apps.ledger.chain import append
+from apps.playbook.plan import Gate as ItemGate
 from apps.rollouts.attachments import Upload, keep_files
-from apps.rollouts.models import Deployment, Issue, Note, Rollout
+from apps.rollouts.models import Deployment, Issue, Note, Rollout, Tick
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
 from apps.rollouts.rollback import readiness
@@ -25,6 +27,7 @@ def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by:
     with transaction.atomic():
         now = locked(rollout, at.week.slug)
         _refuse_early(now)
+        _refuse_while_taken_back(now)
         way_back = readiness(now.week, now.done)
         if not way_back.ready:
             raise Refused(
@@ -35,8 +38,25 @@ def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by:
         made = Deployment.objects.create(
             rollout=rollout, week=at.week.slug, what=what, minutes=minutes, by=by, at=datetime.now(UTC)
         )
+        _reopen(now, by)
         _enter(rollout, at, "rollout.deploy", by, {"what": what, "minutes": minutes, "rollback": way_back.said})
     return made
+
+
+def _refuse_while_taken_back(at: Progress) -> None:
+    running = next((run for run in at.done.rollbacks if run.ended_at is None and not run.drilled_on), None)
+    if running is not None:
+        text = _("Not recorded: %(who)s is rolling this week back. End that run first.")
+        raise Refused(text % {"who": running.by}, status=409)
+
+
+def _reopen(at: Progress, by: Person) -> None:
+    """What was validated was an earlier deployment: its ticks are undone, and stay on record."""
+    validated = {item.slug for item in at.week.items(ItemGate.VALIDATION)}
+    old = [tick.pk for slug, tick in at.done.ticks.items() if slug in validated]
+    Tick.objects.filter(pk__in=old).update(
+        undone_at=datetime.now(UTC), undone_by=by, undone_why=_("Deployed again since.")
+    )
 
 
 def _refuse_early(at: Progress) -> None:
@@ -74,7 +94,7 @@ def note_issue(
         raise Refused(_("This line is not in the week's issue table; choose one of the list, or none."))
     action = table[known].action if known else ""
     with transaction.atomic():
-        if locked(rollout, at.week.slug).signed:
+        if locked(rollout, at.week.slug).complete:
             raise Refused(
                 _("This week is signed, so nothing is added to it. Note the issue in the week under way."), 409
             )
@@ -95,8 +115,16 @@ def note_issue(
 
 
 def resolve_issue(rollout: Rollout, at: Progress, issue: Issue, resolution: str, by: Person) -> None:
-    """Close an issue with what was done. Raises Refused when it is closed already."""
+    """Close an issue with what was done.
+
+    Raises:
+        Refused: it is closed already, or it is somebody else's blocker and the person signs nothing (403).
+    """
+    if issue.blocker and issue.by_id != by.pk and not permitted(by, Permission.SIGN, rollout.tier.slug):
+        text = _("A blocker is closed by who noted it, %(who)s, or by somebody who may sign.")
+        raise Refused(text % {"who": issue.by}, status=403)
     with transaction.atomic():
+        locked(rollout, at.week.slug)
         changed = Issue.objects.filter(pk=issue.pk, resolved_at=None).update(
             resolved_at=datetime.now(UTC), resolved_by=by, resolution=resolution
         )

@@ -143,9 +143,10 @@ def path(week: Week, done: Done, slots: Sequence[Slot], *, is_open: bool) -> tup
     standing = {o.scope: o for o in done.overrides if stands(o, moment)}
     gates, waiting = [], not is_open
     for step in _steps(week, done, slots):
-        parts = tuple(_overridden(part, standing) for part in step.parts)
+        mine = {scope: o for scope, o in standing.items() if not _of_before(o, step.slug, done)}
+        parts = tuple(_overridden(part, mine) for part in step.parts)
         verdict = worst([part.state for part in parts if not part.shadow])
-        of_all = standing.get(f"gate:{step.slug}")
+        of_all = _fitting(mine.get(f"gate:{step.slug}"), verdict)
         gate = Gate(step.slug, step.title, GateState.NOW, step.detail, verdict, parts, step.permission, of_all)
         complete = gate.counts in ENOUGH
         state = GateState.DONE if complete else GateState.LATER if waiting else GateState.NOW
@@ -161,8 +162,22 @@ def stands(override: Override, now: datetime) -> bool:
     return override.settled and override.ended_at is None and now < override.expires_at
 
 
+def _of_before(override: Override, gate: str, done: Done) -> bool:
+    """Whether it was made of an earlier deployment or watch, and so says nothing of the present one."""
+    if gate not in {"validated", "watched", "compared"}:
+        return False
+    began = [one.at for one in (*done.deployments[-1:], *((done.watch,) if gate == "watched" and done.watch else ()))]
+    return any(at > override.at for at in began)
+
+
+def _fitting(override: Override | None, state: State) -> Override | None:
+    """An override of a verdict as bad as this one, or worse; people let pass what they saw, not what came after."""
+    return override if override and worst([state, State(override.verdict)]) == override.verdict else None
+
+
 def _overridden(part: Part, standing: dict[str, Override]) -> Part:
-    found = standing.get(part.scope) or (standing.get(f"check:{part.check}") if part.check else None)
+    of_check = standing.get(f"check:{part.check}") if part.check else None
+    found = _fitting(standing.get(part.scope), part.state) or _fitting(of_check, part.state)
     return part if found is None else replace(part, override=found)
 
 

@@ -10,13 +10,14 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
 from apps.ledger.chain import append
-from apps.metrics.kernel import State
+from apps.metrics.kernel import State, worst
 from apps.metrics.registry import checks
 from apps.playbook.plan import Week
 from apps.rollouts.gates import ENOUGH, Gate, stands
 from apps.rollouts.models import Override, Rollout
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
+from apps.rollouts.watching import runs
 
 LENGTHS = {
     "1h": timedelta(hours=1),
@@ -41,19 +42,25 @@ def scopes(at: Progress) -> tuple[Scope, ...]:
     found: dict[str, Scope] = {}
     for gate in at.gates:
         if gate.may_be_overridden and gate.counts not in ENOUGH:
-            for scope in _of_gate(gate, at.week):
+            for scope in _of_gate(gate, at.week, going_on=gate.slug == "watched" and runs(at.done)):
                 found.setdefault(scope.name, scope)
     return tuple(found.values())
 
 
-def _of_gate(gate: Gate, week: Week) -> Iterator[Scope]:
+def _of_gate(gate: Gate, week: Week, *, going_on: bool) -> Iterator[Scope]:
+    """`going_on`: its parts have no verdict yet, so that only the whole of it can be set aside."""
     yield Scope(gate.scope, _("The gate %(gate)s as a whole") % {"gate": gate.title}, gate.verdict, critical=True)
+    if going_on:
+        return
     for part in gate.missing:
         if part.scope != "comparison":
             critical = part.critical or part.check in critical_checks(week)
             yield Scope(part.scope, part.title, part.state, critical)
         if part.check and gate.slug != "baseline":
-            title = _("The check %(check)s, wherever this week uses it") % {"check": checks()[part.check].title}
+            known = checks().get(part.check)  # a pinned playbook may name one that a later version no longer has
+            title = _("The check %(check)s, wherever this week uses it") % {
+                "check": known.title if known else part.check
+            }
             yield Scope(f"check:{part.check}", title, part.state, part.check in critical_checks(week))
 
 
@@ -96,15 +103,27 @@ def override(rollout: Rollout, at: Progress, name: str, reason: str, length: str
 def confirm(rollout: Rollout, at: Progress, found: Override, by: Person) -> None:
     """Be the second person of a critical override. Raises Refused: it is one's own, not waiting any more, or expired."""
     with transaction.atomic():
-        _refuse(locked(rollout, at.week.slug))
+        now_at = locked(rollout, at.week.slug)
+        _refuse(now_at)
         held = Override.objects.get(pk=found.pk)
         if held.by_id == by.pk:
             raise Refused(_("You proposed this override; another person has to confirm it."), status=409)
         if held.settled or held.ended_at is not None or held.expires_at <= datetime.now(UTC):
             raise Refused(_("This override does not wait for anybody any more; nothing was changed."), status=409)
+        if worse := _worse(now_at, held):
+            text = _("Since it was proposed it became worse (%(state)s). Decline this override and propose it anew.")
+            raise Refused(text % {"state": worse}, status=409)
         held.confirmed_by, held.confirmed_at = by, datetime.now(UTC)
         held.save(update_fields=["confirmed_by", "confirmed_at"])
         _enter(held, at, "rollout.confirm-override", by, {"reason": held.reason, "proposed_by": held.by.username})
+
+
+def _worse(at: Progress, held: Override) -> str:
+    """The present verdict of what a proposed override is of, where it is worse than the one proposed for."""
+    scope = next((one for one in scopes(at) if one.name == held.scope), None)
+    if scope is None or worst([scope.state, State(held.verdict)]) == held.verdict:
+        return ""
+    return str(scope.state.value)
 
 
 def take_back(rollout: Rollout, at: Progress, found: Override, why: str, by: Person) -> None:

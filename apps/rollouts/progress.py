@@ -23,6 +23,7 @@ from apps.rollouts.models import (
     Watch,
 )
 from apps.rollouts.pins import InForce, in_force
+from apps.rollouts.rollback import taken_back
 from apps.rollouts.statement import covered, digest_of
 
 
@@ -86,9 +87,14 @@ class Progress:
     covered: dict[str, Any]
 
     @property
-    def signed(self) -> bool:
+    def complete(self) -> bool:
         """Every slot signed, approving, not stale."""
         return bool(self.slots) and all(slot.good for slot in self.slots)
+
+    @property
+    def signed(self) -> bool:
+        """Complete, all weeks before it too, and what it deployed is not being taken back."""
+        return self.open and self.complete and taken_back(self.done.deployments, self.done.rollbacks) is None
 
     @property
     def missing(self) -> str:
@@ -130,14 +136,14 @@ def recorded(rollout: Rollout, force: InForce) -> dict[str, Done]:
 
 
 def progress(rollout: Rollout) -> list[Progress]:
-    """All weeks in their order; a week is open when the one before it is fully signed."""
+    """All weeks in their order; a week is open when all before it are fully signed."""
     force = in_force(rollout)
     done = recorded(rollout, force)
     found: list[Progress] = []
     for week in force.playbook.weeks:
         before = found[-1] if found else None
         is_open = before is None or before.signed
-        waits_for = "" if is_open or not before else before.week.title
+        waits_for = "" if is_open or not before else before.waits_for or before.week.title
         whole = {at.week.slug: at.covers for at in found} if week.kind is WeekKind.FINAL else {}
         found.append(_week(rollout, week, done[week.slug], is_open, waits_for, whole))
     return found

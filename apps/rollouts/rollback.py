@@ -161,7 +161,7 @@ def rollback_ready(week: Week, done: Done) -> bool:
 
 
 def taken_back(deployments: Sequence[Deployment], runs: Sequence[RollbackRun]) -> RollbackRun | None:
-    """The rollback for good that began after the last deployment and finished, failed or still runs; an abandoned one changed nothing.
+    """The rollback for good that runs, or finished or failed after the last deployment; an abandoned one changed nothing.
 
     `deployments` oldest first, `runs` newest first, both of one week.
     """
@@ -169,4 +169,4 @@ def taken_back(deployments: Sequence[Deployment], runs: Sequence[RollbackRun]) -
         return None
     for_good = (run for run in runs if not run.drilled_on and run.end != RollbackEnd.ABANDONED)
     last = next(for_good, None)
-    return last if last and last.at > deployments[-1].at else None
+    return last if last and (last.ended_at is None or last.ended_at > deployments[-1].at) else None

@@ -83,7 +83,8 @@ def finish(run: RollbackRun, week: Week, end: RollbackEnd, why: str, by: Person)
     End a run; FINISHED keeps the time that the promised steps took.
 
     Raises:
-        Refused: it is over already, a step that the promise covers is open, or it failed or is abandoned without a reason.
+        Refused: it is over already, a step that the promise covers is open (or, of a drill, was left out), it failed or is abandoned
+            without a reason, or it is called abandoned though something was taken back, failed, or took too long.
     """
     if end != RollbackEnd.FINISHED and len(why.strip()) < LEAST_WORDS:
         raise Refused(_("Say in a few words why it ends here."))
@@ -96,6 +97,7 @@ def finish(run: RollbackRun, week: Week, end: RollbackEnd, why: str, by: Person)
                     "A step that the promise covers is still open, or none was done. Settle it, or end the run as failed."
                 )
             )
+        _refuse_end(held, end)
         ended = held.run
         ended.ended_at, ended.ended_by, ended.end, ended.end_why = datetime.now(UTC), by, end, why
         ended.took_seconds = took.total_seconds() if took and end == RollbackEnd.FINISHED else None
@@ -105,6 +107,25 @@ def finish(run: RollbackRun, week: Week, end: RollbackEnd, why: str, by: Person)
         body["took"] = duration(ended.took_seconds) if ended.took_seconds is not None else "–"
         _enter(ended, week, "rollback.end", by, body)
     return ended
+
+
+def _refuse_end(held: Course, end: RollbackEnd) -> None:
+    """What happened is not made undone by the name of the end."""
+    states = [row.last.state for row in held.rows if row.last]
+    skipped = [row for row in held.rows if not row.step.afterwards and row.last and row.last.state == StepState.SKIPPED]
+    if end == RollbackEnd.FINISHED and held.run.drilled_on and skipped:
+        text = _("A drill goes every step that the promise covers, and “%(step)s” was left out. End it as abandoned.")
+        raise Refused(text % {"step": skipped[0].step.text}, 409)
+    if end != RollbackEnd.ABANDONED:
+        return
+    if not held.run.drilled_on and StepState.DONE in states:
+        raise Refused(
+            _("Steps of this rollback are done, so it is not abandoned: finish it, or end it as failed."), 409
+        )
+    if held.run.drilled_on and StepState.FAILED in states:
+        raise Refused(_("A step of this drill failed, so it is not abandoned: end it as failed."), 409)
+    if held.run.drilled_on and held.took is None and datetime.now(UTC) > held.deadline:
+        raise Refused(_("The promised time is over, so this drill is not abandoned: end it as failed."), 409)
 
 
 def rollback_of(week: Week) -> Rollback:

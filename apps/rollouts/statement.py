@@ -94,8 +94,10 @@ def _issue(issue: Issue) -> dict[str, Any]:
     said: dict[str, Any] = {"id": issue.pk, "text": issue.text, "by": issue.by.username}
     if issue.blocker:
         said["kind"] = "blocker"
+        if issue.resolved_by:
+            said["closed"] = {"by": issue.resolved_by.username, "with": issue.resolution}
     if issue.files:
-        said["files"] = {file["name"]: file["sha256"] for file in issue.files}
+        said["files"] = {file["sha256"]: file["name"] for file in issue.files}
     return said
 
 

@@ -18,12 +18,16 @@ LEAST_STEPS = STEPS // 2
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One value: where (node and object), the step it was last measured in, and in how many steps it was."""
+    """One value: where (node and object), the step it was last measured in, and in how many steps it was.
+
+    `object`: what of the node it is of, such as a pool; empty for the node as a whole.
+    """
 
     where: str
     value: float
     at: datetime
     steps: int
+    object: str = ""
 
 
 def readings(tier: Tier, asked: Sequence[tuple[Check, timedelta, bool]]) -> list[list[Reading]]:
@@ -52,5 +56,5 @@ def _readings(found: Sequence[Line], *, busiest: bool) -> list[Reading]:
             values = [value for _at, value in known]
             value = max(values) if busiest else fmean(values)
             where = " ".join(filter(None, (line.node, line.object)))
-            read.append(Reading(where, value, datetime.fromtimestamp(known[-1][0], UTC), len(known)))
+            read.append(Reading(where, value, datetime.fromtimestamp(known[-1][0], UTC), len(known), line.object))
     return sorted(read, key=lambda one: -one.steps)

@@ -11,11 +11,13 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Person
 from apps.ledger.chain import append
 from apps.ledger.leaf import canonical
-from apps.playbook.plan import Item
+from apps.playbook.plan import Gate as ItemGate
+from apps.playbook.plan import Item, WeekKind
 from apps.rollouts.attachments import Upload, keep_files
 from apps.rollouts.models import Outcome, Rollout, Tick
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
+from apps.rollouts.rollback import taken_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,12 @@ def refuse_closed(at: Progress) -> None:
 
 
 def refuse_early(at: Progress, item: Item) -> None:
-    """Raises Refused in a week that is not open, and for an item of a read-do pause point whose turn has not come."""
+    """Raises Refused in a week that is not open, before there is something to validate, and out of the order of a read-do pause point."""
     refuse_closed(at)
+    validates = at.week.pause_of(item.slug).gate is ItemGate.VALIDATION and at.week.kind is WeekKind.BLOCK
+    if validates and (not at.done.deployments or taken_back(at.done.deployments, at.done.rollbacks)):
+        text = _("This validates what was deployed: record the deployment first. Nothing was ticked.")
+        raise Refused(text, status=409)
     before = at.week.pause_of(item.slug).waits_for(item.slug, at.done.ticks)
     if before is not None:
         text = _("These items are settled in their order: first “%(before)s”. Nothing was ticked.")

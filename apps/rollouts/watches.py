@@ -91,7 +91,10 @@ def _terms(tier: Tier, plan: Plan) -> dict[str, Any]:
     found = {}
     for entry in plan.entries:
         if entry.check:
-            check = counting.checks[entry.check]
+            check = counting.checks.get(entry.check)
+            if check is None:
+                text = _("This version of the portal has no check %(check)s, so “%(title)s” cannot be watched.")
+                raise Refused(text % {"check": entry.check, "title": entry.title}, status=409)
             names = _judged_on(check, nodes, spoken.get(check.id, set()))
             own = {name: of for name in names if (of := counting.of_nodes.get((check.id, name)))}
             thresholds = {name: [of.warn, of.fail] for name, of in {TIER: check, **own}.items()}

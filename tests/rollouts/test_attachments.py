@@ -68,7 +68,7 @@ def test_a_file_of_an_issue_is_signed_with_it(rollout: Rollout, qa: Person, brow
     assert browser(qa).post(url(rollout, "issues/"), note).status_code == 302
     digest = hashlib.sha256(b"waiting 12\n").hexdigest()
     assert Issue.objects.get().files[0]["sha256"] == digest
-    assert at(rollout).covered["issues"][0]["files"] == {"pool.log": digest}
+    assert at(rollout).covered["issues"][0]["files"] == {digest: "pool.log"}
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from apps.playbook.plan import WeekKind
 from apps.playbook.validate import load
 from apps.rollouts.comparison import Shift
 from apps.rollouts.criteria import criteria
-from apps.rollouts.criterion import Criterion
+from apps.rollouts.criterion import Criterion, by_value
 from apps.rollouts.models import Baseline, Comparison, Deployment, Rollout, Signature, Tick
 from apps.rollouts.start import start
+from apps.rollouts.stretch import Reading
 from tests.people import Browser
 from tests.rollouts.conftest import FINAL, at, begin
 
@@ -146,6 +147,17 @@ def test_a_promised_value_is_the_mean_of_a_day_or_its_busiest_hour(rollout: Roll
     assert "1 of 2 is not what was promised: 10" in reason  # the pool that is gone counts no more
     assert verdict(rollout, "error-rate")[0] == "not"
     assert criteria(rollout).said == "2 of 23 targets met, 1 partly, 1 not, 19 not known"
+
+
+def test_a_node_that_fell_silent_is_not_left_out(rollout: Rollout) -> None:
+    now, step = timezone.now(), timedelta(hours=1)
+    promise = next(t for t in load(settings.PLAYBOOK).plan.targets if t.slug == "hit-rate")
+    good, gone = Reading("lab-redis", 0.9, now, 24), Reading("other-redis", 0.9, now - 10 * step, 3)
+    assert by_value(promise, "Hit rate", [good]).verdict.value == "met"
+    silent = by_value(promise, "Hit rate", [good, gone])
+    assert silent.verdict.value == "unknown"
+    assert silent.reason.startswith("other-redis was not measured since")
+    assert by_value(promise, "Hit rate", [good, replace(gone, at=now)]).verdict.value == "met", "it is new"
 
 
 def test_half_a_day_is_needed_and_what_is_there_is_shown(rollout: Rollout) -> None:

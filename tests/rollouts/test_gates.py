@@ -249,6 +249,67 @@ def test_what_is_critical_needs_a_second_person(
     assert {"rollout.override", "rollout.confirm-override"} <= kinds
 
 
+def test_what_was_let_pass_is_what_people_saw_and_nothing_worse_or_later(
+    block: Rollout, devops: Person, dba: Person, browser: Browser
+) -> None:
+    through(block, devops, watched=State.FAIL)
+    good = {
+        "rollout": block,
+        "week": WEEK,
+        "title": "It",
+        "reason": WHY,
+        "expires_at": timezone.now() + timedelta(days=7),
+    }
+    seen = Override.objects.create(
+        by=devops, at=timezone.now(), scope="entry:error-rate", verdict="inconclusive", critical=False, **good
+    )
+    assert gate(block, "watched").state == "now", "it failed since"
+    Override.objects.filter(pk=seen.pk).update(verdict="fail")
+    assert gate(block, "watched").state == "done"
+    again = timezone.now()
+    Deployment.objects.create(rollout=block, week=WEEK, what="Logging, again", by=devops, at=again)
+    Watch.objects.update(at=again, begins=again, ends=again, ended_at=again)
+    assert gate(block, "watched").verdict is State.FAIL
+    assert gate(block, "watched").state != "done", "it was made of the watch before"
+
+
+def test_a_watch_that_goes_on_is_set_aside_as_a_whole_only_and_a_proposal_that_became_worse_is_made_anew(
+    block: Rollout, devops: Person, dba: Person, browser: Browser
+) -> None:
+    through(block, devops)
+    kept = Watch.objects.get()
+    Watch.objects.update(ended_at=None, state="", tallies={}, ends=timezone.now() + timedelta(hours=1))
+    assert [scope.name for scope in scopes(at(block, WEEK)) if scope.name.startswith("entry:")] == []
+    told = {"scope": "gate:watched", "reason": WHY, "length": "24h"}
+    assert browser(devops).post(url(block, "overrides/"), told).status_code == 302
+    made, failed = Override.objects.get(), {**kept.tallies, "error-rate": kept.tallies["error-rate"] | {"failures": 99}}
+    Watch.objects.update(ended_at=timezone.now(), state="fail", tallies=failed)
+    refused = browser(dba).post(url(block, f"overrides/{made.pk}/confirm/"))
+    assert refused.status_code == 409
+    assert "became worse (fail)" in refused.content.decode()
+
+
+def test_what_is_validated_is_what_was_deployed_last(
+    block: Rollout, devops: Person, qa: Person, browser: Browser
+) -> None:
+    captured(block, devops)
+    drilled(block, WEEK, devops)
+    item = next(i for i in at(block, WEEK).week.items(When.VALIDATION) if i.kind is ItemKind.ATTEST)
+    Tick.objects.filter(item=item.slug).update(undone_at=timezone.now())
+    tick, settled = url(block, f"items/{item.slug}/tick/"), {"note": "Looked at it."}
+    early = browser(qa).post(tick, settled)
+    assert early.status_code == 409
+    assert "record the deployment first" in early.content.decode()
+    told = {"what": "Logging", "minutes": ""}
+    assert browser(devops).post(url(block, "deployment/"), told).status_code == 302
+    assert gate(block, "validated").detail.startswith("0 of"), "ticks from before open again, and stay on record"
+    assert browser(qa).post(tick, settled).status_code == 302
+    assert gate(block, "validated").detail.startswith("1 of")
+    assert browser(devops).post(url(block, "deployment/"), told).status_code == 302
+    assert gate(block, "validated").detail.startswith("0 of")
+    assert Tick.objects.filter(item=item.slug, undone_why="Deployed again since.").count() == 1
+
+
 def test_an_override_is_ended_with_a_reason_and_stays_on_record(
     block: Rollout, devops: Person, dba: Person, browser: Browser
 ) -> None:

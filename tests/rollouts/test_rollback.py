@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from apps.accounts.models import Person
 from apps.lab.switches import BACK, NAMES
 from apps.ledger.models import Entry
 from apps.playbook.pin import bundle
 from apps.playbook.validate import load
-from apps.rollouts.models import Deployment, Pin, RollbackRun, RollbackStep, Rollout
+from apps.rollouts.models import Deployment, Pin, RollbackRun, RollbackStep, Rollout, Signature
 from apps.rollouts.rollback import rollback_ready
 from tests.people import Browser, MakePerson
 from tests.rollouts.conftest import at, begin, drilled
@@ -117,9 +118,15 @@ def test_what_was_rolled_back_for_good_is_not_deployed_until_it_is_deployed_agai
     client.post(where + "end/", {"end": "abandoned", "why": "It was the monitoring."})
     assert gate(block, "deployed") == "done", "nothing was taken back"
     where = client.post(url(block, "rollback/start/"), {"why": BAD})["Location"]
+    during = client.post(url(block, "deployment/"), told)
+    assert during.status_code == 409
+    assert "is rolling this week back" in during.content.decode()
     client.post(where + "step/", {"number": 1, "state": "done"})
+    never = client.post(where + "end/", {"end": "abandoned", "why": "Never mind that."})
+    assert never.status_code == 409, "it was taken back, whatever the end is called"
     client.post(where + "end/", {"end": "finished"})
     assert gate(block, "deployed") == "now"
+    assert not at(block, WEEK).signed
     page = client.get(url(block)).content.decode()
     assert re.search(r"Deployed</strong><small>rolled back \d", page)
     assert client.post(url(block, "watch/start/"), {}).status_code == 409
@@ -173,6 +180,54 @@ def test_a_run_that_is_not_finished_says_why(block: Rollout, devops: Person, bro
     assert "The switch is stuck." in client.get(where).content.decode()
     assert client.post(where + "step/", {"number": 1, "state": "done"}).status_code == 409
     assert not ready(block)
+
+
+def test_a_drill_that_failed_was_late_or_left_something_out_proves_nothing(
+    lead: Person, qa: Person, devops: Person, browser: Browser
+) -> None:
+    whole = load(settings.PLAYBOOK)
+    back = whole.week(WEEK).rollback
+    assert back is not None
+    back = replace(back, steps=tuple(replace(step, afterwards=False) for step in back.steps))
+    block = begin(replace(whole, weeks=(replace(whole.week(WEEK), baseline=(), rollback=back),)), lead, qa)
+    client, never = browser(devops), {"end": "abandoned", "why": "Never mind that."}
+    drilled(block, WEEK, devops)
+    where = client.post(url(block, "rollback/start/"), {"drilled_on": "lab"})["Location"]
+    client.post(where + "step/", {"number": 1, "state": "skipped", "note": "Not needed here."})
+    for number in range(2, len(back.steps) + 1):
+        client.post(where + "step/", {"number": number, "state": "done"})
+    left_out = client.post(where + "end/", {"end": "finished"})
+    assert left_out.status_code == 409
+    assert "was left out" in left_out.content.decode()
+    assert client.post(where + "end/", never).status_code == 302
+    where = client.post(url(block, "rollback/start/"), {"drilled_on": "lab"})["Location"]
+    client.post(where + "step/", {"number": 1, "state": "failed", "note": "No answer."})
+    assert client.post(where + "end/", never).status_code == 409
+    assert client.post(where + "end/", never | {"end": "failed"}).status_code == 302
+    assert not ready(block)
+    where = client.post(url(block, "rollback/start/"), {"drilled_on": "lab"})["Location"]
+    late = RollbackRun.objects.get(ended_at=None)
+    RollbackRun.objects.filter(pk=late.pk).update(at=late.at - timedelta(seconds=90))
+    assert client.post(where + "end/", never).status_code == 409
+
+
+def test_a_signed_week_that_is_being_rolled_back_is_not_signed_meanwhile(
+    lead: Person, qa: Person, dba: Person, devops: Person, browser: Browser
+) -> None:
+    whole = load(settings.PLAYBOOK)
+    bare = replace(whole.week(WEEK), baseline=(), improvements=(), watch=None)
+    rollout = begin(replace(whole, weeks=(bare, whole.weeks[-1])), lead, qa)
+    drilled(rollout, WEEK, devops)
+    Deployment.objects.create(rollout=rollout, week=WEEK, what="Reads", by=devops, at=timezone.now())
+    week = at(rollout, WEEK)
+    for slot, who in zip(week.week.sign_offs, (dba, devops, lead, qa), strict=False):
+        Signature.objects.create(
+            rollout=rollout, week=WEEK, slot=slot.slug, role=slot.roles[0], meaning=slot.meaning, decision="approve",
+            covers=week.covers, by=who, at=timezone.now(), statement=b"{}", digest="",
+        )  # fmt: skip
+    assert at(rollout, "final").open
+    assert browser(devops).post(url(rollout, "rollback/start/"), {"why": BAD}).status_code == 302
+    assert not at(rollout, "final").open
 
 
 def test_an_open_page_is_told_of_the_next_step_only(block: Rollout, devops: Person, browser: Browser) -> None:

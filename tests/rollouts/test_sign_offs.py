@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from apps.accounts.models import Person
 from apps.accounts.roles import Role
@@ -47,6 +48,22 @@ def test_the_programme_is_accepted_by_its_three_and_only_after_everything_else(
     last = browser(product).get(url(short, f"weeks/{FINAL}/sign/product/signed/")).content.decode()
     assert "Every slot is signed: the programme is accepted." in last
     assert "The programme is accepted." in lead_of(browser(viewer), short)
+
+
+def test_a_week_taken_back_closes_all_weeks_after_it(
+    lead: Person, qa: Person, devops: Person, dba: Person, viewer: Person, browser: Browser
+) -> None:
+    whole = load(settings.PLAYBOOK)
+    first, second = whole.weeks[0], replace(whole.weeks[0], slug="second", title="Second")
+    rollout = begin(replace(whole, weeks=(first, second, whole.weeks[-1])), lead, qa)
+    for week in (WEEK, "second"):
+        for who, slot in ((devops, "devops"), (dba, "dba"), (lead, "lead")):
+            assert sign(browser(who), rollout, slot, week=week) == 302
+    assert at(rollout, FINAL).open
+    Signature.objects.filter(week=WEEK, slot="dba").update(revoked_at=timezone.now(), revoked_by=dba)
+    assert not at(rollout, "second").signed, "its own signatures stand, and it waits all the same"
+    assert not at(rollout, FINAL).open
+    assert "The final sign-off opens when Before week 1 is signed." in lead_of(browser(viewer), rollout)
 
 
 def test_a_signature_taken_back_by_passkey_closes_the_weeks_after_it(

@@ -186,7 +186,14 @@ def test_the_json_has_the_digest_that_is_printed_and_it_changes_with_what_happen
 
 
 def test_an_open_blocker_lets_nobody_approve_and_everybody_reject(
-    rollout: Rollout, qa: Person, dba: Person, lead: Person, on_call: Person, viewer: Person, browser: Browser
+    rollout: Rollout,
+    qa: Person,
+    dba: Person,
+    lead: Person,
+    on_call: Person,
+    viewer: Person,
+    support: Person,
+    browser: Browser,
 ) -> None:
     settle(rollout, qa)
     week = f"/rollouts/{rollout.pk}/weeks/{FIRST}/"
@@ -201,7 +208,12 @@ def test_an_open_blocker_lets_nobody_approve_and_everybody_reject(
     assert not Draft.objects.exists()
     rejected = {"decision": "reject", "reason": "The backup is empty indeed."}
     assert sign(browser(lead), week + "sign/lead/", rejected) == 302
+    other = browser(support).post(week + f"issues/{blocker.pk}/close/", {"resolution": "okay."})
+    assert other.status_code == 403
+    assert "closed by who noted it" in other.content.decode()
     browser(on_call).post(week + f"issues/{blocker.pk}/close/", {"resolution": "Made a new one, restored it."})
+    closed = progress(rollout)[0].covered["issues"][0]["closed"]
+    assert closed == {"by": on_call.username, "with": "Made a new one, restored it."}
     assert sign(browser(dba), week + "sign/dba/") == 302
 
 
