@@ -5,6 +5,7 @@ In Prometheus' text format, for those who scrape the portal.
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -45,7 +46,20 @@ def written(name: str, labels: Mapping[str, str], value: float) -> str:
     'opsportal_app_reach_up{tier="lab"} 1.0'
     """
     inside = ",".join(f"{label}={quoted(said)}" for label, said in labels.items() if said)
-    return f"{name}{{{inside}}} {float(value)!r}".replace("inf", "+Inf").replace("-+Inf", "-Inf")
+    return f"{name}{{{inside}}} {number(value)}"
+
+
+def number(value: float) -> str:
+    """A value as the format spells it.
+
+    >>> number(1), number(1e-9), number(float("inf")), number(float("-inf")), number(float("nan"))
+    ('1.0', '1e-09', '+Inf', '-Inf', 'NaN')
+    """
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(float(value))
 
 
 def _samples() -> Iterator[Reading]:

@@ -1,5 +1,7 @@
 """`/metrics` and `/metrics/pool`: what a scraper reads of the real tier, and who may."""
 
+from datetime import timedelta
+from math import inf, nan
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from pytest_django import Settings
 from apps.accounts.models import Person
 from apps.lab import redis
 from apps.lab.layout import Layout
-from apps.metrics.models import LatestAnswer, Series
+from apps.metrics import store
+from apps.metrics.models import LatestAnswer, Series, Tier
+from apps.metrics.names import external
 from apps.metrics.registry import exported
 from tests.conftest import Inject
 from tests.people import Browser
@@ -63,6 +67,20 @@ def test_a_scraper_reads_the_newest_samples_and_the_states_of_checks(
     found = families(scrape)
     assert [value for labels, value in found["redis_up"] if labels["node"] == "lab-redis"] == [0.0]
     assert "redis_memory_used_bytes" not in found, "of a node that is down nothing else is said"
+
+
+def test_no_name_and_no_label_is_taken_for_a_number(watch: Watch, scrape: Client) -> None:
+    Tier.objects.update(slug="infra")
+    said = {"cache.info.used_memory": inf, "cache.info.clients": -inf, "replicas.lag.seconds": nan}
+    later = watch.slot + timedelta(seconds=1)
+    rows = [(of.pk, later, said[of.metric]) for of in Series.objects.filter(metric__in=said)]
+    store.copy("metrics_sample", ("series_id", "at", "value"), ("int8", "timestamptz", "float8"), rows)
+    found = families(scrape)
+    ours = {name for name in found if name.startswith("opsportal_")} - {"opsportal_check_state"}
+    assert ours <= {external(metric) for metric in Series.objects.values_list("metric", flat=True)}
+    assert {labels["tier"] for samples in found.values() for labels, _value in samples} == {"infra"}
+    for metric, value in said.items():
+        assert {str(one) for _labels, one in found[external(metric)]} == {str(value)}
 
 
 def of_exporters() -> dict[str, tuple[str, set[str]]]:
