@@ -6,7 +6,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -26,9 +26,11 @@ STATE = "opsportal_check_state"
 STATE_HELP = "1 for the state that a check is in now: pass, warn, fail, inconclusive, no_data, error."
 
 
-def exposition() -> str:
-    """All series of all tiers and all check states, grouped by name as the format wants it; few reads of the portal's own store."""
+def exposition(tiers: Collection[str] | None) -> str:
+    """All series and check states of these tiers (slugs; None: of all), grouped by name as the format wants it; few reads of the store."""
     found = [*readings(exported()), *_samples(), *_states()]
+    if tiers is not None:
+        found = [line for line in found if line.labels["tier"] in tiers]
     found.sort(key=lambda line: line.name)
     text: list[str] = []
     for (name, kind), lines in groupby(found, key=lambda line: (line.name, line.kind)):

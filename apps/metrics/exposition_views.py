@@ -8,7 +8,7 @@ from apps.accounts.policy import public
 from apps.metrics import store
 from apps.metrics.exposition import CONTENT_TYPE, exposition
 from apps.metrics.models import Tier
-from apps.telemetry.tokens import CHALLENGE, WANTED, may_read_figures
+from apps.telemetry.tokens import CHALLENGE, WANTED, may_read_figures, tiers_told
 
 POOLS = {"pools": "pools.pools", "databases": "pools.databases", "lists": "pools.lists", "stats": "pools.stats"}
 
@@ -17,22 +17,24 @@ POOLS = {"pools": "pools.pools", "databases": "pools.databases", "lists": "pools
 @never_cache
 @require_GET
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The newest sample of every series and the state of every check; 401 without token or permission."""
+    """The newest sample of every series and the state of every check, of the tiers seen; 401 without token or permission."""
     if not may_read_figures(request):
         return HttpResponse(WANTED + "\n", content_type="text/plain; charset=utf-8", status=401, headers=CHALLENGE)
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE)
+    return HttpResponse(exposition(tiers_told(request)), content_type=CONTENT_TYPE)
 
 
 @public  # as above
 @never_cache
 @require_GET
 def metrics_pool(request: HttpRequest) -> HttpResponse:
-    """What each PgBouncer of a tier (`?tier=`, the first by default) said last; 401, or 404 for a tier that is not there."""
+    """What each PgBouncer of a tier (`?tier=`, the first by default) said last; 401, or 404 for a tier that is not there or not seen."""
     if not may_read_figures(request):
         return JsonResponse({"error": WANTED}, status=401, headers=CHALLENGE)
     named = request.GET.get("tier", "")
-    found = Tier.objects.filter(slug=named) if named else Tier.objects.order_by("id")
-    tier = found.first()
+    found, told = Tier.objects.order_by("id"), tiers_told(request)
+    if told is not None:
+        found = found.filter(slug__in=told)
+    tier = (found.filter(slug=named) if named else found).first()
     if tier is None:
         return JsonResponse({"error": f"There is no tier {named!r}." if named else "There is no tier yet."}, status=404)
     answers = store.answers(tier, POOLS.values())

@@ -17,7 +17,7 @@ from apps.metrics.models import LatestAnswer, Series, Tier
 from apps.metrics.names import external
 from apps.metrics.registry import exported
 from tests.conftest import Inject
-from tests.people import Browser
+from tests.people import Browser, MakePerson
 from tests.watch import Watch
 
 TOKEN = "a-token-for-machines"
@@ -154,3 +154,18 @@ def test_without_token_or_permission_nothing_is_said(
         assert "OPSPORTAL_METRICS_TOKEN" in refused.content.decode()
     assert browser(viewer).get(path).status_code == 401
     assert browser(dba).get(path).status_code == 200
+
+
+def test_who_has_a_role_on_one_tier_reads_of_that_one_only(
+    watch: Watch, person: MakePerson, browser: Browser, scrape: Client
+) -> None:
+    Tier.objects.create(slug="other", name="Other")
+    here, there = (browser(person(f"of-{slug}", ["devops"], tier_slug=slug)) for slug in ("lab", "other"))
+    assert 'tier="lab"' in here.get("/metrics").content.decode()
+    nothing = there.get("/metrics")
+    assert (nothing.status_code, "lab" in nothing.content.decode()) == (200, False)
+    assert here.get("/metrics/pool").json()["tier"] == "lab"
+    assert there.get("/metrics/pool").json()["tier"] == "other"
+    hidden = there.get("/metrics/pool?tier=lab")
+    assert (hidden.status_code, hidden.json()) == (404, {"error": "There is no tier 'lab'."})
+    assert scrape.get("/metrics/pool?tier=other").json()["tier"] == "other"
