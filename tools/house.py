@@ -48,7 +48,7 @@ ROOMS = {
     " gathering_views holders notices observing occasions of_week outcomes override_views overrides pins present"
     " progress proposals reach record_views refusals rollback rollback_run rollback_views schedule scope"
     " sheet sign_views signing since start statement stretch tally templatetags/* ticks timeline"
-    " timeline_file timeline_views turns unobserved waiving watch_models watch_views watches watching window"
+    " timeline_file timeline_views turns uncompared unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
     "overview": f"{COMMON} away doctor/* health own own_views summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"

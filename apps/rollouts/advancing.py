@@ -24,15 +24,13 @@ from apps.metrics.kernel import State, Unit
 from apps.metrics.registry import checks
 from apps.playbook.plan import Watch as Plan
 from apps.playbook.plan import Week
-from apps.rollouts.comparing import compare_week
 from apps.rollouts.gates import ENOUGH
 from apps.rollouts.holders import holders, names_of
 from apps.rollouts.models import Observation, Rollout, Watch
 from apps.rollouts.observing import Seen
-from apps.rollouts.progress import progress
-from apps.rollouts.refusals import Refused
 from apps.rollouts.start import playbook_of
 from apps.rollouts.tally import tally_of
+from apps.rollouts.uncompared import compare_ended, uncompared
 from apps.rollouts.unobserved import unobserved
 from apps.rollouts.watching import Entry, covered_share, standing_of, verdict
 
@@ -40,8 +38,11 @@ log = structlog.get_logger()
 
 
 def advance_all(now: datetime) -> int:
-    """Move every running watch on; returns how many ended."""
-    return sum(advance(pk, now) for pk in Watch.objects.filter(ended_at=None).values_list("pk", flat=True))
+    """Move every running watch on, and compare where that was missed; returns how many ended."""
+    ended = sum(advance(pk, now) for pk in Watch.objects.filter(ended_at=None).values_list("pk", flat=True))
+    for pk in uncompared().values_list("pk", flat=True):
+        compare_ended(pk)
+    return ended
 
 
 def advance(pk: int, now: datetime) -> bool:
@@ -58,7 +59,7 @@ def advance(pk: int, now: datetime) -> bool:
         return False
     ended = _count(watch, week, seen, now)
     if ended:
-        _compare(watch)
+        compare_ended(pk)
     return ended
 
 
@@ -161,12 +162,3 @@ def _tell(watch: Watch, week: Week, state: State, said: str, now: datetime) -> N
         told += ". " + _("Concerns: %(people)s.") % {"people": ", ".join(names_of(roles, holders(tier.slug)))}
     url = f"{settings.ORIGIN}/rollouts/{watch.rollout_id}/weeks/{watch.week}/#watched"
     announce.announce(tier, now, [announce.news(told, state, url, now)])
-
-
-def _compare(watch: Watch) -> None:
-    """The one comparison at the end of a watch, in the name of who started it; what it needs from people they enter afterwards."""
-    at = next(one for one in progress(watch.rollout) if one.week.slug == watch.week)
-    try:
-        compare_week(watch.rollout, at, {}, watch.by)
-    except Refused as refused:
-        log.info("watch.not_compared", watch=watch.pk, said=refused.message)

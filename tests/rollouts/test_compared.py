@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from apps.accounts.models import Person
@@ -13,10 +16,12 @@ from apps.metrics.kernel import NodeKind, State
 from apps.metrics.models import Node, Series, Tier
 from apps.metrics.registry import checks
 from apps.metrics.store import copy
+from apps.rollouts.advancing import advance_all
 from apps.rollouts.comparisons import compared
-from apps.rollouts.models import Baseline, Comparison, Deployment, Rollout, Signature
+from apps.rollouts.models import Baseline, Comparison, Deployment, Rollout, Signature, Watch
 from apps.rollouts.progress import Progress, progress
 from apps.rollouts.start import start
+from apps.rollouts.uncompared import compare_ended
 from tests.people import Browser
 
 WEEK, METRIC, SLOT = "week-1-2", "response-time", timedelta(seconds=10)
@@ -134,6 +139,63 @@ def test_a_source_that_hangs_is_no_data(measured: Measure, devops: Person, brows
     Baseline.objects.update(samples=[{"node": "app", "object": "", "points": points}])
     browser(devops).post(url(rollout, "compare"))
     assert answer_of(Comparison.objects.get())["state"] == "no_data"
+
+
+def watched(rollout: Rollout, by: Person, **of: Any) -> Watch:
+    """A watch that ended just now, and nobody compared after it."""
+    now = timezone.now()
+    told = {"begins": now - LENGTH, "ends": now, "terms": {}, "state": "pass", "ended_at": now} | of
+    return Watch.objects.create(rollout=rollout, week=WEEK, by=by, at=now - LENGTH, **told)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_killed_process_did_not_compare_any_other_does_once(
+    transactional_db: None, measured: Measure, devops: Person
+) -> None:
+    rollout = measured(0.1)
+    watched(rollout, devops)
+
+    def turn() -> None:
+        advance_all(timezone.now())
+        connection.close()
+
+    threads = [Thread(target=turn) for _number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kept = Comparison.objects.get()
+    assert (kept.by, kept.state) == (devops, "fail")
+    assert Entry.objects.filter(kind="rollout.compare").count() == 1
+    advance_all(timezone.now())
+    assert Comparison.objects.count() == 1
+
+
+@pytest.mark.parametrize("why", ["aborted", "compared", "deployed again", "signed", "watched again"])
+def test_what_needs_no_comparison_is_not_compared(
+    measured: Measure, devops: Person, qa: Person, dba: Person, lead: Person, why: str
+) -> None:
+    rollout = measured(0.0)
+    watch, now = watched(rollout, devops, aborted_by=devops if why == "aborted" else None), timezone.now()
+    match why:
+        case "compared":
+            said = {"state": "pass", "said": "", "results": [], "samples": {}, "digest": ""}
+            Comparison.objects.create(rollout=rollout, week=WEEK, by=devops, at=now, **said)
+        case "deployed again":
+            Deployment.objects.create(rollout=rollout, week=WEEK, what="APM", by=devops, at=now)
+        case "watched again":
+            watched(rollout, devops, state="", ended_at=None, ends=now + LENGTH)
+        case "signed":
+            at = week_of(rollout)
+            for off, by in zip(at.week.sign_offs, (devops, qa, dba, lead), strict=False):
+                signed = {"slot": off.slug, "role": off.roles[0], "meaning": off.meaning, "decision": "approve"}
+                Signature.objects.create(
+                    rollout=rollout, week=WEEK, by=by, at=now, statement=b"", digest="", covers=at.covers, **signed
+                )
+            assert week_of(rollout).signed
+    before = Comparison.objects.count()
+    assert not compare_ended(watch.pk)
+    assert Comparison.objects.count() == before
 
 
 def test_who_may_not_and_what_cannot_be_read(
