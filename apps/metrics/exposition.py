@@ -5,7 +5,8 @@ In Prometheus' text format, for those who scrape the portal.
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -25,9 +26,14 @@ STATE = "opsportal_check_state"
 STATE_HELP = "1 for the state that a check is in now: pass, warn, fail, inconclusive, no_data, error."
 
 
-def exposition() -> str:
-    """All series of all tiers and all check states, grouped by name as the format wants it; few reads of the portal's own store."""
+def exposition(tiers: Collection[str] | None = None) -> str:
+    """All series and check states, grouped by name as the format wants it; few reads of the portal's own store.
+
+    `tiers`: the slugs of those that may be told of; None: all.
+    """
     found = [*readings(exported()), *_samples(), *_states()]
+    if tiers is not None:
+        found = [line for line in found if line.labels["tier"] in tiers]
     found.sort(key=lambda line: line.name)
     text: list[str] = []
     for (name, kind), lines in groupby(found, key=lambda line: (line.name, line.kind)):
@@ -43,9 +49,12 @@ def written(name: str, labels: Mapping[str, str], value: float) -> str:
 
     >>> written("opsportal_app_reach_up", {"tier": "lab", "object": ""}, 1.0)
     'opsportal_app_reach_up{tier="lab"} 1.0'
+    >>> written("opsportal_cache_info_x", {"tier": "infra"}, float("inf")), written("x", {"tier": "a"}, float("nan"))
+    ('opsportal_cache_info_x{tier="infra"} +Inf', 'x{tier="a"} NaN')
     """
     inside = ",".join(f"{label}={quoted(said)}" for label, said in labels.items() if said)
-    return f"{name}{{{inside}}} {float(value)!r}".replace("inf", "+Inf").replace("-+Inf", "-Inf")
+    said = {math.inf: "+Inf", -math.inf: "-Inf"}.get(value) or ("NaN" if math.isnan(value) else repr(float(value)))
+    return f"{name}{{{inside}}} {said}"
 
 
 def _samples() -> Iterator[Reading]:

@@ -8,7 +8,7 @@ from apps.accounts.policy import public
 from apps.metrics import store
 from apps.metrics.exposition import CONTENT_TYPE, exposition
 from apps.metrics.models import Tier
-from apps.telemetry.tokens import CHALLENGE, WANTED, may_read_figures
+from apps.telemetry.tokens import CHALLENGE, WANTED, may_read_figures, tiers_told
 
 POOLS = {"pools": "pools.pools", "databases": "pools.databases", "lists": "pools.lists", "stats": "pools.stats"}
 
@@ -20,7 +20,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """The newest sample of every series and the state of every check; 401 without token or permission."""
     if not may_read_figures(request):
         return HttpResponse(WANTED + "\n", content_type="text/plain; charset=utf-8", status=401, headers=CHALLENGE)
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE)
+    return HttpResponse(exposition(tiers_told(request)), content_type=CONTENT_TYPE)
 
 
 @public  # as above
@@ -31,8 +31,10 @@ def metrics_pool(request: HttpRequest) -> HttpResponse:
     if not may_read_figures(request):
         return JsonResponse({"error": WANTED}, status=401, headers=CHALLENGE)
     named = request.GET.get("tier", "")
-    found = Tier.objects.filter(slug=named) if named else Tier.objects.order_by("id")
-    tier = found.first()
+    found, told = Tier.objects.order_by("id"), tiers_told(request)
+    if told is not None:
+        found = found.filter(slug__in=told)
+    tier = (found.filter(slug=named) if named else found).first()
     if tier is None:
         return JsonResponse({"error": f"There is no tier {named!r}." if named else "There is no tier yet."}, status=404)
     answers = store.answers(tier, POOLS.values())

@@ -6,12 +6,13 @@ Two who do so at once count every interval once.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
@@ -27,7 +28,7 @@ from apps.playbook.plan import Week
 from apps.rollouts.comparing import compare_week
 from apps.rollouts.gates import ENOUGH
 from apps.rollouts.holders import holders, names_of
-from apps.rollouts.models import Observation, Rollout, Watch
+from apps.rollouts.models import Comparison, Observation, Rollout, Watch
 from apps.rollouts.observing import Seen
 from apps.rollouts.progress import progress
 from apps.rollouts.refusals import Refused
@@ -40,8 +41,27 @@ log = structlog.get_logger()
 
 
 def advance_all(now: datetime) -> int:
-    """Move every running watch on; returns how many ended."""
-    return sum(advance(pk, now) for pk in Watch.objects.filter(ended_at=None).values_list("pk", flat=True))
+    """Move every running watch on, and compare where that was missed; returns how many ended. One that fails keeps no other from it."""
+    ended = 0
+    for pk in Watch.objects.filter(ended_at=None).values_list("pk", flat=True):
+        try:
+            ended += advance(pk, now)
+        except Exception:  # whatever it is, it is told, and the others go on
+            log.exception("watch.stuck", watch=pk)
+    for watch in _uncompared(now):
+        _compare(watch)
+    return ended
+
+
+def _uncompared(now: datetime) -> list[Watch]:
+    """Watches that ended by themselves a moment ago and were not compared since: the process was killed in between, or refused."""
+    since = Comparison.objects.filter(
+        rollout=OuterRef("rollout"), week=OuterRef("week"), superseded_at=None, at__gte=OuterRef("ended_at")
+    )
+    later = Watch.objects.filter(rollout=OuterRef("rollout"), week=OuterRef("week"), pk__gt=OuterRef("pk"))
+    found = Watch.objects.filter(ended_at__gt=now - timedelta(minutes=10), aborted_by=None)
+    found = found.filter(~Exists(since), ~Exists(later))
+    return list(found.select_related("rollout__tier", "rollout__pin", "by"))
 
 
 def advance(pk: int, now: datetime) -> bool:

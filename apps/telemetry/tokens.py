@@ -5,6 +5,7 @@ from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
 from apps.accounts.policy import Permission, permitted
+from apps.accounts.roles import tiers_seen
 
 BEARER = "Bearer "
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="opsportal"'}
@@ -13,6 +14,14 @@ WANTED = "Send OPSPORTAL_METRICS_TOKEN as Authorization: Bearer …, or log in w
 
 def may_read_figures(request: HttpRequest) -> bool:
     """Whether the request bears the token of OPSPORTAL_METRICS_TOKEN, or is of somebody who may see the logs."""
+    return _bears_token(request) or permitted(request.user, Permission.SEE_LOGS)
+
+
+def tiers_told(request: HttpRequest) -> frozenset[str] | None:
+    """The slugs of the tiers whose figures such a request may read; None: all. The token is good for all."""
+    return None if _bears_token(request) else tiers_seen(request.user)
+
+
+def _bears_token(request: HttpRequest) -> bool:
     given, token = request.headers.get("Authorization", ""), settings.METRICS_TOKEN
-    known = bool(token) and given.startswith(BEARER) and constant_time_compare(given.removeprefix(BEARER), token)
-    return known or permitted(request.user, Permission.SEE_LOGS)
+    return bool(token) and given.startswith(BEARER) and constant_time_compare(given.removeprefix(BEARER), token)

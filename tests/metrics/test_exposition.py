@@ -1,5 +1,6 @@
 """`/metrics` and `/metrics/pool`: what a scraper reads of the real tier, and who may."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from pytest_django import Settings
 from apps.accounts.models import Person
 from apps.lab import redis
 from apps.lab.layout import Layout
-from apps.metrics.models import LatestAnswer, Series
+from apps.metrics.models import LatestAnswer, Series, Tier
 from apps.metrics.registry import exported
 from tests.conftest import Inject
-from tests.people import Browser
+from tests.people import Browser, MakePerson
 from tests.watch import Watch
 
 TOKEN = "a-token-for-machines"
@@ -35,6 +36,7 @@ def families(client: Client) -> dict[str, list[tuple[dict[str, str], float]]]:
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
     for family in text_string_to_metric_families(answer.content.decode()):
         assert family.name not in found, "a name stands once"
+        assert re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", family.name), "the parser here takes what Prometheus does not"
         found[family.name] = [(sample.labels, sample.value) for sample in family.samples]
     return found
 
@@ -136,3 +138,13 @@ def test_without_token_or_permission_nothing_is_said(
         assert "OPSPORTAL_METRICS_TOKEN" in refused.content.decode()
     assert browser(viewer).get(path).status_code == 401
     assert browser(dba).get(path).status_code == 200
+
+
+def test_who_knows_one_tier_reads_of_that_one_only(watch: Watch, person: MakePerson, browser: Browser) -> None:
+    Tier.objects.create(slug="other", name="Other")
+    there, here = (browser(person(f"of-{slug}", ["devops"], tier_slug=slug)) for slug in ("other", "lab"))
+    assert 'tier="lab"' in here.get("/metrics").content.decode()
+    assert 'tier="lab"' not in there.get("/metrics").content.decode()
+    assert here.get("/metrics/pool").json()["tier"] == "lab"
+    assert there.get("/metrics/pool").json()["tier"] == "other"
+    assert there.get("/metrics/pool?tier=lab").json() == {"error": "There is no tier 'lab'."}

@@ -198,4 +198,4 @@ def test_a_redis_that_stays_away_is_left_alone(key: str) -> None:
         with suppress(TimeoutError):
             while server.accept():
                 asked += 1
-    assert asked == FAILURES
+    assert FAILURES <= asked < 10

@@ -25,8 +25,9 @@ from apps.metrics.store import copy
 from apps.playbook.plan import Watch as Plan
 from apps.playbook.plan import WatchEntry, Week
 from apps.playbook.validate import load
+from apps.rollouts import advancing
 from apps.rollouts.advancing import advance, advance_all
-from apps.rollouts.models import Deployment, Look, Observation, Rollout, Watch
+from apps.rollouts.models import Comparison, Deployment, Look, Observation, Rollout, Watch
 from apps.rollouts.watches import begin as begin_watch
 from tests.conftest import Until
 from tests.people import Browser
@@ -82,6 +83,32 @@ def varied(count: int) -> list[list[float]]:
 
 def start(rollout: Rollout, by: Person) -> Watch:
     return begin_watch(rollout, at(rollout, WEEK), by)
+
+
+def test_a_comparison_that_was_missed_is_made_by_the_next_turn(
+    deployed: Deploy, devops: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout = deployed()
+    watch = start(rollout, devops)
+    measured(watch, 0, varied(20))
+    over, asked = watch.begins + 21 * MINUTE, []
+    monkeypatch.setattr(advancing, "_compare", lambda ended: asked.append(ended.pk))
+    Watch.objects.filter(pk=watch.pk).update(state="pass", ended_at=over, said="killed before it was compared")
+    advance_all(over + MINUTE)
+    assert asked == [watch.pk]
+    Comparison.objects.create(
+        rollout=rollout,
+        week=WEEK,
+        by=devops,
+        at=over + MINUTE,
+        state="pass",
+        said="",
+        results=[],
+        samples={},
+        digest="",
+    )
+    advance_all(over + 2 * MINUTE)
+    assert asked == [watch.pk]
 
 
 def gate(rollout: Rollout) -> Any:
