@@ -219,6 +219,7 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a key that cannot verify its person could sign nothing
 MFA_TOTP_TOLERANCE = 1  # steps of 30 s: phones' clocks differ
 # Files attached to checklist items and issues; they are kept in the portal's own database.
+FILES_TOTAL_BYTES = env.whole("OPSPORTAL_FILES_TOTAL_BYTES", default=200_000_000, least=1_000, most=10_000_000_000)
 FILE_MAX_BYTES = env.whole("OPSPORTAL_FILE_MAX_BYTES", default=10_000_000, least=1_000, most=100_000_000)
 FILE_UPLOAD_HANDLERS = [
     "apps.rollouts.attachments.TooMuch",

@@ -153,9 +153,10 @@ def _statements(entries: Sequence[Entry]) -> dict[str, bytes]:
 
 def twin(files: Mapping[str, bytes]) -> bytes:
     """The page that shows the files without a network and recomputes their hashes in the browser."""
-    inside = json.dumps({name: base64.b64encode(files[name]).decode() for name in sorted(files)}).replace(
-        "<", "\\u003c"
-    )
+    shown = [
+        name for name in sorted(files) if not name.startswith("attachments/")
+    ]  # they lie beside it, and may be large
+    inside = json.dumps({name: base64.b64encode(files[name]).decode() for name in shown}).replace("<", "\\u003c")
     page = (OFFLINE / "index.html").read_text(encoding="utf-8")
     return (
         page.replace("{{ script }}", (OFFLINE / "twin.js").read_text(encoding="utf-8"))

@@ -26,8 +26,11 @@ STATE = "opsportal_check_state"
 STATE_HELP = "1 for the state that a check is in now: pass, warn, fail, inconclusive, no_data, error."
 
 
-def exposition(tiers: Collection[str] | None) -> str:
-    """All series and check states of these tiers (slugs; None: of all), grouped by name as the format wants it; few reads of the store."""
+def exposition(tiers: Collection[str] | None = None) -> str:
+    """All series and check states, grouped by name as the format wants it; few reads of the portal's own store.
+
+    `tiers`: the slugs of those that may be told of; None: all.
+    """
     found = [*readings(exported()), *_samples(), *_states()]
     if tiers is not None:
         found = [line for line in found if line.labels["tier"] in tiers]
@@ -46,22 +49,12 @@ def written(name: str, labels: Mapping[str, str], value: float) -> str:
 
     >>> written("opsportal_app_reach_up", {"tier": "lab", "object": ""}, 1.0)
     'opsportal_app_reach_up{tier="lab"} 1.0'
+    >>> written("opsportal_cache_info_x", {"tier": "infra"}, float("inf")), written("x", {"tier": "a"}, float("nan"))
+    ('opsportal_cache_info_x{tier="infra"} +Inf', 'x{tier="a"} NaN')
     """
     inside = ",".join(f"{label}={quoted(said)}" for label, said in labels.items() if said)
-    return f"{name}{{{inside}}} {number(value)}"
-
-
-def number(value: float) -> str:
-    """A value as the format spells it.
-
-    >>> number(1), number(1e-9), number(float("inf")), number(float("-inf")), number(float("nan"))
-    ('1.0', '1e-09', '+Inf', '-Inf', 'NaN')
-    """
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return repr(float(value))
+    said = {math.inf: "+Inf", -math.inf: "-Inf"}.get(value) or ("NaN" if math.isnan(value) else repr(float(value)))
+    return f"{name}{{{inside}}} {said}"
 
 
 def _samples() -> Iterator[Reading]:

@@ -95,6 +95,8 @@ class Watchman:
                 InterfaceError,
             ) as error:  # our store is away: /readyz says so, and nobody knows whom to tell
                 log.warning("watchman", problem=type(error).__name__)
+            except Exception:  # whatever it is, it is told, and the watch goes on
+                log.exception("watchman.stuck")
             finally:
                 connection.close()
 

@@ -5,7 +5,7 @@ Two who do so at once count every interval once.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -38,11 +38,20 @@ log = structlog.get_logger()
 
 
 def advance_all(now: datetime) -> int:
-    """Move every running watch on, and compare where that was missed; returns how many ended."""
-    ended = sum(advance(pk, now) for pk in Watch.objects.filter(ended_at=None).values_list("pk", flat=True))
+    """Move every running watch on, and compare where that was missed; returns how many ended. One that fails keeps no other from it."""
+    ended = sum(_tried(advance, pk, now) for pk in Watch.objects.filter(ended_at=None).values_list("pk", flat=True))
     for pk in uncompared().values_list("pk", flat=True):
-        compare_ended(pk)
+        _tried(compare_ended, pk)
     return ended
+
+
+def _tried(act: Callable[..., bool], pk: int, *of: datetime) -> bool:
+    """Do something to one watch; where that fails, whatever it is, it is told, and the others go on."""
+    try:
+        return act(pk, *of)
+    except Exception:
+        log.exception("watch.stuck", watch=pk)
+        return False
 
 
 def advance(pk: int, now: datetime) -> bool:

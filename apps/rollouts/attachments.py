@@ -131,13 +131,30 @@ def kind_of(name: str, data: bytes) -> str | None:
     return TEXTS[ending]
 
 
-def keep_files(files: Iterable[Upload]) -> list[dict[str, Any]]:
-    """Keep files that are not kept yet, in the caller's transaction; returns what is said of each."""
+def keep_files(rollout: Rollout, files: Iterable[Upload]) -> list[dict[str, Any]]:
+    """
+    Keep files that are not kept yet, in the caller's transaction; returns what is said of each.
+
+    Raises:
+        Refused: the files of the rollout would together be larger than OPSPORTAL_FILES_TOTAL_BYTES.
+    """
     said = {upload.digest: upload for upload in files}
+    if said:
+        _refuse_too_much(rollout, said)
     StoredFile.objects.bulk_create(
         [StoredFile(digest=digest, data=upload.data) for digest, upload in said.items()], ignore_conflicts=True
     )
     return [upload.said for upload in said.values()]
+
+
+def _refuse_too_much(rollout: Rollout, new: Mapping[str, Upload]) -> None:
+    there = {digest: file["bytes"] for digest, file in attached_to(rollout).items()}
+    whole = sum((there | {digest: len(upload.data) for digest, upload in new.items()}).values())
+    if whole > settings.FILES_TOTAL_BYTES:
+        told = {"most": filesizeformat(settings.FILES_TOTAL_BYTES)}
+        raise Refused(
+            _("The files of this rollout would be larger than %(most)s together. Say where it is kept.") % told
+        )
 
 
 def attached_to(rollout: Rollout, week: str = "") -> dict[str, dict[str, Any]]:

@@ -105,7 +105,7 @@ def note_issue(
             known=known,
             action=action,
             blocker=blocker,
-            files=keep_files(files),
+            files=keep_files(rollout, files),
             by=by,
             at=datetime.now(UTC),
         )

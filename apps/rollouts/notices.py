@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 
@@ -16,6 +17,8 @@ from apps.metrics.announce import Change, Told, announce_to, news
 from apps.metrics.kernel import State
 from apps.rollouts.models import Notice, Rollout
 from apps.rollouts.turns import Turn, turns
+
+log = structlog.get_logger()
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,7 +30,13 @@ def tell_all(now: datetime) -> int:
     """Tell of every rollout; returns how many mails were put into the outbox. Without a mail server nothing is taken for told."""
     if not settings.EMAIL_HOST:
         return 0
-    return sum(tell(pk, now) for pk in Rollout.objects.values_list("pk", flat=True))
+    told = 0
+    for pk in Rollout.objects.values_list("pk", flat=True):
+        try:
+            told += tell(pk, now)
+        except Exception:  # whatever it is, it is told, and the others go on
+            log.exception("notices.stuck", rollout=pk)
+    return told
 
 
 def tell(rollout: int, now: datetime) -> int:

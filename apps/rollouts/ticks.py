@@ -64,7 +64,7 @@ def keep(rollout: Rollout, at: Progress, item: Item, by: Person, outcome: Outcom
                 value=proof.value,
                 note=proof.note,
                 evidence=proof.evidence,
-                files=keep_files(proof.files),
+                files=keep_files(rollout, proof.files),
                 digest=digest,
                 read_by=proof.read_by,
                 proposed_by=proof.proposed_by,

@@ -66,7 +66,7 @@ def index(request: HttpRequest) -> HttpResponse:
     return _index(request)
 
 
-def _index(request: HttpRequest, status: int = 200, lacking: str = "") -> HttpResponse:
+def _index(request: HttpRequest, status: int = 200, lacking: str = "", problem: str = "") -> HttpResponse:
     playbook, tier = _playbook(), context.current_tier(request)
     walks = Walk.objects.filter(tier=tier).select_related("by", "ended_by")[:_MOST_WALKS] if tier else []
     page = {
@@ -75,6 +75,7 @@ def _index(request: HttpRequest, status: int = 200, lacking: str = "") -> HttpRe
         "walks": walks,
         "invalid": playbook is None,
         "lacking": lacking,
+        "problem": problem,
     }
     return render(request, "runbooks/trees.html", page, status=status if playbook else 503)
 
@@ -106,7 +107,7 @@ def begin_walk(request: PersonRequest, tree: str, tier: str) -> HttpResponse:
         path = _shown(request, wanted, found, None).path
         with transaction.atomic():  # an answer that is refused begins no walk
             kept = begin(found, wanted, request.user)
-            answer(kept, wanted, Given(**form.cleaned_data), request.user, path.evidence())
+            answer(kept, wanted, Given(**form.cleaned_data), request.user, lambda: path)
     except Refused as refused:
         return _page(request, _shown(request, wanted, found, None), refused)
     return redirect("trees:walk", walk=kept.pk)
@@ -119,10 +120,14 @@ def kept(request: PersonRequest, walk: int) -> HttpResponse:
     found = _walk(walk)
     if found.ended_at and request.htmx:
         return HttpResponseClientRefresh()
+    try:
+        tree = tree_walked(found)
+    except Refused as refused:
+        return _index(request, refused.status, problem=refused.message)
     if found.ended_at:
-        page = {"walk": found, "tree": tree_walked(found), "tier": found.tier, "lines": _lines(found.tier)}
+        page = {"walk": found, "tree": tree, "tier": found.tier, "lines": _lines(found.tier)}
         return render(request, "runbooks/walked.html", page)
-    return _page(request, _shown(request, tree_walked(found), found.tier, found))
+    return _page(request, _shown(request, tree, found.tier, found))
 
 
 @allow(Permission.NOTE, tier_of=tier_of_walk)
@@ -131,8 +136,8 @@ def answer_node(request: PersonRequest, walk: int) -> HttpResponse:
     """A person answers, differently or for the first time."""
     form = AnswerForm(request.POST)
 
-    def act(found: Walk, shown: Shown) -> None:
-        answer(found, shown.tree, Given(**form.cleaned_data), request.user, shown.path.evidence())
+    def act(found: Walk, tree: Tree) -> None:
+        answer(found, tree, Given(**form.cleaned_data), request.user, lambda: _path(request, found, tree))
 
     return _act(request, walk, form, act)
 
@@ -143,21 +148,28 @@ def end_walk(request: PersonRequest, walk: int) -> HttpResponse:
     """It helped, or somebody else takes over with the evidence gathered."""
     form = EndForm(request.POST)
 
-    def act(found: Walk, shown: Shown) -> None:
+    def act(found: Walk, tree: Tree) -> None:
         data = form.cleaned_data
-        end(found, shown.tree, data["outcome"], data["note"], request.user, shown.path.evidence())
+        end(found, tree, data["outcome"], data["note"], request.user, lambda: _path(request, found, tree))
 
     return _act(request, walk, form, act)
 
 
-def _act(request: PersonRequest, pk: int, form: forms.Form, act: Callable[[Walk, Shown], None]) -> HttpResponse:
+def _path(request: PersonRequest, found: Walk, tree: Tree) -> Path:
+    return _shown(request, tree, found.tier, found).path
+
+
+def _act(request: PersonRequest, pk: int, form: forms.Form, act: Callable[[Walk, Tree], None]) -> HttpResponse:
     found = _walk(pk)
-    shown = _shown(request, tree_walked(found), found.tier, found)
+    try:
+        tree = tree_walked(found)
+    except Refused as refused:
+        return _index(request, refused.status, problem=refused.message)
     try:
         _refuse(form)
-        act(found, shown)
+        act(found, tree)
     except Refused as refused:
-        return _page(request, shown, refused)
+        return _page(request, _shown(request, tree, found.tier, found), refused)
     return redirect("trees:walk", walk=pk)
 
 

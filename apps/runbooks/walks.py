@@ -1,6 +1,6 @@
 """Keeping a walk: beginning it, answering, ending it; each of them a ledger entry in the same transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from apps.playbook.parse import tree_of
 from apps.playbook.pin import content_of
 from apps.playbook.read import Reader
 from apps.runbooks.models import Walk, WalkAnswer, WalkOutcome
+from apps.runbooks.walking import Path
 
 LEAST_WORDS = 5
 
@@ -38,11 +39,12 @@ class Given:
 
 
 def tree_walked(walk: Walk) -> Tree:
-    """The tree as it was written when the walk began. Raises ValueError when this version cannot read it."""
+    """The tree as it was written when the walk began. Raises Refused (409) when this version cannot read it."""
     reader = Reader({})
     tree = reader.read(Tree, tree_of(walk.definition, {}))
     if tree is None or reader.mistakes:
-        raise ValueError("; ".join(mistake.what for mistake in reader.mistakes))
+        text = _("This walk was kept by another version, whose tree this one cannot read: %(why)s")
+        raise Refused(text % {"why": "; ".join(mistake.what for mistake in reader.mistakes)}, 409)
     return tree
 
 
@@ -59,12 +61,12 @@ def begin(tier: Tier, tree: Tree, by: Person) -> Walk:
     return walk
 
 
-def answer(walk: Walk, tree: Tree, given: Given, by: Person, evidence: Sequence[dict[str, Any]]) -> WalkAnswer:
+def answer(walk: Walk, tree: Tree, given: Given, by: Person, now: Callable[[], Path]) -> WalkAnswer:
     """
-    Keep a person's answer; `evidence` is what the walk had gathered when they gave it.
+    Keep a person's answer with what the walk had gathered; `now` tells its path, and is asked when nobody else can change it.
 
     Raises:
-        Refused: the walk is over, or the tree has no such node or branch.
+        Refused: the walk is over, the tree has no such node or branch, or the walk does not lead to it (409).
     """
     asked = _node(tree, given.node)
     known = {branch.then: branch.answer for branch in asked.branches}
@@ -74,17 +76,21 @@ def answer(walk: Walk, tree: Tree, given: Given, by: Person, evidence: Sequence[
         )
     with transaction.atomic():
         _refuse_over(walk)
+        path = now()
+        if given.node not in {path.here.slug, *(step.node.slug for step in path.steps)}:
+            text = _("The walk does not lead to “%(text)s” any more. Nothing was kept; look where it stands now.")
+            raise Refused(text % {"text": asked.text}, 409)
         made = WalkAnswer.objects.create(
             walk=walk, node=given.node, then=given.then, note=given.note, by=by, at=datetime.now(UTC)
         )
         body = {"question": asked.text, "answer": known.get(given.then, _("taken back")), "note": given.note}
-        _enter(walk, tree, "walk.answer", by, {**body, "evidence": list(evidence)})
+        _enter(walk, tree, "walk.answer", by, {**body, "evidence": path.evidence()})
     return made
 
 
-def end(walk: Walk, tree: Tree, outcome: str, note: str, by: Person, evidence: Sequence[dict[str, Any]]) -> None:
+def end(walk: Walk, tree: Tree, outcome: str, note: str, by: Person, now: Callable[[], Path]) -> None:
     """
-    End a walk and freeze what it gathered.
+    End a walk and freeze what it gathered; `now` as of `answer`.
 
     Raises:
         Refused: the walk is over already, or it is handed over without a word to whom.
@@ -96,7 +102,7 @@ def end(walk: Walk, tree: Tree, outcome: str, note: str, by: Person, evidence: S
     with transaction.atomic():
         _refuse_over(walk)
         walk.ended_at, walk.ended_by, walk.outcome, walk.note = datetime.now(UTC), by, outcome, note
-        walk.evidence = list(evidence)
+        walk.evidence = now().evidence()
         walk.save(update_fields=["ended_at", "ended_by", "outcome", "note", "evidence"])
         label = str(WalkOutcome(outcome).label)
         _enter(walk, tree, "walk.end", by, {"outcome": label, "note": note, "evidence": walk.evidence})

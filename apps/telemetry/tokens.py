@@ -18,7 +18,7 @@ def may_read_figures(request: HttpRequest) -> bool:
 
 
 def tiers_told(request: HttpRequest) -> frozenset[str] | None:
-    """The slugs of the tiers that such a request may read of; None: all. The token is of no tier, a person sees their own."""
+    """The slugs of the tiers whose figures such a request may read; None: all. The token is good for all."""
     return None if _bears_token(request) else tiers_seen(request.user)
 
 

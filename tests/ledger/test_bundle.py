@@ -207,7 +207,7 @@ def repacked(data: bytes, change: Callable[[Files], object], resign: SigningKey 
                 {
                     n: base64.b64encode(d).decode()
                     for n, d in sorted(files.items())
-                    if n not in {"index.html", "verify.py", "manifest.txt"}
+                    if n not in {"index.html", "verify.py", "manifest.txt"} and not n.startswith("attachments/")
                 }
             ).encode(),
         ),

@@ -20,6 +20,7 @@ from apps.lab.tier import Lab
 from apps.metrics import secrets
 from apps.metrics.models import Node, Tier
 from apps.overview.doctor import nodes, redis_rights
+from apps.overview.doctor.refused import _hba
 from tests.conftest import Inject, Until
 
 POSTGRES = ("lab-primary", "lab-replica-1", "lab-replica-2")
@@ -162,6 +163,18 @@ def test_wrong_passwords_a_dead_and_a_hanging_node_are_lines_and_the_rest_goes_o
     assert found["lab-pgbouncer", "nodes.answers"]["commands"] == ['"opsportal_poll" "…"']
     assert found["lab-redis", "nodes.answers"]["commands"] == ["ACL SETUSER opsportal_poll on resetpass >…"]
     assert "s3cr3t" not in json.dumps(list(found.values()))
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("10.0.0.7", "host app mon 10.0.0.7/32 scram-sha-256"),
+        ("fd00::7", "host app mon fd00::7/128 scram-sha-256"),
+        ("0.0.0.0/0 trust #", ""),
+    ],
+)
+def test_what_a_server_says_is_no_line_to_run_unless_it_is_an_address(said: str, line: str) -> None:
+    assert "".join(_hba("mon", "app", said)[:1]) == line
 
 
 def test_a_tier_that_there_is_not_is_refused(db: None) -> None:

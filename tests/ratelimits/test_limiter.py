@@ -196,6 +196,7 @@ def test_a_redis_that_stays_away_is_left_alone(key: str) -> None:
         server.settimeout(0.1)
         asked = 0
         with suppress(TimeoutError):
-            while server.accept():
+            while True:
+                server.accept()[0].close()
                 asked += 1
-    assert asked == FAILURES
+    assert FAILURES <= asked < 10

@@ -105,6 +105,19 @@ def test_too_many_and_too_much_are_refused(rollout: Rollout, qa: Person, browser
     assert not StoredFile.objects.exists()
 
 
+def test_the_files_of_a_rollout_have_a_limit_together(
+    rollout: Rollout, qa: Person, browser: Browser, settings: Settings
+) -> None:
+    settings.FILES_TOTAL_BYTES = 1000
+    noted = {"text": "The pool was full.", "files": [sent("a.png", PNG + bytes(700))]}
+    assert browser(qa).post(url(rollout, "issues/"), noted).status_code == 302
+    noted["files"] = [sent("b.png", PNG + bytes(701))]
+    refused = browser(qa).post(url(rollout, "issues/"), noted)
+    assert refused.status_code == 422
+    assert "larger than 1000" in refused.content.decode().replace("\N{NO-BREAK SPACE}", " ")
+    assert StoredFile.objects.count() == 1
+
+
 def test_another_rollout_and_another_tier_hand_it_not_out(
     rollout: Rollout, qa: Person, lead: Person, stranger: Person, browser: Browser
 ) -> None:

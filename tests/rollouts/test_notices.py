@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 from pytest_django import Settings
+from structlog.testing import capture_logs
 
 from apps.accounts.models import Person
 from apps.accounts.roles import Role
 from apps.metrics import outbox
 from apps.metrics.alerting import Delivery
-from apps.rollouts.models import Notice, Override, Proposal, Rollout, Tick
+from apps.rollouts.models import Notice, Override, Pin, Proposal, Rollout, Tick
 from apps.rollouts.tasks import tell_turns
 from tests.people import Browser, make_person
 from tests.receivers import Mailbox
@@ -118,6 +119,19 @@ def test_who_switches_it_off_is_not_told_and_what_waits_already_is_not_sent(
     sentences = client.get("/ledger/?kind=people.notices").content.decode()
     assert "dba-2 chose whether e-mail tells them that it is their turn: no." in sentences
     assert "a@example.org" not in sentences
+
+
+def test_a_rollout_that_cannot_be_read_is_told_and_keeps_nobody_else_waiting(
+    ready: Rollout, team: dict[str, Person], mailbox: Mailbox
+) -> None:
+    pin = Pin.objects.create(digest="0" * 64, data=b"not a playbook")
+    lost = Rollout.objects.create(
+        tier=ready.tier, pin=pin, name="Lost", started_by=team["lead"], started_at=timezone.now()
+    )
+    assert Rollout.objects.first() == lost, "its turn comes before the other's"
+    with capture_logs() as lines:
+        assert "dba" in told(mailbox)
+    assert [line["rollout"] for line in lines if line["event"] == "notices.stuck"] == [lost.pk]
 
 
 def test_without_a_mail_server_nobody_counts_as_told(ready: Rollout, settings: Settings) -> None:

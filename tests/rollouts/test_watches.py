@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from apps.accounts.models import Person
 from apps.ledger.models import Entry
@@ -194,6 +195,19 @@ def test_deploying_again_asks_for_another_watch(deployed: Deploy, devops: Person
     assert gate(rollout).state == "now"
     assert gate(rollout).verdict is State.INCONCLUSIVE
     assert start(rollout, devops).pk != watch.pk
+
+
+def test_a_watch_that_cannot_be_advanced_is_told_and_keeps_no_other_from_it(deployed: Deploy, devops: Person) -> None:
+    rollout = deployed()
+    watch = start(rollout, devops)
+    measured(watch, 0, varied(20))
+    earlier = {"at": watch.at - MINUTE, "begins": watch.begins, "ends": watch.ends}
+    lost = Watch.objects.create(rollout=rollout, week="gone", by=devops, terms={}, **earlier)
+    with capture_logs() as lines:
+        assert advance_all(watch.begins + 21 * MINUTE) == 1
+    watch.refresh_from_db()
+    assert watch.state == "pass"
+    assert [line["watch"] for line in lines if line["event"] == "watch.stuck"] == [lost.pk]
 
 
 def test_a_shadow_check_is_shown_and_changes_nothing(deployed: Deploy, devops: Person) -> None:

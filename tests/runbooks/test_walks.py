@@ -107,6 +107,24 @@ def test_a_way_is_gone_differently_and_an_answer_taken_back(paper: Tier, dba: Pe
     assert WalkAnswer.objects.count() == 3, "nothing is overwritten"
 
 
+def test_a_question_that_the_walk_does_not_lead_to_is_not_answered(paper: Tier, dba: Person, browser: Browser) -> None:
+    client, tree = browser(dba), current().playbook.tree("something-wrong")
+    where = client.post(TREE + "begin/paper/")["Location"]
+    far = next(n for n in tree.nodes if n.branches and n.slug not in {"application", "health", "database"})
+    answer = client.post(where + "answer/", {"node": far.slug, "then": far.branches[0].then})
+    assert answer.status_code == 409
+    assert "does not lead to" in answer.content.decode()
+    assert not WalkAnswer.objects.exists()
+
+
+def test_a_walk_of_another_version_says_so(paper: Tier, dba: Person, browser: Browser) -> None:
+    where = browser(dba).post(TREE + "begin/paper/")["Location"]
+    Walk.objects.update(definition={"slug": "something-wrong", "questions": []})
+    page = browser(dba).get(where)
+    assert page.status_code == 409
+    assert "kept by another version" in page.content.decode()
+
+
 def test_what_makes_no_sense_changes_nothing(paper: Tier, dba: Person, browser: Browser) -> None:
     client = browser(dba)
     for wrong in ({"node": "application", "then": "nowhere"}, {"node": "no-such"}, {"node": "a b", "then": "health"}):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from apps.metrics.forms import WHAT_TO_DO
@@ -33,10 +34,7 @@ CURES = {
         Cure(
             r"no pg_hba.conf entry for host \"([^\"]+)\"",
             "In pg_hba.conf of this very server, then reload it:",
-            lambda login, database, said: (
-                f"host {_word(database)} {_word(login)} {said[1]}/{128 if ':' in said[1] else 32} scram-sha-256",
-                "SELECT pg_reload_conf();",
-            ),
+            lambda login, database, said: _hba(login, database, said[1]),
         ),
         Cure(
             "is not permitted to log in",
@@ -100,6 +98,16 @@ def cure(asked: Asked) -> tuple[str, tuple[str, ...]]:
         if failure.kind is FailureKind.REFUSED and (said := re.search(known.words, failure.message)):
             return known.remedy, known.lines(asked.login, database, said)
     return str(WHAT_TO_DO.get(failure.kind, "")), ()
+
+
+def _hba(login: str, database: str, host: str) -> tuple[str, ...]:
+    """A line for pg_hba.conf. None where `host`, which anybody may have said who answers in the server's place, is no address."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return ()
+    line = f"host {_word(database)} {_word(login)} {address}/{address.max_prefixlen} scram-sha-256"
+    return line, "SELECT pg_reload_conf();"
 
 
 def _word(text: str) -> str:
