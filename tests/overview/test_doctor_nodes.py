@@ -1,9 +1,13 @@
 """`manage.py doctor` on nodes: what the polling login lacks is named with the line that cures it, and a dead node is a line."""
 
 import json
+import socket
+import struct
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 from io import StringIO
+from threading import Thread
 from typing import Any
 
 import psycopg
@@ -20,7 +24,6 @@ from apps.lab.tier import Lab
 from apps.metrics import secrets
 from apps.metrics.models import Node, Tier
 from apps.overview.doctor import nodes, redis_rights
-from apps.overview.doctor.refused import _hba
 from tests.conftest import Inject, Until
 
 POSTGRES = ("lab-primary", "lab-replica-1", "lab-replica-2")
@@ -165,16 +168,49 @@ def test_wrong_passwords_a_dead_and_a_hanging_node_are_lines_and_the_rest_goes_o
     assert "s3cr3t" not in json.dumps(list(found.values()))
 
 
-@pytest.mark.parametrize(
-    ("said", "line"),
-    [
-        ("10.0.0.7", "host app mon 10.0.0.7/32 scram-sha-256"),
-        ("fd00::7", "host app mon fd00::7/128 scram-sha-256"),
-        ("0.0.0.0/0 trust #", ""),
-    ],
-)
-def test_what_a_server_says_is_no_line_to_run_unless_it_is_an_address(said: str, line: str) -> None:
-    assert "".join(_hba("mon", "app", said)[:1]) == line
+class Impostor:
+    """Answers in the place of a PostgreSQL server, and refuses everybody with these words about their host."""
+
+    def __init__(self, host: str) -> None:
+        said = f'no pg_hba.conf entry for host "{host}", user "mon", database "app", no encryption'
+        fields = b"".join(
+            kind + text.encode() + b"\0" for kind, text in ((b"S", "FATAL"), (b"C", "28000"), (b"M", said))
+        )
+        self._answer = b"E" + struct.pack("!I", len(fields) + 5) + fields + b"\0"
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"postgresql://mon@127.0.0.1:{self._server.getsockname()[1]}/app?sslmode=disable"
+        self._thread = Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _address = self._server.accept()
+                with client:
+                    client.recv(4096)
+                    client.sendall(self._answer)
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join()
+
+
+def test_a_line_of_pg_hba_names_an_address_or_is_not_given(db: None) -> None:
+    tier = Tier.objects.create(slug="lab", name="Lab")
+    hosts = ("10.0.0.7", "fd00::7", "0.0.0.0/0 trust #", "fe80::1%0 trust #", "all")
+    with ExitStack() as stack:
+        for number, host in enumerate(hosts):
+            impostor = stack.enter_context(closing(Impostor(host)))
+            Node.objects.create(tier=tier, name=f"n{number}", kind="postgres", role="primary", address=impostor.url)
+        found = doctor()
+    lines = [found[f"n{number}", "nodes.answers"]["commands"] for number in range(len(hosts))]
+    reload = "SELECT pg_reload_conf();"
+    assert lines == [
+        ["host app mon 10.0.0.7/32 scram-sha-256", reload], ["host app mon fd00::7/128 scram-sha-256", reload], [], [], [],
+    ]  # fmt: skip
+    assert "Let the portal's host in" in found["n2", "nodes.answers"]["remedy"]
 
 
 def test_a_tier_that_there_is_not_is_refused(db: None) -> None:

@@ -17,11 +17,11 @@ PRIMARY = "On the primary, as a superuser:"
 
 @dataclass(frozen=True, slots=True)
 class Cure:
-    """What is done about words of a node: `lines` of the login, the database and what the words matched."""
+    """What is done about words of a node: `lines` of the login, the database and what the words matched; None: it is not for these."""
 
     words: str
     remedy: str
-    lines: Callable[[str, str, re.Match[str]], tuple[str, ...]]
+    lines: Callable[[str, str, re.Match[str]], tuple[str, ...] | None]
 
 
 CURES = {
@@ -35,6 +35,11 @@ CURES = {
             r"no pg_hba.conf entry for host \"([^\"]+)\"",
             "In pg_hba.conf of this very server, then reload it:",
             lambda login, database, said: _hba(login, database, said[1]),
+        ),
+        Cure(
+            "no pg_hba.conf entry",
+            "Let the portal's host in by pg_hba.conf of this very server, then reload it; look there which host that is.",
+            lambda _login, _database, _said: (),
         ),
         Cure(
             "is not permitted to log in",
@@ -96,16 +101,24 @@ def cure(asked: Asked) -> tuple[str, tuple[str, ...]]:
     database = unquote(urlsplit(asked.address).path.lstrip("/"))
     for known in CURES.get(target.kind, ()):
         if failure.kind is FailureKind.REFUSED and (said := re.search(known.words, failure.message)):
-            return known.remedy, known.lines(asked.login, database, said)
+            lines = known.lines(asked.login, database, said)
+            if lines is not None:
+                return known.remedy, lines
     return str(WHAT_TO_DO.get(failure.kind, "")), ()
 
 
-def _hba(login: str, database: str, host: str) -> tuple[str, ...]:
-    """A line for pg_hba.conf. None where `host`, which anybody may have said who answers in the server's place, is no address."""
+def _hba(login: str, database: str, host: str) -> tuple[str, ...] | None:
+    """
+    A line for pg_hba.conf. None where `host` is no address: anybody may have said it who answers in the server's place.
+
+    What follows a % is the zone of an address, which Python takes whatever it says, and pg_hba.conf does not know.
+    """
     try:
         address = ip_address(host)
     except ValueError:
-        return ()
+        return None
+    if "%" in host:
+        return None
     line = f"host {_word(database)} {_word(login)} {address}/{address.max_prefixlen} scram-sha-256"
     return line, "SELECT pg_reload_conf();"
 
