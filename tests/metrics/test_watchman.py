@@ -7,8 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
+from pytest_django import Settings
+from structlog.testing import capture_logs
 
 from apps.accounts.models import Person
 from apps.lab.layout import Layout, free_ports
@@ -85,6 +88,23 @@ def test_what_waits_in_the_outbox_goes_out_while_nobody_else_sends(tier: Tier, l
     Delivery.objects.filter(channel=told).update(next_at=datetime.now(UTC) - LEAST)
     watchman.watch()
     assert Delivery.objects.get().state == DeliveryState.SENT
+
+
+def test_whatever_goes_wrong_is_told_and_it_looks_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.POLL_SECONDS = 0.01
+    looks, again = iter((KeyError("portal.silence"), None)), Event()
+
+    def look() -> None:
+        if (wrong := next(looks, None)) is not None:
+            raise wrong
+        again.set()
+
+    monkeypatch.setattr(watchman, "watch", look)
+    with capture_logs() as lines:
+        watching = watchman.Watchman()
+        assert again.wait(10)
+        watching.end()
+    assert [(line["event"], line["log_level"]) for line in lines] == [("watchman.stuck", "error")]
 
 
 Start = Callable[..., subprocess.Popen[bytes]]
