@@ -4,8 +4,11 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from threading import Thread
 
 import pytest
+from django.db import connection, transaction
+from django.utils import timezone
 
 from apps.accounts.models import Person
 from apps.ledger.models import Entry
@@ -16,7 +19,7 @@ from apps.playbook.guides import Finding
 from apps.playbook.validate import current
 from apps.runbooks.models import Walk, WalkAnswer
 from apps.runbooks.walking import Path, Reading, walk
-from tests.conftest import Inject
+from tests.conftest import Inject, Until
 from tests.people import Browser, MakePerson
 from tests.watch import Watch
 
@@ -117,12 +120,51 @@ def test_a_question_that_the_walk_does_not_lead_to_is_not_answered(paper: Tier, 
     assert not WalkAnswer.objects.exists()
 
 
-def test_a_walk_of_another_version_says_so(paper: Tier, dba: Person, browser: Browser) -> None:
-    where = browser(dba).post(TREE + "begin/paper/")["Location"]
-    Walk.objects.update(definition={"slug": "something-wrong", "questions": []})
-    page = browser(dba).get(where)
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize("kept", [{"slug": "something-wrong", "questions": []}, {}, [], "a tree", {"nodes": [3]}])
+def test_a_walk_of_another_version_says_so_and_stays_as_it_is(
+    paper: Tier, dba: Person, browser: Browser, kept: object, *, ended: bool
+) -> None:
+    client = browser(dba)
+    where = client.post(TREE + "begin/paper/")["Location"]
+    Walk.objects.update(definition=kept, ended_at=timezone.now() if ended else None, ended_by=dba if ended else None)
+    page = client.get(where)
     assert page.status_code == 409
     assert "kept by another version" in page.content.decode()
+    assert client.post(where + "answer/", {"node": "application", "then": "health"}).status_code == 409
+    assert client.post(where + "end/", {"outcome": "helped"}).status_code == 409
+    assert not WalkAnswer.objects.exists()
+    assert Walk.objects.get().outcome == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_end_keeps_what_somebody_else_answers_meanwhile(
+    transactional_db: None, paper: Tier, dba: Person, on_call: Person, browser: Browser, until: Until
+) -> None:
+    first, other = browser(dba), browser(on_call)
+    where = first.post(TREE + "begin/paper/", {"node": "application", "then": "health"})["Location"]
+    ended: list[int] = []
+
+    def end() -> None:
+        ended.append(first.post(where + "end/", {"outcome": "helped"}).status_code)
+        connection.close()
+
+    with transaction.atomic():
+        Walk.objects.select_for_update().get()  # as who answers holds it
+        ending = Thread(target=end)
+        ending.start()
+        until(somebody_waits, 30)
+        assert other.post(where + "answer/", {"node": "health", "then": "database", "note": "503"}).status_code == 302
+    ending.join()
+    assert ended == [302]
+    (_application, health, here) = Walk.objects.get().evidence
+    assert (health["by"], health["note"], here["node"]) == ("on-call", "503", "database")
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
 
 
 def test_what_makes_no_sense_changes_nothing(paper: Tier, dba: Person, browser: Browser) -> None:
