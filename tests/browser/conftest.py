@@ -15,6 +15,7 @@ from tests.browser import portal as portals
 from tests.browser.portal import Portal
 
 HERE = Path(__file__).parent
+LOGIN = "/accounts/login/"
 PATIENCE = 30_000  # milliseconds: a deadline, not a wait; the machine may do other things besides
 WIDE, PHONE = (1440, 900), (390, 844)
 ANSWERED = ("status of 403", "status of 404", "status of 409", "status of 422")  # an answer that a story asked for
@@ -69,6 +70,9 @@ class People:
         if role not in self._states:
             self.log_in(page, role)
         page.goto(path)
+        if LOGIN in page.url:  # a story signed out what the first log-in left
+            self.log_in(page, role)
+            page.goto(path)
         return page
 
     def stranger(self, size: tuple[int, int] = WIDE, state: object = None) -> Page:
@@ -89,7 +93,7 @@ class People:
     def log_in(self, page: Page, role: Role) -> None:
         """As a person does it, by the form."""
         username = self.portal.username(role)
-        page.goto("/accounts/login/")
+        page.goto(LOGIN)
         page.fill("[name=login]", username)
         page.fill("[name=password]", self.portal.passwords[username])
         page.keyboard.press("Enter")
