@@ -13,7 +13,7 @@ from apps.lab.tier import Lab
 from tests import database
 from tests.plugin import LAB
 
-pytest_plugins = ["tests.people", "tests.receivers", "tests.watch"]
+pytest_plugins = ["tests.diagnosis", "tests.people", "tests.receivers", "tests.watch"]
 
 # A busy machine draws examples slowly, which says nothing of the code; every example is still judged.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])

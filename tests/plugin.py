@@ -13,13 +13,14 @@ from typing import Any, TextIO
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from apps.lab import layout as layouts
 from apps.lab.tier import Lab
 
 BASE = Path(__file__).resolve().parents[1]
 LAB = pytest.StashKey[Lab]()
 FOUND = pytest.StashKey[frozenset[str]]()
 LOCK = pytest.StashKey[TextIO]()
-WORKER = "PYTEST_XDIST_WORKER"
+WORKER, WORKERS = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"
 STORIES = "tests/browser/"
 LONGEST = (
     STORIES,
@@ -37,6 +38,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     if {"--help", "-h", "--version", "-V"} & set(args) or _only_hands_out(early_config):
         return
     named = os.environ.get("OPSPORTAL_LAB_DIR")
+    _share_ports()
     lab = Lab(_own(Path(named) if named else BASE / ".lab" / "test"))
     early_config.stash[LOCK] = _claim(lab)
     early_config.stash[LAB] = lab
@@ -53,6 +55,15 @@ def _only_hands_out(config: pytest.Config) -> bool:
 def _own(directory: Path) -> Path:
     worker = os.environ.get(WORKER)
     return directory.with_name(f"{directory.name}-{worker}") if worker else directory
+
+
+def _share_ports() -> None:
+    """Each process chooses among ports of its own: one that is free now may be chosen by two and be bound by one of them much later."""
+    if WORKER in os.environ:
+        every, number = layouts.PORT_RANGE, int(os.environ[WORKER].removeprefix("gw"))
+        share = len(every) // int(os.environ[WORKERS])
+        first = every.start + number * share
+        os.environ[layouts.PORTS] = f"{first}-{first + share - 1}"
 
 
 @pytest.hookimpl(trylast=True)

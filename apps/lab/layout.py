@@ -19,6 +19,7 @@ from apps.lab.processes import give, server_user, write_private
 HOST = "127.0.0.1"
 DATABASE = "messaging"
 STORE_DATABASE = "opsportal"
+PORTS = "OPSPORTAL_LAB_PORTS"  # the environment's name for other bounds than these
 PORT_RANGE = range(15000, 32000)  # below the ports that systems hand out for outgoing connections
 LONGEST_SOCKET = 100  # a Unix socket's path may have 107 bytes; some are kept for the node's folder
 
@@ -160,13 +161,24 @@ class Layout:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different TCP ports of the loopback address that nobody listens on now."""
-    found: list[int] = []
+    """Different TCP ports of the loopback address that nobody listens on now. Raises LayoutBroken for bounds that make no sense."""
+    bounds, found = port_range(), list[int]()
     while len(found) < count:
-        port = random.choice(PORT_RANGE)  # noqa: S311  no secret
+        port = random.choice(bounds)  # noqa: S311  no secret
         if port not in found and port_free(port):
             found.append(port)
     return found
+
+
+def port_range() -> range:
+    """The ports to choose from: OPSPORTAL_LAB_PORTS, `15000-15999`, where it is set, so that labs started together never choose the same."""
+    words = os.environ.get(PORTS)
+    if not words:
+        return PORT_RANGE
+    first, _, last = words.partition("-")
+    if first.isdecimal() and last.isdecimal() and 1024 <= int(first) <= int(last) - 99 <= 65535 - 99:
+        return range(int(first), int(last) + 1)
+    raise LayoutBroken(f"{PORTS} is {words!r}: write the first and the last of at least 100 ports, as 15000-15999.")
 
 
 def port_free(port: int) -> bool:

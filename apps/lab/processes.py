@@ -86,7 +86,8 @@ def _status(pid: int) -> tuple[str, str] | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return fields[0], f"{boot}:{fields[19]}"
+    half_dead = fields[0] == "Z" and int(fields[17]) > 1  # its first thread ended; the others hold its ports still
+    return "R" if half_dead else fields[0], f"{boot}:{fields[19]}"
 
 
 def _children(pid: int) -> list[int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from apps.lab.layout import free_ports
+from apps.lab.layout import PORTS, free_ports
 from apps.lab.processes import Process, Roster, until
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ ROWS = "2000"
 
 def command(directory: Path, port: int, *words: str) -> tuple[list[str], dict[str, str]]:
     """The command line and environment of `manage.py demo` for a lab directory."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", PORTS) if name in os.environ}
     return [sys.executable, "manage.py", "demo", "--rows", ROWS, *words], {
         **kept,
         "OPSPORTAL_LAB_DIR": str(directory),
