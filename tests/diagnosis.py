@@ -1,6 +1,6 @@
 """What had become of the lab when a test of it failed: which of its processes were gone, and what they said last."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.plugin import LAB
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:  # its result is the report, which the wrapper passes on
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add it to the report of a test that asked for the lab."""
     report = yield
     if report.failed and "lab" in getattr(item, "fixturenames", ()):

@@ -171,7 +171,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def port_range() -> range:
-    """The ports to choose from: OPSPORTAL_LAB_PORTS, `15000-15999`, where it is set, so that labs started together never choose the same."""
+    """The ports to choose from: those of OPSPORTAL_LAB_PORTS (`15000-15999`), so that labs started together never choose the same."""
     words = os.environ.get(PORTS)
     if not words:
         return PORT_RANGE

@@ -38,8 +38,11 @@ LOAD = "queries.statements_total"  # the check that reads how many statements a 
 
 
 def metric_of(wanted: BaselineMetric) -> str:
-    """The name of the metric that a baseline is taken of; empty when a person enters it."""
-    return checks()[wanted.check].metric if wanted.check else wanted.metric
+    """The name of the metric that a baseline is taken of; empty when a person enters it, as where this version lacks its check."""
+    if not wanted.check:
+        return wanted.metric
+    check = checks().get(wanted.check)  # a pinned playbook may name one that a later version no longer has
+    return check.metric if check else ""
 
 
 def samples(tier: Tier, metric: str, start: datetime, end: datetime, check: Check | None = None) -> list[Line]:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Person
 from apps.metrics.kernel import State, Unit
 from apps.metrics.now import Checked, check_now
+from apps.metrics.registry import checks
 from apps.metrics.units import example, read, show
 from apps.playbook.plan import Item, ItemKind, Measure
 from apps.rollouts.answers import Reached
@@ -104,6 +105,11 @@ def _by_target(rollout: Rollout, item: Item, wish: Wish) -> Proof:
 
 def _by_check(rollout: Rollout, at: Progress, item: Item, wish: Wish) -> Proof:
     """The evidence of a check that passes at this moment, and whose values meet the item's expectation."""
+    if item.check not in checks():
+        text = _(
+            "Not ticked: this version of the portal has no check %(check)s. Adopt a definition of the week without it."
+        )
+        raise Refused(text % {"check": item.check}, status=409)
     checked = check_now(rollout.tier, item.check)
     if item.of:
         checked = checked.of(item.of)

@@ -1,5 +1,7 @@
 """The one comparison at the end of a watch, also where the process that ended it was killed before it had compared."""
 
+from datetime import UTC, datetime, timedelta
+
 import structlog
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -12,10 +14,11 @@ from apps.rollouts.refusals import Refused
 log = structlog.get_logger()
 
 LOCK = 0x6F707363  # one who compares after a watch at a time: "opsc"
+PATIENCE = timedelta(hours=1)  # after the end of a watch: what could not be compared by then is left to people
 
 
 def uncompared() -> QuerySet[Watch]:
-    """Watches that ended by themselves, are the last of their week and of its last deployment, and after which nobody compared.
+    """Watches that ended by themselves within the hour, are the last of their week and its last deployment, and that nobody compared after.
 
     Those of signed weeks are among them: which they are only the progress of a rollout tells.
     """
@@ -25,7 +28,7 @@ def uncompared() -> QuerySet[Watch]:
         ~Exists(Comparison.objects.filter(**of_week, at__gte=OuterRef("ended_at"))),
         ~Exists(Watch.objects.filter(**of_week, pk__gt=OuterRef("pk"))),
         ~Exists(Deployment.objects.filter(**of_week, at__gt=OuterRef("at"))),
-        ended_at__isnull=False,
+        ended_at__gt=datetime.now(UTC) - PATIENCE,
         aborted_by=None,
     )
 

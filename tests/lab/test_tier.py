@@ -40,7 +40,9 @@ def small(made: Lab) -> Iterator[Lab]:
 
 
 def command(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name == PORTS or not name.startswith("OPSPORTAL_")}
+    environment = {
+        name: value for name, value in os.environ.items() if name == PORTS or not name.startswith("OPSPORTAL_")
+    }
     environment |= {
         "OPSPORTAL_LAB_DIR": str(directory),
         "OPSPORTAL_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
@@ -270,7 +272,9 @@ def test_ports_are_chosen_within_the_bounds_given(monkeypatch: pytest.MonkeyPatc
     assert {port for _ in range(5) for port in layouts.free_ports(20)} <= set(range(31000, 31121))
 
 
-@pytest.mark.parametrize("words", ["31000", "31000-31010", "31120-31000", "80-900", "65000-70000", "all", "31000-3112x"])
+@pytest.mark.parametrize(
+    "words", ["31000", "31000-31010", "31120-31000", "80-900", "65000-70000", "all", "31000-3112x"]
+)
 def test_bounds_without_ports_are_refused_with_what_to_write(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     monkeypatch.setenv(PORTS, words)
     with pytest.raises(LayoutBroken, match="write the first and the last of at least 100 ports, as 15000-15999"):
