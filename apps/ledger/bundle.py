@@ -6,10 +6,11 @@ Same ledger, same checkpoint, same bytes: a bundle holds no time of its making b
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import orjson
 from django.conf import settings
@@ -25,6 +26,7 @@ from apps.ledger.proofs import tree
 from apps.ledger.state import Cosigned, witness
 
 OFFLINE = Path(verifier.__file__).parent
+BESIDE = "attachments/"
 
 
 class NothingToShow(Exception):
@@ -36,7 +38,7 @@ class Contents:
     """What a room puts into a bundle: `subject` selects the entries, `pin` is the pinned playbook, `amended` those adopted since by digest,
     `attachments` by name.
 
-    An attachment's name begins with its SHA-256, which an entry must name.
+    An attachment's name begins with its SHA-256, which an entry must name; `attachments` may read each when it is asked for.
     """
 
     title: str
@@ -56,9 +58,26 @@ def entries_about(subject: str) -> QuerySet[Entry]:
     ).order_by("seq")
 
 
-def build(contents: Contents) -> bytes:
+class _Files(Mapping[str, bytes]):
+    """All files of a bundle by name: the record itself, and what lies beside it, of which there is one in memory at a time."""
+
+    def __init__(self, record: Mapping[str, bytes], attachments: Mapping[str, bytes]) -> None:
+        self._record, self._attachments = record, attachments
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._record[name] if name in self._record else self._attachments[name.removeprefix(BESIDE)]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._record
+        yield from (f"{BESIDE}{name}" for name in self._attachments)
+
+    def __len__(self) -> int:
+        return len(self._record) + len(self._attachments)
+
+
+def build(contents: Contents) -> IO[bytes]:
     """
-    The bundle as a ZIP file.
+    The bundle as a ZIP file, in a temporary file that is gone when it is closed; it stands at its beginning.
 
     Raises:
         NothingToShow: there is no entry about the subject.
@@ -69,13 +88,16 @@ def build(contents: Contents) -> bytes:
         raise NothingToShow(_("Nothing was recorded about %(subject)s.") % {"subject": contents.subject})
     checkpoint = covering(entries[-1].seq)
     files = _record(contents, entries, checkpoint) | _statements(entries)
-    files |= {f"attachments/{name}": data for name, data in contents.attachments.items()}
     if contents.pin:
         files["pin.json"] = contents.pin
     files |= {f"pins/{digest}.json": data for digest, data in contents.amended.items()}
     files["index.html"] = twin(files)
     files["verify.py"] = (OFFLINE / "verify.py").read_bytes()
-    return verifier.pack({**files, verifier.MANIFEST: _manifest(contents.subject, files)})
+    files[verifier.MANIFEST] = _manifest(contents.subject, _Files(files, contents.attachments))
+    target = TemporaryFile()  # noqa: SIM115  the caller closes it
+    verifier.pack(_Files(files, contents.attachments), target)
+    target.seek(0)
+    return target
 
 
 def _record(contents: Contents, entries: Sequence[Entry], checkpoint: SignedCheckpoint) -> dict[str, bytes]:
@@ -152,11 +174,10 @@ def _statements(entries: Sequence[Entry]) -> dict[str, bytes]:
 
 
 def twin(files: Mapping[str, bytes]) -> bytes:
-    """The page that shows the files without a network and recomputes their hashes in the browser."""
-    shown = [
-        name for name in sorted(files) if not name.startswith("attachments/")
-    ]  # they lie beside it, and may be large
-    inside = json.dumps({name: base64.b64encode(files[name]).decode() for name in shown}).replace("<", "\\u003c")
+    """The page that shows the record without a network and recomputes its hashes in the browser; attachments lie beside it."""
+    inside = json.dumps({name: base64.b64encode(files[name]).decode() for name in sorted(files)}).replace(
+        "<", "\\u003c"
+    )
     page = (OFFLINE / "index.html").read_text(encoding="utf-8")
     return (
         page.replace("{{ script }}", (OFFLINE / "twin.js").read_text(encoding="utf-8"))

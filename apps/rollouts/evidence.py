@@ -1,5 +1,8 @@
 """What goes into the evidence bundle of a rollout or of one of its weeks, besides the ledger's own."""
 
+from collections.abc import Iterator, Mapping
+from typing import IO
+
 from django.utils.translation import gettext as _
 
 from apps.ledger.bundle import Contents, build
@@ -8,9 +11,10 @@ from apps.rollouts.attachments import attached_to
 from apps.rollouts.models import Pin, Rollout, StoredFile
 
 
-def bundle(rollout: Rollout, week: Week | None = None) -> bytes:
+def bundle(rollout: Rollout, week: Week | None = None) -> IO[bytes]:
     """
-    The ZIP file of a rollout, or of one week: entries, statements, signatures, the pinned playbooks, proofs, a verifier.
+    The ZIP file of a rollout, or of one week: entries, statements, signatures, the pinned playbooks, proofs, a verifier. Who takes it
+    closes it.
 
     Raises:
         NotSigned: the ledger cannot be signed at present, so nothing would be proved.
@@ -19,7 +23,7 @@ def bundle(rollout: Rollout, week: Week | None = None) -> bytes:
     if week is not None:
         subject, title = f"{subject}/{week.slug}", f"{week.title}, {title}"
     own, slug = rollout.pin, week.slug if week else ""
-    files, amended = _attachments(rollout, week), _amended(rollout, slug)
+    files, amended = Attached(rollout, week), _amended(rollout, slug)
     return build(Contents(title, subject, bytes(own.data), own.digest, files, amended))
 
 
@@ -29,12 +33,19 @@ def _amended(rollout: Rollout, week: str) -> dict[str, bytes]:
     return {pin.digest: bytes(pin.data) for pin in Pin.objects.filter(pk__in=made.values("pin"))}
 
 
-def _attachments(rollout: Rollout, week: Week | None) -> dict[str, bytes]:
-    """The attached files by name: digest, then the ending of the name it was first sent with."""
-    said = attached_to(rollout, week.slug if week else "")
-    kept = StoredFile.objects.in_bulk(list(said))
-    return {
-        f"{digest}.{one['name'].rpartition('.')[2].lower()}": bytes(kept[digest].data)
-        for digest, one in sorted(said.items())
-        if digest in kept
-    }
+class Attached(Mapping[str, bytes]):
+    """The attached files of a rollout or a week by name, digest and the ending it was first sent with; read when asked for."""
+
+    def __init__(self, rollout: Rollout, week: Week | None) -> None:
+        said = attached_to(rollout, week.slug if week else "")
+        kept = StoredFile.objects.filter(pk__in=list(said)).order_by("pk").values_list("pk", flat=True)
+        self._digests = {f"{digest}.{said[digest]['name'].rpartition('.')[2].lower()}": digest for digest in kept}
+
+    def __getitem__(self, name: str) -> bytes:
+        return bytes(StoredFile.objects.get(pk=self._digests[name]).data)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._digests)
+
+    def __len__(self) -> int:
+        return len(self._digests)

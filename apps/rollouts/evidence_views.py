@@ -1,6 +1,7 @@
 """The evidence bundle of a rollout and of a week, to be downloaded and verified elsewhere."""
 
-from django.http import HttpResponse
+from django.http import FileResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
@@ -18,7 +19,7 @@ from apps.rollouts.reach import the_rollout, the_week, tier_of
 @allow(Permission.READ_LEDGER, tier_of=tier_of)
 @never_cache
 @require_GET
-def rollout_bundle(request: PersonRequest, rollout: int) -> HttpResponse:
+def rollout_bundle(request: PersonRequest, rollout: int) -> HttpResponseBase:
     """Everything recorded about a rollout."""
     return _answer(request, the_rollout(rollout))
 
@@ -26,19 +27,17 @@ def rollout_bundle(request: PersonRequest, rollout: int) -> HttpResponse:
 @allow(Permission.READ_LEDGER, tier_of=tier_of)
 @never_cache
 @require_GET
-def week_bundle(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
+def week_bundle(request: PersonRequest, rollout: int, week: str) -> HttpResponseBase:
     """Everything recorded about one week, and the rollout's start."""
     found = the_rollout(rollout)
     return _answer(request, found, the_week(found, week).week)
 
 
-def _answer(request: PersonRequest, rollout: Rollout, week: Week | None = None) -> HttpResponse:
+def _answer(request: PersonRequest, rollout: Rollout, week: Week | None = None) -> HttpResponseBase:
     """The file; 503 with the reason when the ledger cannot be signed."""
     try:
         data = bundle(rollout, week)
     except NotSigned as error:
         return render(request, "rollouts/no_bundle.html", {"rollout": rollout, "why": str(error)}, status=503)
     name = "-".join(part for part in ("evidence", slugify(rollout.name), week.slug if week else "") if part)
-    return HttpResponse(
-        data, content_type="application/zip", headers={"Content-Disposition": f'attachment; filename="{name}.zip"'}
-    )
+    return FileResponse(data, as_attachment=True, filename=f"{name}.zip", content_type="application/zip")

@@ -82,6 +82,12 @@ def signature(signer: str, *, passkey: bool, change: Callable[[dict[str, Any]], 
         append(kind="test.signed", subject=f"{SUBJECT}/dba", actor=signer, body=body, tier="lab")
 
 
+def made(contents: Contents) -> bytes:
+    """The bundle's bytes."""
+    with build(contents) as file:
+        return file.read()
+
+
 @pytest.fixture
 def data(db: None, witness: Witnesses) -> bytes:
     """A bundle with everything in it: entries before and between that are none of its business, both kinds of signature."""
@@ -103,7 +109,7 @@ def data(db: None, witness: Witnesses) -> bytes:
         pin_digest=PINNED,
         attachments={f"{ATTACHED}.png": b"a picture"},
     )
-    return build(contents)
+    return made(contents)
 
 
 @pytest.fixture
@@ -140,20 +146,20 @@ def test_behind_a_signature_that_cannot_be_checked_the_others_are(db: None, witn
     signature("ann", passkey=True, change=unknown_algorithm)
     signature("bob", passkey=True)
     write()
-    report = Bundle(build(Contents("First week", SUBJECT)), held).verify()
+    report = Bundle(made(Contents("First week", SUBJECT)), held).verify()
     assert report.broken == []
     assert any("ann" in said and "algorithm, -35, is not known here" in said for said in report.unproved)
     assert not any("ann" in said and "made with a passkey over" in said for said in report.proved)
     assert any("bob" in said and "made with a passkey over exactly this statement" in said for said in report.proved)
     signature("eve", passkey=True, change=by_another_key)
     write()
-    report = Bundle(build(Contents("First week", SUBJECT)), held).verify()
+    report = Bundle(made(Contents("First week", SUBJECT)), held).verify()
     assert any("entry 3: the passkey's signature is wrong" in said for said in report.broken)
 
 
 def test_the_same_ledger_gives_the_same_bytes(data: bytes) -> None:
     pin = {"pin": PIN % PINNED.encode(), "pin_digest": PINNED, "attachments": {f"{ATTACHED}.png": b"a picture"}}
-    assert build(Contents("First week", SUBJECT, **pin)) == data  # type: ignore[arg-type]
+    assert made(Contents("First week", SUBJECT, **pin)) == data  # type: ignore[arg-type]
 
 
 def test_it_verifies_without_the_portal(data: bytes, held: Held, tmp_path: Path) -> None:
@@ -171,11 +177,11 @@ def test_it_verifies_without_the_portal(data: bytes, held: Held, tmp_path: Path)
 
 def test_nothing_recorded_and_nothing_signable_make_no_bundle(db: None, witness: Witnesses, settings: Any) -> None:
     with pytest.raises(NothingToShow):
-        build(Contents("Nothing", "nothing/at/all"))
+        made(Contents("Nothing", "nothing/at/all"))
     note("x", subject=SUBJECT)
     settings.LEDGER_KEY = ""
     with pytest.raises(NotSigned):
-        build(Contents("First week", SUBJECT))
+        made(Contents("First week", SUBJECT))
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -297,7 +303,7 @@ def test_a_passkeys_signature_over_something_else_is_named_even_if_the_portal_re
     with transaction.atomic():
         append(kind="test.signed", subject=SUBJECT, actor="ann", body=body)
     write()
-    report = Bundle(build(Contents("First week", SUBJECT))).verify()
+    report = Bundle(made(Contents("First week", SUBJECT))).verify()
     assert report.broken == [
         "The signatures: the signature of entry 1: the passkey signed something else than this statement."
     ]

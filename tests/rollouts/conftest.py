@@ -10,7 +10,9 @@ from apps.accounts.models import Person
 from apps.metrics.models import Tier
 from apps.playbook.guides import Playbook
 from apps.playbook.pin import bundle
+from apps.playbook.plan import Week
 from apps.playbook.validate import load
+from apps.rollouts.evidence import bundle as bundle_of
 from apps.rollouts.models import Pin, RollbackRun, Rollout, Tick
 from apps.rollouts.progress import Progress, progress
 from apps.rollouts.start import start
@@ -36,6 +38,12 @@ def settle(rollout: Rollout, ticker: Person, week: str = WEEK, only: str = "") -
 def at(rollout: Rollout, week: str = WEEK) -> Progress:
     """The week as it stands."""
     return next(w for w in progress(Rollout.objects.get(pk=rollout.pk)) if w.week.slug == week)
+
+
+def bundled(rollout: Rollout, week: Week | None = None) -> bytes:
+    """The evidence bundle's bytes."""
+    with bundle_of(rollout, week) as file:
+        return file.read()
 
 
 @pytest.fixture

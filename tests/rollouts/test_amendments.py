@@ -14,14 +14,13 @@ from apps.accounts.roles import Role
 from apps.ledger.keys import SigningKey
 from apps.ledger.models import Entry
 from apps.ledger.offline.verify import LOG, Bundle, pack, unpack
-from apps.rollouts.evidence import bundle
 from apps.rollouts.models import Amendment, Baseline, Rollout, Signature, Tick, Watch
 from apps.rollouts.pins import pinned
 from apps.rollouts.rollback import readiness
 from apps.rollouts.watching import outdated
 from tests.authenticator import Passkey
 from tests.people import PASSWORD, Browser
-from tests.rollouts.conftest import WEEK, at, drilled, settle
+from tests.rollouts.conftest import WEEK, at, bundled, drilled, settle
 from tests.rollouts.test_signing import shown, sign, url
 
 REASON = "The restore is tried on both hosts from now on."
@@ -207,7 +206,7 @@ def test_the_bundle_holds_every_pin_and_a_changed_or_missing_one_is_named(
     edit(files, WEEK, ITEM, NEW)
     adopt(browser(lead), ready)
     name = f"pins/{Amendment.objects.get().pin.digest}.json"
-    for data in (bundle(ready), bundle(ready, at(ready).week)):
+    for data in (bundled(ready), bundled(ready, at(ready).week)):
         inside = unpack(data)
         assert Bundle(data).verify().broken == []
         assert any("The playbooks adopted later (1)" in told for told in Bundle(data).verify().proved)
@@ -215,7 +214,7 @@ def test_the_bundle_holds_every_pin_and_a_changed_or_missing_one_is_named(
         assert any(f"{name} is not the playbook that was adopted" in told for told in changed.broken)
         lost = Bundle(pack({key: value for key, value in inside.items() if key != name})).verify()
         assert any("adopts is missing" in told for told in lost.broken)
-    assert name not in unpack(bundle(ready, at(ready, LATER).week)), "another week does not follow it"
+    assert name not in unpack(bundled(ready, at(ready, LATER).week)), "another week does not follow it"
 
 
 def test_the_serving_login_changes_no_amendment(ready: Rollout, files: Path, lead: Person, browser: Browser) -> None:

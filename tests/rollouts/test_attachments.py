@@ -1,6 +1,8 @@
 """Files at a tick and at an issue: kept by their bytes, named by what is signed, downloaded and never shown as a page."""
 
 import hashlib
+import tracemalloc
+from io import SEEK_END
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -17,9 +19,10 @@ from apps.rollouts.evidence import bundle
 from apps.rollouts.models import Issue, Rollout, StoredFile, Tick
 from apps.rollouts.start import start
 from tests.people import Browser
-from tests.rollouts.conftest import WEEK, at
+from tests.rollouts.conftest import WEEK, at, bundled
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
+LARGE = 1_000_000
 DIGEST = hashlib.sha256(PNG).hexdigest()
 HTMX = {"HX-Request": "true"}
 
@@ -54,13 +57,28 @@ def test_a_file_alone_attests_and_is_part_of_all_that_is_proved(
     assert at(rollout).covers != covers
     assert DIGEST in bytes(Entry.objects.get(kind="rollout.tick").body).decode()
     settings.LEDGER_KEY = SigningKey.make("portal.test/ledger", LOG).secret
-    assert unpack(bundle(rollout, at(rollout).week))[f"attachments/{DIGEST}.png"] == PNG
+    assert unpack(bundled(rollout, at(rollout).week))[f"attachments/{DIGEST}.png"] == PNG
     page = browser(viewer).get(url(rollout, "")).content.decode()
     assert f'href="/rollouts/{rollout.pk}/files/{DIGEST}/"' in page
     got = browser(viewer).get(f"/rollouts/{rollout.pk}/files/{DIGEST}/")
     assert (got.content, got["Content-Type"], got["X-Content-Type-Options"]) == (PNG, "image/png", "nosniff")
     assert got["Content-Disposition"].startswith("attachment")
     assert "sandbox" in got["Content-Security-Policy"]
+
+
+def test_a_bundle_never_holds_many_files_at_once(
+    rollout: Rollout, qa: Person, browser: Browser, settings: Settings
+) -> None:
+    settings.LEDGER_KEY = SigningKey.make("portal.test/ledger", LOG).secret
+    for issue in range(4):
+        files = [sent(f"{issue}{number}.txt", b"%d%d" % (issue, number) * (LARGE // 2)) for number in range(4)]
+        assert browser(qa).post(url(rollout, "issues/"), {"text": "Full again.", "files": files}).status_code == 302
+    tracemalloc.start()
+    with bundle(rollout) as file:
+        _now, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert file.seek(0, SEEK_END) > 16 * LARGE
+    assert peak < 6 * LARGE
 
 
 def test_a_file_of_an_issue_is_signed_with_it(rollout: Rollout, qa: Person, browser: Browser) -> None:

@@ -22,12 +22,11 @@ from apps.accounts.roles import Role
 from apps.ledger.keys import SigningKey
 from apps.ledger.models import Entry
 from apps.ledger.offline.verify import LOG, Bundle
-from apps.rollouts.evidence import bundle
 from apps.rollouts.models import Draft, Rollout, Signature, Waiver
 from apps.rollouts.record_views import assertion_of, verified
 from tests.authenticator import PRESENT, Passkey, challenge_in
 from tests.people import PASSWORD, Browser, log_in, make_person
-from tests.rollouts.conftest import WEEK, at, settle
+from tests.rollouts.conftest import WEEK, at, bundled, settle
 
 REASON = "Only two of us are awake this month."
 
@@ -132,7 +131,7 @@ def test_the_evidence_bundle_proves_it_and_says_what_only_the_server_attests(
     settings.LEDGER_KEY = SigningKey.make("portal.test/ledger", LOG).secret
     sign(browser(dba), ready, "dba", passkey)
     sign(browser(devops), ready, "devops")
-    report = Bundle(bundle(ready, at(ready).week)).verify()
+    report = Bundle(bundled(ready, at(ready).week)).verify()
     assert report.broken == []
     meaning = Signature.objects.get(slot="dba").meaning
     by_key = f"dba signed Before week 1 as DBA (passkey): approve. {meaning}"

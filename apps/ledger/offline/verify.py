@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 try:
     from cryptography.exceptions import InvalidSignature
@@ -242,15 +242,16 @@ def exact(entry: Mapping[str, Any]) -> bytes:
 # The bundle.
 
 
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """A ZIP file that is the same whenever and wherever it is made: names in order, no compression, no dates, no attributes."""
-    target = io.BytesIO()
+def pack(files: Mapping[str, bytes], target: IO[bytes]) -> None:
+    """Write a ZIP file that is the same whenever and wherever it is made: names in order, no compression, no dates, no attributes.
+
+    One file is asked for at a time, so a mapping that reads them when asked never holds two.
+    """
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
             member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             member.create_system, member.external_attr = 3, 0o644 << 16
             archive.writestr(member, files[name])
-    return target.getvalue()
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
