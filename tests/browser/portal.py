@@ -4,6 +4,7 @@ It keeps its records in a database of its own, so that tests which use the porta
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from apps.lab.people import PEOPLE, new_password
 from apps.lab.processes import Roster, write_private
 from apps.lab.supervisor import Supervisor
 from apps.lab.switches import Limits, Switches
+from opsportal.settings import PLAYBOOK
 from tests import database
 
 NAME = "opsportal_in_browsers"
@@ -70,6 +72,7 @@ def start(layout: Layout) -> Portal:
     variables = environment.portal(layout, url) | database.environment(layout, NAME)
     variables |= dict(witness.prepared(layout).variables)
     variables |= {"OPSPORTAL_POLL_SECONDS": str(INTERVAL.seconds), "WEB_CONCURRENCY": "1"}
+    variables["OPSPORTAL_PLAYBOOK"] = str(shutil.copytree(PLAYBOOK, layout.directory / "playbook", dirs_exist_ok=True))
     load.turn(layout, ROLLED_OUT)
     load.start(layout)
     for words in (["migrate", "--noinput"], ["populate"]):

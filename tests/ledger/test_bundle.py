@@ -7,7 +7,8 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,13 @@ def signature(signer: str, *, passkey: bool, change: Callable[[dict[str, Any]], 
     }
     with transaction.atomic():
         append(kind="test.signed", subject=f"{SUBJECT}/dba", actor=signer, body=body, tier="lab")
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """A bundle of these files, which somebody may have changed."""
+    target = BytesIO()
+    pack(files, target)
+    return target.getvalue()
 
 
 def made(contents: Contents) -> bytes:
@@ -224,7 +232,7 @@ def repacked(data: bytes, change: Callable[[Files], object], resign: SigningKey 
     text = "\n".join([verifier.FORMAT, subject, *listed]) + "\n"
     key = resign or SigningKey.make("portal.test/ledger", LOG)
     files["manifest.txt"] = signed(text, key.sign(text)).encode()
-    return Bundle(pack(files)).verify()
+    return Bundle(packed(files)).verify()
 
 
 def lines(change: Callable[[list[dict[str, Any]]], object]) -> Callable[[Files], None]:
@@ -322,7 +330,7 @@ def test_a_bundle_made_whole_by_somebody_else_is_found_by_the_key_you_hold(
     assert repacked(data, everything, thief).broken == []
     files = unpack(data)
     everything(files)
-    assert "it was swapped" in " ".join(Bundle(pack(files), held).verify().broken)
+    assert "it was swapped" in " ".join(Bundle(packed(files), held).verify().broken)
 
 
 def test_a_checkpoint_kept_elsewhere_names_an_old_dump_and_a_rewriting(

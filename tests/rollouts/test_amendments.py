@@ -13,14 +13,15 @@ from apps.accounts.models import Person, RoleGrant
 from apps.accounts.roles import Role
 from apps.ledger.keys import SigningKey
 from apps.ledger.models import Entry
-from apps.ledger.offline.verify import LOG, Bundle, pack, unpack
+from apps.ledger.offline.verify import LOG, Bundle, unpack
 from apps.rollouts.models import Amendment, Baseline, Rollout, Signature, Tick, Watch
 from apps.rollouts.pins import pinned
 from apps.rollouts.rollback import readiness
 from apps.rollouts.watching import outdated
 from tests.authenticator import Passkey
+from tests.ledger.test_bundle import packed
 from tests.people import PASSWORD, Browser
-from tests.rollouts.conftest import WEEK, at, bundled, drilled, settle
+from tests.rollouts.conftest import FINAL, WEEK, at, bundled, drilled, settle
 from tests.rollouts.test_signing import shown, sign, url
 
 REASON = "The restore is tried on both hosts from now on."
@@ -183,9 +184,7 @@ def test_the_way_back_is_drilled_and_the_watch_made_anew_on_the_definition_in_fo
     assert readiness(week.week, at(ready, BLOCK).done).ready
 
 
-def test_a_running_watch_and_a_week_that_does_not_fit_the_plan_refuse(
-    ready: Rollout, files: Path, lead: Person, devops: Person, browser: Browser
-) -> None:
+def test_a_running_watch_refuses(ready: Rollout, files: Path, lead: Person, devops: Person, browser: Browser) -> None:
     now = timezone.now()
     watch = Watch.objects.create(rollout=ready, week=BLOCK, by=devops, at=now, begins=now, ends=now, terms={})
     edit(files, BLOCK, "watch:\n  length: 24 h", "watch:\n  length: 48 h")
@@ -196,6 +195,19 @@ def test_a_running_watch_and_a_week_that_does_not_fit_the_plan_refuse(
     Watch.objects.filter(pk=watch.pk).update(ended_at=now, state="inconclusive")
     assert browser(lead).post(where, {"why": REASON}).status_code == 302
     assert browser(lead).post(url(ready, f"weeks/{LATER}/amendment/draw/"), {"why": REASON}).status_code == 409
+
+
+def test_a_week_that_does_not_fit_the_pinned_plan_refuses(
+    ready: Rollout, files: Path, lead: Person, browser: Browser
+) -> None:
+    plan = files / "plan.yaml"
+    plan.write_text(plan.read_text(encoding="utf-8").replace("slug: p95\n", "slug: tail\n"), encoding="utf-8")
+    edit(files, FINAL, "target: p95,", "target: tail,")
+    assert "Newer definition of" in page(browser(lead), ready, f"weeks/{FINAL}/amendment/")
+    answer = browser(lead).post(url(ready, f"weeks/{FINAL}/amendment/draw/"), {"why": REASON})
+    assert answer.status_code == 409
+    assert "The plan has no target tail. Nothing was changed." in answer.content.decode()
+    assert not Amendment.objects.exists()
 
 
 def test_the_bundle_holds_every_pin_and_a_changed_or_missing_one_is_named(
@@ -210,9 +222,11 @@ def test_the_bundle_holds_every_pin_and_a_changed_or_missing_one_is_named(
         inside = unpack(data)
         assert Bundle(data).verify().broken == []
         assert any("The playbooks adopted later (1)" in told for told in Bundle(data).verify().proved)
-        changed = Bundle(pack({**inside, name: inside[name].replace(b"two other hosts", b"six other hosts")})).verify()
+        changed = Bundle(
+            packed({**inside, name: inside[name].replace(b"two other hosts", b"six other hosts")})
+        ).verify()
         assert any(f"{name} is not the playbook that was adopted" in told for told in changed.broken)
-        lost = Bundle(pack({key: value for key, value in inside.items() if key != name})).verify()
+        lost = Bundle(packed({key: value for key, value in inside.items() if key != name})).verify()
         assert any("adopts is missing" in told for told in lost.broken)
     assert name not in unpack(bundled(ready, at(ready, LATER).week)), "another week does not follow it"
 
