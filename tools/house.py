@@ -44,10 +44,10 @@ ROOMS = {
     "runbooks": f"{COMMON} escalation naming readings tree_urls walk_views walking walks",
     "rollouts": f"{COMMON} act_views advancing amending amendment_views answers attachments baseline ceremony checklist commands"
     " compare_views comparing comparison comparisons criteria criteria_file criteria_views criterion dates definitions"
-    " distributions drawing events evidence evidence_views file_views follow_views following gates gathering"
+    " distributions drawing entries events evidence evidence_views file_views follow_views following gates gathering"
     " gathering_views holders notices observing occasions of_week outcomes override_views overrides pins present"
-    " progress proposals reach record_views refusals rollback rollback_run rollback_views schedule scope"
-    " sheet sign_views signing since start statement stretch tally templatetags/* ticks timeline"
+    " progress proposals reach record_views refusals rollback rollback_models rollback_run rollback_views schedule scope"
+    " sheet sign_models sign_views signing since start statement stretch tally templatetags/* ticks timeline"
     " timeline_file timeline_views turns uncompared unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
     "overview": f"{COMMON} away doctor/* health own own_views summary",
