@@ -104,6 +104,7 @@ def test_adopting_is_signed_for_one_week_and_takes_what_was_signed_and_settled_o
     assert client.post(where, {"answer": key.answer(shown(client, where))}).status_code == 302
     now, made = at(ready), Amendment.objects.get()
     assert now.covered["playbook"] == made.pin.digest != own
+    assert client.get(url(ready, "criteria.json")).json()["amended"] == {WEEK: made.pin.digest}
     assert now.week.item(RESTORED).text.startswith("The backup was restored on two other hosts")
     assert [slot.stale for slot in now.slots] == [True] * 3
     assert RESTORED not in now.done.ticks
