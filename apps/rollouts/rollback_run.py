@@ -15,7 +15,7 @@ from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
 from apps.rollouts.rollback import Course, course, standing
 
-LEAST_WORDS = 5
+LEAST_LENGTH = 5
 
 
 def begin(rollout: Rollout, at: Progress, drilled_on: str, why: str, by: Person) -> RollbackRun:
@@ -26,7 +26,7 @@ def begin(rollout: Rollout, at: Progress, drilled_on: str, why: str, by: Person)
         Refused: the week has none, one is running, nothing was deployed that could be rolled back, or a drill would change a signed week.
     """
     rollback = rollback_of(at.week)
-    if not drilled_on and len(why.strip()) < LEAST_WORDS:
+    if not drilled_on and len(why.strip()) < LEAST_LENGTH:
         raise Refused(_("Say in a few words why it is rolled back; it stands in the ledger."))
     with transaction.atomic():
         now = locked(rollout, at.week.slug)
@@ -66,7 +66,7 @@ def settle(run: RollbackRun, week: Week, number: int, state: StepState, note: st
     Raises:
         Refused: the run is over, another step is the present one, or a step failed or was not needed without a word why.
     """
-    if state != StepState.DONE and len(note.strip()) < LEAST_WORDS:
+    if state != StepState.DONE and len(note.strip()) < LEAST_LENGTH:
         raise Refused(_("Say in a few words what happened, or why the step is not needed."))
     with transaction.atomic():
         row = _locked(run, week).present
@@ -86,7 +86,7 @@ def finish(run: RollbackRun, week: Week, end: RollbackEnd, why: str, by: Person)
         Refused: it is over already, a step that the promise covers is open (or, of a drill, was left out), it failed or is abandoned
             without a reason, or it is called abandoned though something was taken back, failed, or took too long.
     """
-    if end != RollbackEnd.FINISHED and len(why.strip()) < LEAST_WORDS:
+    if end != RollbackEnd.FINISHED and len(why.strip()) < LEAST_LENGTH:
         raise Refused(_("Say in a few words why it ends here."))
     with transaction.atomic():
         held = _locked(run, week)

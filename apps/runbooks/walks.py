@@ -18,7 +18,7 @@ from apps.playbook.read import Reader
 from apps.runbooks.models import Walk, WalkAnswer, WalkOutcome
 from apps.runbooks.walking import Path
 
-LEAST_WORDS = 5
+LEAST_LENGTH = 5
 
 
 class Refused(Exception):
@@ -97,7 +97,7 @@ def end(walk: Walk, tree: Tree, outcome: str, note: str, by: Person, now: Callab
     """
     if outcome not in WalkOutcome.values:
         raise Refused(_("Say whether it helped, or hand the walk over."))
-    if outcome == WalkOutcome.HANDED_OVER and len(note.strip()) < LEAST_WORDS:
+    if outcome == WalkOutcome.HANDED_OVER and len(note.strip()) < LEAST_LENGTH:
         raise Refused(_("Say whom you told and what was tried, so that they can go on from here."))
     with transaction.atomic():
         _refuse_over(walk)
