@@ -95,7 +95,7 @@ def build(contents: Contents) -> IO[bytes]:
     files["verify.py"] = (OFFLINE / "verify.py").read_bytes()
     files[verifier.MANIFEST] = _manifest(contents.subject, _Files(files, contents.attachments))
     target = TemporaryFile()  # noqa: SIM115  the caller closes it
-    verifier.pack(_Files(files, contents.attachments), target)
+    verifier.pack_into(target, _Files(files, contents.attachments))
     target.seek(0)
     return target
 

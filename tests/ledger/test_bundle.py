@@ -7,8 +7,7 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from io import BytesIO
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +82,7 @@ def signature(signer: str, *, passkey: bool, change: Callable[[dict[str, Any]], 
         append(kind="test.signed", subject=f"{SUBJECT}/dba", actor=signer, body=body, tier="lab")
 
 
-def packed(files: Mapping[str, bytes]) -> bytes:
-    """A bundle of these files, which somebody may have changed."""
-    target = BytesIO()
-    pack(files, target)
-    return target.getvalue()
-
-
-def made(contents: Contents) -> bytes:
+def bundled(contents: Contents) -> bytes:
     """The bundle's bytes."""
     with build(contents) as file:
         return file.read()
@@ -117,7 +109,7 @@ def data(db: None, witness: Witnesses) -> bytes:
         pin_digest=PINNED,
         attachments={f"{ATTACHED}.png": b"a picture"},
     )
-    return made(contents)
+    return bundled(contents)
 
 
 @pytest.fixture
@@ -154,20 +146,20 @@ def test_behind_a_signature_that_cannot_be_checked_the_others_are(db: None, witn
     signature("ann", passkey=True, change=unknown_algorithm)
     signature("bob", passkey=True)
     write()
-    report = Bundle(made(Contents("First week", SUBJECT)), held).verify()
+    report = Bundle(bundled(Contents("First week", SUBJECT)), held).verify()
     assert report.broken == []
     assert any("ann" in said and "algorithm, -35, is not known here" in said for said in report.unproved)
     assert not any("ann" in said and "made with a passkey over" in said for said in report.proved)
     assert any("bob" in said and "made with a passkey over exactly this statement" in said for said in report.proved)
     signature("eve", passkey=True, change=by_another_key)
     write()
-    report = Bundle(made(Contents("First week", SUBJECT)), held).verify()
+    report = Bundle(bundled(Contents("First week", SUBJECT)), held).verify()
     assert any("entry 3: the passkey's signature is wrong" in said for said in report.broken)
 
 
 def test_the_same_ledger_gives_the_same_bytes(data: bytes) -> None:
     pin = {"pin": PIN % PINNED.encode(), "pin_digest": PINNED, "attachments": {f"{ATTACHED}.png": b"a picture"}}
-    assert made(Contents("First week", SUBJECT, **pin)) == data  # type: ignore[arg-type]
+    assert bundled(Contents("First week", SUBJECT, **pin)) == data  # type: ignore[arg-type]
 
 
 def test_it_verifies_without_the_portal(data: bytes, held: Held, tmp_path: Path) -> None:
@@ -185,11 +177,11 @@ def test_it_verifies_without_the_portal(data: bytes, held: Held, tmp_path: Path)
 
 def test_nothing_recorded_and_nothing_signable_make_no_bundle(db: None, witness: Witnesses, settings: Any) -> None:
     with pytest.raises(NothingToShow):
-        made(Contents("Nothing", "nothing/at/all"))
+        bundled(Contents("Nothing", "nothing/at/all"))
     note("x", subject=SUBJECT)
     settings.LEDGER_KEY = ""
     with pytest.raises(NotSigned):
-        made(Contents("First week", SUBJECT))
+        bundled(Contents("First week", SUBJECT))
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -232,7 +224,7 @@ def repacked(data: bytes, change: Callable[[Files], object], resign: SigningKey 
     text = "\n".join([verifier.FORMAT, subject, *listed]) + "\n"
     key = resign or SigningKey.make("portal.test/ledger", LOG)
     files["manifest.txt"] = signed(text, key.sign(text)).encode()
-    return Bundle(packed(files)).verify()
+    return Bundle(pack(files)).verify()
 
 
 def lines(change: Callable[[list[dict[str, Any]]], object]) -> Callable[[Files], None]:
@@ -311,7 +303,7 @@ def test_a_passkeys_signature_over_something_else_is_named_even_if_the_portal_re
     with transaction.atomic():
         append(kind="test.signed", subject=SUBJECT, actor="ann", body=body)
     write()
-    report = Bundle(made(Contents("First week", SUBJECT))).verify()
+    report = Bundle(bundled(Contents("First week", SUBJECT))).verify()
     assert report.broken == [
         "The signatures: the signature of entry 1: the passkey signed something else than this statement."
     ]
@@ -330,7 +322,7 @@ def test_a_bundle_made_whole_by_somebody_else_is_found_by_the_key_you_hold(
     assert repacked(data, everything, thief).broken == []
     files = unpack(data)
     everything(files)
-    assert "it was swapped" in " ".join(Bundle(packed(files), held).verify().broken)
+    assert "it was swapped" in " ".join(Bundle(pack(files), held).verify().broken)
 
 
 def test_a_checkpoint_kept_elsewhere_names_an_old_dump_and_a_rewriting(

@@ -225,6 +225,17 @@ def test_maintenance_seals_and_drops_only_rows_that_are_in_chunks(tier: Tier) ->
     assert [line.values for line in after] == [line.values for line in before]
 
 
+def test_a_table_whose_name_ends_in_other_digits_stops_no_retention(tier: Tier) -> None:
+    day = datetime.now(UTC).date() - timedelta(days=40)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT metrics_make_partitions(%s, 3)", [day])
+        cursor.execute("CREATE TEMPORARY TABLE pg_toast_like_86545602 (id int) ON COMMIT DROP")
+        # As it is planned where there are many partitions: all relations are looked at.
+        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL enable_indexscan = off")
+        cursor.execute("SELECT metrics_drop_partitions('metrics_poll', %s)", [day + timedelta(days=1)])
+        assert cursor.fetchone() == (1,)
+
+
 def test_what_is_older_than_two_days_before_the_watermark_is_final(tier: Tier) -> None:
     keep(tier, FROM, FROM + HOUR)
     seal.seal_due(NOW)

@@ -13,13 +13,12 @@ from apps.accounts.models import Person, RoleGrant
 from apps.accounts.roles import Role
 from apps.ledger.keys import SigningKey
 from apps.ledger.models import Entry
-from apps.ledger.offline.verify import LOG, Bundle, unpack
+from apps.ledger.offline.verify import LOG, Bundle, pack, unpack
 from apps.rollouts.models import Amendment, Baseline, Rollout, Signature, Tick, Watch
 from apps.rollouts.pins import pinned
 from apps.rollouts.rollback import readiness
 from apps.rollouts.watching import outdated
 from tests.authenticator import Passkey
-from tests.ledger.test_bundle import packed
 from tests.people import PASSWORD, Browser
 from tests.rollouts.conftest import FINAL, WEEK, at, bundled, drilled, settle
 from tests.rollouts.test_signing import shown, sign, url
@@ -223,11 +222,9 @@ def test_the_bundle_holds_every_pin_and_a_changed_or_missing_one_is_named(
         inside = unpack(data)
         assert Bundle(data).verify().broken == []
         assert any("The playbooks adopted later (1)" in told for told in Bundle(data).verify().proved)
-        changed = Bundle(
-            packed({**inside, name: inside[name].replace(b"two other hosts", b"six other hosts")})
-        ).verify()
+        changed = Bundle(pack({**inside, name: inside[name].replace(b"two other hosts", b"six other hosts")})).verify()
         assert any(f"{name} is not the playbook that was adopted" in told for told in changed.broken)
-        lost = Bundle(packed({key: value for key, value in inside.items() if key != name})).verify()
+        lost = Bundle(pack({key: value for key, value in inside.items() if key != name})).verify()
         assert any("adopts is missing" in told for told in lost.broken)
     assert name not in unpack(bundled(ready, at(ready, LATER).week)), "another week does not follow it"
 

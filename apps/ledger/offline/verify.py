@@ -242,7 +242,7 @@ def exact(entry: Mapping[str, Any]) -> bytes:
 # The bundle.
 
 
-def pack(files: Mapping[str, bytes], target: IO[bytes]) -> None:
+def pack_into(target: IO[bytes], files: Mapping[str, bytes]) -> None:
     """Write a ZIP file that is the same whenever and wherever it is made: names in order, no compression, no dates, no attributes.
 
     One file is asked for at a time, so a mapping that reads them when asked never holds two.
@@ -252,6 +252,13 @@ def pack(files: Mapping[str, bytes], target: IO[bytes]) -> None:
             member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             member.create_system, member.external_attr = 3, 0o644 << 16
             archive.writestr(member, files[name])
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """The same in memory."""
+    target = io.BytesIO()
+    pack_into(target, files)
+    return target.getvalue()
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
