@@ -1,6 +1,6 @@
 """The watch of a week: where it stands, asked for every few seconds; starting it, looking, aborting it."""
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -18,9 +18,12 @@ from apps.rollouts.watches import abort, begin, look
 @allow(Permission.VIEW, tier_of=tier_of)
 @require_GET
 def watching(request: PersonRequest, rollout: int, week: str) -> HttpResponse:
-    """Where the watch stands, with the path of gates beside; 204 when nothing moved since the page was drawn."""
+    """Where the watch stands, with the path of gates beside; 204 when nothing moved since the page was drawn. 404 without a watch."""
     found = the_rollout(rollout)
-    page = sheet(found, the_week(found, week), request.user)
+    at = the_week(found, week)
+    if at.week.watch is None:
+        raise Http404("The plan of this week has no watch.")
+    page = sheet(found, at, request.user)
     if page.watch_mark == request.GET.get("mark"):
         return HttpResponse(status=204)
     return render(request, "rollouts/week.html#watching", {"sheet": page, "fragment": True})
