@@ -39,6 +39,26 @@ def rolled(values: Numbers, starts: Places) -> tuple[Numbers, ...]:
     return tuple(_ROLL[name](columns.get(name, values), starts) for name in ROLLED)
 
 
+def steps_of(times: NDArray[np.int64], origin: float, step: float) -> tuple[NDArray[np.int64], Places]:
+    """The numbers of the steps in which rising times lie, and where each of these begins: by its edges, which are far fewer than times.
+
+    >>> [found.tolist() for found in steps_of(np.array([5, 12, 19, 41]), 0, 10)]
+    [[0, 1, 4], [0, 1, 3]]
+    """
+    if not len(times):
+        return np.zeros(0, np.int64), np.zeros(0, np.intp)
+    first, last = (int((time - origin) // step) for time in (int(times[0]), int(times[-1])))
+    numbers = np.arange(first, last + 1)
+    starts = np.searchsorted(times, origin + numbers * step)
+    there = np.diff(starts, append=len(times)) > 0
+    return numbers[there], starts[there]
+
+
+def merged(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> tuple[Numbers, ...]:
+    """The columns that NEEDS names for this way, of each group: what can be merged again with others of the same group."""
+    return tuple(_ROLL[name](column, starts) for name, column in zip(NEEDS[reduce], columns, strict=True))
+
+
 def thinned(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> Numbers:
     """One value for each group, from the columns that NEEDS names for this way.
 
@@ -47,7 +67,7 @@ def thinned(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> Number
     >>> thinned("avg", (np.array([10.0, 2.0]), np.array([10.0, 1.0])), np.array([0])).round(3).tolist()
     [1.091]
     """
-    found = [_ROLL[name](column, starts) for name, column in zip(NEEDS[reduce], columns, strict=True)]
+    found = merged(reduce, columns, starts)
     if reduce != "avg":
         return found[0]
     total, count = found

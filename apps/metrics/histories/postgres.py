@@ -17,7 +17,7 @@ from apps.metrics.kernel import Row
 from apps.metrics.levels import HOUR, RAW, Grid, grid
 from apps.metrics.lines import Grain, Line
 from apps.metrics.models import Tier
-from apps.metrics.rolls import NEEDS, Numbers, single, starts_of, thinned
+from apps.metrics.rolls import NEEDS, Numbers, merged, single, starts_of, steps_of, thinned
 from apps.metrics.store import SeriesBook, copy_stream
 
 LINES = (Path(__file__).parent.parent / "sql" / "lines.sql").read_text(encoding="utf-8")
@@ -117,9 +117,11 @@ def read(
                 continue
             stretch = chunks.unpack(packed, columns)
             a, b = np.searchsorted(stretch.times, (low, high))
-            cut = tuple(column[a:b] for column in stretch.columns)
-            numbers = ((stretch.times[a:b] - origin) // step).astype(np.int64)
-            found[metric, node, of].append((numbers, single(reduce, cut[0]) if level is RAW else cut))
+            numbers, starts = steps_of(stretch.times[a:b], origin, step)
+            if len(numbers):
+                cut = tuple(column[a:b] for column in stretch.columns)
+                cut = merged(reduce, single(reduce, cut[0]) if level is RAW else cut, starts)
+                found[metric, node, of].append((numbers, cut))
     for key, listed in rows.items():
         table = np.array(listed, np.float64)
         found[key].append((table[:, 0].astype(np.int64), tuple(table[:, 1 : 1 + len(NEEDS[reduce])].T)))
