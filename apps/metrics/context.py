@@ -74,6 +74,12 @@ class Frame:
     open_alerts: int
     poll_seconds: int
 
+    @property
+    def initials(self) -> str:
+        """The first letters of the first and the last word of the person's name, where there is no room for more."""
+        words = self.person.split()
+        return "".join(word[0] for word in dict.fromkeys((words[0], words[-1]))).upper() if words else ""
+
 
 def frame(request: HttpRequest) -> dict[str, Any]:
     """Context processor: `frame`, made when a template first asks for it; nothing for a person who is not logged in."""
