@@ -79,13 +79,14 @@ class NodeRows:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One entry of the state row: what, how it is, in which state, how old."""
+    """One entry of the state row: what, how it is, in which state, how old. `judged`: not so where its check is only shown."""
 
     label: str
     text: str
     state: State
     at: datetime | None
     check_id: str = ""
+    judged: bool = True
 
 
 class BoardData(Protocol):

@@ -38,7 +38,7 @@ class Several:
 
 
 def curves(chart: Chart, lines: Sequence[Line], nodes: Sequence[str]) -> list[Curve]:
-    """The lines of a chart, labelled and coloured, in the order of their labels. `nodes`: the tier's nodes by name."""
+    """The lines of a chart, labelled and coloured, in the order of their labels. `nodes`: the tier's nodes as they were added."""
     names = dict(zip(chart.metrics, chart.names, strict=False))
     found = [line for line in lines if line.metric in chart.metrics]
     several = Several(len({line.node for line in found}) > 1, len({line.object for line in found}) > 1)

@@ -7,6 +7,6 @@ from apps.metrics.units import show
 
 def fact(data: BoardData, label: str, check_id: str, text: str = "") -> Fact:
     """The state row's entry for a check. `text`: instead of the value alone, where it is known."""
-    value = data.value(check_id)
-    shown = text if text and value is not None else show(value, checks()[check_id].unit)
-    return Fact(label, shown, data.state(check_id), data.at(check_id), check_id)
+    value, check = data.value(check_id), checks()[check_id]
+    shown = text if text and value is not None else show(value, check.unit)
+    return Fact(label, shown, data.state(check_id), data.at(check_id), check_id, judged=not check.shadow)

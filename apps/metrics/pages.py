@@ -125,7 +125,7 @@ class DrawnBoard:
 def drawn(board: Board, data: Readings, within: Range) -> DrawnBoard:
     """Everything a board shows, read and laid out."""
     lines = data.lines(board.charts, within)
-    nodes = [node.name for node in data.nodes]
+    nodes = data.in_colour
     marked = marks(data.tier, within)
     return DrawnBoard(
         board=board,

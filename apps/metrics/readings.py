@@ -63,6 +63,11 @@ class Readings:
             return self.present.nodes
         return list(Node.objects.filter(tier=self.tier).select_related("status").order_by("name"))
 
+    @property
+    def in_colour(self) -> list[str]:
+        """The nodes' names as they were added, which is the order of their colours: a new one takes nobody's."""
+        return [node.name for node in sorted(self.nodes, key=lambda node: node.pk)]
+
     def rows(self, probe_id: str) -> Sequence[NodeRows]:
         """Latest rows of a probe of any room, node by node."""
         if probe_id not in self._answers:

@@ -151,7 +151,7 @@ def dismiss(request: PersonRequest, tier: str) -> HttpResponse:
 def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Drawing]]:
     """The charts, each with the address of its dashboard."""
     charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
-    lines, names, marked = data.lines(charts, within), [node.name for node in data.nodes], marks(tier, within)
+    lines, names, marked = data.lines(charts, within), data.in_colour, marks(tier, within)
     return [
         (
             reverse(f"{room}:page", args=[tier.slug]),

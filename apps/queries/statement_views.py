@@ -111,7 +111,7 @@ def page_of(request: HttpRequest, tier: Tier, queryid: str, within: Range) -> St
     if not (course.nodes or counted or text):
         raise Http404("No server has listed a statement of this id.")
     spent = course.spent()
-    names = [node.name for node in Node.objects.filter(tier=tier).order_by("name")]
+    names = [node.name for node in Node.objects.filter(tier=tier).order_by("pk")]
     return StatementPage(
         tier=tier,
         queryid=queryid,

@@ -178,7 +178,7 @@ CHECKS = (
     ),
     Check(
         id="replicas.role",
-        title="Role as declared",
+        title="Role other than declared",
         metric="replicas.topology.role_differs",
         source="replicas.topology",
         unit=Unit.YES_NO,
@@ -190,7 +190,7 @@ CHECKS = (
     ),
     Check(
         id="replicas.timeline",
-        title="Timeline of the primary",
+        title="Timeline other than the primary's",
         metric="replicas.topology.timeline_differs",
         source="replicas.topology",
         unit=Unit.YES_NO,

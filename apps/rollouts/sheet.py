@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from django.utils.translation import gettext as _
+
 from apps.accounts.models import Person
 from apps.accounts.policy import Permission, permitted
-from apps.metrics.kernel import Check, State, Verdict, worst
+from apps.metrics.kernel import Check, State, Unit, Verdict, worst
 from apps.metrics.store import verdicts
+from apps.metrics.templatetags.figures import WORDS
 from apps.metrics.thresholds import limits
 from apps.metrics.units import show
 from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Mode, Pause
@@ -33,11 +36,17 @@ Subject: TypeAlias = tuple[str, str]  # a check, and the object it is judged of;
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What a check says at the last poll: worst state, the values, and the check itself."""
+    """What a check says at the last poll: worst state, the values in words, when the oldest was measured, and the check itself."""
 
     check: Check
     state: State
     text: str
+    at: datetime | None
+    values: tuple[float | None, ...]
+
+    def within(self, expected: Expectation, baseline: float | None) -> "Live":
+        """The same as an item asks for it: the check alone may be content with what the item's expectation is not."""
+        return replace(self, state=worst([self.state, *(expected.judge(value, baseline) for value in self.values)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,23 +278,42 @@ def _live(found: Sequence[Verdict], known: Mapping[str, Check]) -> dict[Subject,
         for of in {"", verdict.object}:
             grouped.setdefault((verdict.check_id, of), []).append(verdict)
     return {
-        (check_id, of): Live(known[check_id], worst([v.state for v in mine]), _values(known[check_id], mine))
+        (check_id, of): Live(
+            known[check_id],
+            worst([v.state for v in mine]),
+            _values(known[check_id], mine),
+            min((v.at for v in mine if v.at), default=None),
+            tuple(v.value for v in mine),
+        )
         for (check_id, of), mine in grouped.items()
     }
 
 
 def _values(check: Check, found: Sequence[Verdict]) -> str:
-    """At most three values side by side, the rest counted."""
+    """At most three values side by side, the rest counted; one that all have in common is said once."""
+    if check.unit is Unit.YES_NO:  # whether yes is good only the check knows
+        good = sum(v.state is State.PASS for v in found)
+        return (
+            str(WORDS[found[0].state])
+            if len(found) == 1
+            else _("%(good)d of %(all)d pass") % {"good": good, "all": len(found)}
+        )
     shown = [show(v.value, check.unit) for v in found if v.value is not None]
+    if len(shown) > 1 and len(set(shown)) == 1:
+        return _("%(value)s on all %(n)d") % {"value": shown[0], "n": len(shown)}
     return " · ".join(shown[:3]) + (f" · +{len(shown) - 3}" if len(shown) > 3 else "")
 
 
 def _item(item: Item, pause: Pause, at: Progress, now: Mapping[Subject, Live], halves: _Halves) -> ItemRow:
+    live = now.get((item.check, item.of))
+    if live is not None and item.expect is not None:
+        baseline = at.done.baselines.get(item.expect.against)
+        live = live.within(item.expect, baseline.value if baseline else None)
     return ItemRow(
         item,
         at.done.ticks.get(item.slug),
         expected(item),
-        now.get((item.check, item.of)),
+        live,
         halves.readings.get(item.slug),
         halves.proposals.get(item.slug),
         pause.waits_for(item.slug, at.done.ticks),

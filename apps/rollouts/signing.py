@@ -26,7 +26,7 @@ def hindrance(rollout: Rollout, at: Progress, slot: Slot, person: Person) -> str
     """
     off = slot.off
     if not at.open:
-        return _("Opens when %(week)s is signed.") % {"week": at.waits_for}
+        return _("Opens when every week before it is signed; %(week)s is not yet.") % {"week": at.waits_for}
     if taken := _taken(slot, person):
         return taken
     if not roles_of(person, rollout.tier.slug) & set(off.roles):

@@ -1,6 +1,6 @@
 """Decision trees that walk themselves: all of them, one as the checks answer it now, and walks that people keep and share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,11 @@ from django_htmx.http import HttpResponseClientRefresh
 from apps.accounts.policy import Permission, allow, permitted
 from apps.accounts.request import PersonRequest
 from apps.metrics import context
+from apps.metrics.kernel import Check, State, Verdict
 from apps.metrics.models import Tier
 from apps.metrics.pages import tier_of
 from apps.metrics.present import polled
+from apps.metrics.registry import checks
 from apps.playbook.guides import Playbook, Tree
 from apps.playbook.mistakes import PlaybookInvalid
 from apps.playbook.validate import current
@@ -42,7 +44,10 @@ def tier_of_walk(walk: int, **_rest: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A tree as one person sees it: the path, the walk it is kept in if any, and what is said back to learn whether there is news."""
+    """A tree as one person sees it: the path, the walk it is kept in if any, and what is said back to learn whether there is news.
+
+    `bad`: what warns or fails now and is no question on the path, with its check: nobody is led past it.
+    """
 
     tree: Tree
     tier: Tier
@@ -50,6 +55,7 @@ class Shown:
     walk: Walk | None
     version: str
     reopened: str
+    bad: tuple[tuple[Verdict, Check], ...]
 
 
 def _playbook() -> Playbook | None:
@@ -200,7 +206,14 @@ def _shown(request: HttpRequest, tree: Tree, tier: Tier, kept: Walk | None) -> S
     said, reopened = answers(kept) if kept else {}, request.GET.get("at", "")
     newest = max((one.pk for one in said.values()), default=0)
     path = walk(tree, said, readings(tree, tier, known.verdicts), reopened)
-    return Shown(tree, tier, path, kept, f"{known.version}-{newest}", reopened)
+    return Shown(tree, tier, path, kept, f"{known.version}-{newest}", reopened, _bad(path, known.verdicts))
+
+
+def _bad(path: Path, found: Sequence[Verdict]) -> tuple[tuple[Verdict, Check], ...]:
+    asked = {step.node.check for step in path.steps} | {path.here.check}
+    bad = [v for v in found if v.state in {State.FAIL, State.WARN} and v.check_id not in asked]
+    known = [(verdict, checks()[verdict.check_id]) for verdict in sorted(bad, key=lambda v: v.state is State.WARN)]
+    return tuple((verdict, check) for verdict, check in known if not check.shadow)
 
 
 def _page(request: PersonRequest, shown: Shown, refused: Refused | None = None) -> HttpResponse:

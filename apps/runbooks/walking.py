@@ -118,6 +118,11 @@ class Path:
         return not self.here.branches
 
     @property
+    def said(self) -> bool:
+        """Whether people answered any of it."""
+        return any(step.said for step in self.steps)
+
+    @property
     def oldest(self) -> datetime | None:
         """When the oldest value was taken on which an answer rests."""
         times = [s.reading.at for s in self.steps if s.reading and s.said is None and s.reading.at]
