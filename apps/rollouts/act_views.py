@@ -61,7 +61,8 @@ def tick_item(request: PersonRequest, rollout: int, week: str, item: str) -> Htt
             raise Refused(first_error(form))
         data = form.cleaned_data
         files = uploads(request.FILES.getlist("files"))
-        tick(found, at, wanted, Wish(data["value"], data["note"], data["not_applicable"], files), request.user)
+        wish = Wish(data["value"], data["note"], data["not_applicable"], files, data["reading"])
+        tick(found, at, wanted, wish, request.user)
 
     return on_item(request, rollout, week, item, act)
 

@@ -22,6 +22,7 @@ from apps.rollouts.pins import composed, in_force, pinned
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
 from apps.rollouts.signing import LEAST
+from apps.rollouts.ticks import drop_halves
 
 _METRIC = ("check", "metric", "how", "unit")  # of another source a captured value says nothing
 
@@ -56,8 +57,7 @@ def effects(at: Progress, newer: Week) -> Effects:
     slots = {off.slug for off in newer.sign_offs}
     standing = sorted(at.done.signatures.values(), key=lambda one: one.at)
     fresh = {slot.signature.pk for slot in at.slots if slot.signature and not slot.stale}
-    items = {item.slug: content_of(item) for item in newer.items()}
-    before = {item.slug: content_of(item) for item in at.week.items()}
+    items, before = _asked(newer), _asked(at.week)
     metrics = {metric.slug: [getattr(metric, name) for name in _METRIC] for metric in newer.baseline}
     was = {metric.slug: [getattr(metric, name) for name in _METRIC] for metric in at.week.baseline}
     compared = (at.week.baseline, at.week.improvements), (newer.baseline, newer.improvements)
@@ -70,6 +70,11 @@ def effects(at: Progress, newer: Week) -> Effects:
         at.done.watch is not None and content_of(at.week.watch) != content_of(newer.watch),
         newer.rollback is not None and any(run.pin_id == at.done.pin.pk for run in at.done.rollbacks),
     )
+
+
+def _asked(week: Week) -> dict[str, Any]:
+    """What is asked by each item, and when: before the deployment or after it."""
+    return {item.slug: (pause.gate, content_of(item)) for pause in week.pauses for item in pause.items}
 
 
 def _signature(one: Signature, at: Progress) -> dict[str, str]:
@@ -159,6 +164,7 @@ def amend(draft: Draft, proof: Proof) -> Amendment:
         if not permitted(draft.by, Permission.AMEND, rollout.tier.slug):
             raise Refused(_("Only the engineering lead amends a rollout. Nothing was signed."), status=403)
         _refuse_watched(at, newer)
+        _refuse_unfit(rollout, at, Pin.objects.get(digest=said["playbook"]))
         takes = effects(at, newer)
         if at.done.pin.digest != said["before"] or takes.said(at) != said["takes"]:
             text = _("The week changed while you were reading. Nothing was signed; read the new statement.")
@@ -189,11 +195,8 @@ def _take(at: Progress, takes: Effects, newer: Week, made: Amendment) -> None:
     if takes.comparison and at.done.comparison:
         at.done.comparison.superseded_at = now
         at.done.comparison.save(update_fields=["superseded_at"])
-    items = {item.slug: content_of(item) for item in newer.items()}
-    other = [item.slug for item in at.week.items() if content_of(item) != items.get(item.slug)]
-    of_week = {"week": made.week, "item__in": other}
-    rollout.readings.filter(used_at=None, **of_week).update(used_at=now)
-    rollout.proposals.filter(settled_at=None, **of_week).update(agreed=False, settled_at=now, settled_by=by)
+    items = _asked(newer)
+    drop_halves(rollout, made.week, [slug for slug, asked in _asked(at.week).items() if asked != items.get(slug)], by)
 
 
 def _enter(rollout: Rollout, at: Progress, draft: Draft, body: dict[str, Any]) -> None:

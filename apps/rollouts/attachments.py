@@ -12,7 +12,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
-from apps.rollouts.models import Issue, Rollout, StoredFile, Tick
+from apps.rollouts.models import Issue, Proposal, Reading, Rollout, StoredFile, Tick
 from apps.rollouts.refusals import Refused
 
 AT_ONCE = 5
@@ -161,7 +161,12 @@ def attached_to(rollout: Rollout, week: str = "") -> dict[str, dict[str, Any]]:
     """By digest, what is said of each file that was attached in a rollout or one of its weeks; what was taken back is among them."""
     wanted = {"rollout": rollout} | ({"week": week} if week else {})
     kept = [
-        *Tick.objects.filter(**wanted).exclude(files=[]).values_list("files", flat=True),
-        *Issue.objects.filter(**wanted).exclude(files=[]).values_list("files", flat=True),
+        found
+        for of in (Tick, Reading, Proposal, Issue)
+        for found in of.objects.filter(**wanted).exclude(files=[]).values_list("at", "files")
     ]
-    return {said["sha256"]: said for files in kept for said in files}
+    said: dict[str, dict[str, Any]] = {}
+    for _at, files in sorted(kept, key=lambda found: found[0]):
+        for file in files:
+            said.setdefault(file["sha256"], file)  # whoever attaches the same bytes later renames nobody's
+    return said

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
@@ -13,23 +13,27 @@ from apps.metrics.registry import checks
 from apps.metrics.units import example, read, show
 from apps.playbook.plan import Item, ItemKind, Measure
 from apps.rollouts.answers import Reached
-from apps.rollouts.attachments import Upload
+from apps.rollouts.attachments import Upload, keep_files
 from apps.rollouts.criteria import criteria
 from apps.rollouts.models import Outcome, Proposal, Reading, Rollout, Tick
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.proposals import propose, refuse_proposed
 from apps.rollouts.refusals import Refused
-from apps.rollouts.ticks import Proof, enter, keep, refuse_closed, refuse_early, taken
+from apps.rollouts.ticks import Proof, enter, keep, lock, refuse_closed, refuse_early, refuse_signed, taken
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person sent for an item: a value as typed, a note, files, or why it does not apply."""
+    """What a person sent for an item: a value as typed, a note, files, or why it does not apply.
+
+    `reading`: the key of the reading that they saw and confirm, of a challenge item; empty where they read it out.
+    """
 
     value: str = ""
     note: str = ""
     not_applicable: bool = False
     files: tuple[Upload, ...] = ()
+    reading: str = ""
 
 
 def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> Tick | Reading | Proposal:
@@ -41,6 +45,7 @@ def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> 
             note is missing, or somebody else settled it meanwhile (409). Nothing is changed then.
     """
     refuse_closed(at)
+    refuse_signed(at)
     if item.slug in at.done.ticks:
         raise taken(at.done.ticks[item.slug])
     refuse_early(at, item)
@@ -49,7 +54,7 @@ def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> 
         if len(wish.note.strip()) < 10:
             raise Refused(_("Say in at least ten characters why this item does not apply."))
         if item.critical:
-            return propose(rollout, at, item, wish.note, by)
+            return propose(rollout, at, item, Proof(note=wish.note, files=wish.files), by)
         return keep(rollout, at, item, by, Outcome.NOT_APPLICABLE, Proof(note=wish.note, files=wish.files))
     match item.kind:
         case ItemKind.AUTO:
@@ -69,26 +74,20 @@ def tick(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> 
 def undo(rollout: Rollout, at: Progress, item: Item, why: str, by: Person) -> None:
     """Take a tick back; it stays on record, and signatures that covered it become stale. Raises Refused."""
     refuse_closed(at)
-    _refuse_signed(at)
+    refuse_signed(at)
     found = at.done.ticks.get(item.slug)
     if found is None:
         raise Refused(_("This item is not ticked, so there is nothing to take back."), status=409)
     if len(why.strip()) < 10:
         raise Refused(_("Say in at least ten characters why you take this back."))
     with transaction.atomic():
-        _refuse_signed(locked(rollout, at.week.slug))
+        refuse_signed(locked(rollout, at.week.slug))
         changed = Tick.objects.filter(pk=found.pk, undone_at=None).update(
             undone_at=datetime.now(UTC), undone_by=by, undone_why=why
         )
         if not changed:
             raise Refused(_("Somebody else took it back a moment ago. Reload to see it."), status=409)
         enter(rollout, at, item, "rollout.untick", by, {"why": why})
-
-
-def _refuse_signed(at: Progress) -> None:
-    if at.signed:
-        text = _("This week is signed, so its ticks stand. A signer has to revoke first.")
-        raise Refused(text, status=409)
 
 
 def _by_target(rollout: Rollout, item: Item, wish: Wish) -> Proof:
@@ -100,7 +99,7 @@ def _by_target(rollout: Rollout, item: Item, wish: Wish) -> Proof:
         text = _("Not ticked: %(unmet)d of %(all)d targets are not met. %(told)s%(more)s. See the success criteria.")
         more = _("; and %(n)d more") % {"n": len(unmet) - 3} if len(unmet) > 3 else ""
         raise Refused(text % {"unmet": len(unmet), "all": len(found), "told": told, "more": more})
-    return Proof(note=wish.note, evidence=[row.as_body() for row in found])
+    return Proof(note=wish.note, evidence=[row.as_body() for row in found], files=wish.files)
 
 
 def _by_check(rollout: Rollout, at: Progress, item: Item, wish: Wish) -> Proof:
@@ -192,20 +191,37 @@ def expected(item: Item) -> str:
 
 
 def _challenge(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> Tick | Reading:
-    """One person reads, another one confirms."""
-    reading = Reading.objects.filter(rollout=rollout, week=at.week.slug, item=item.slug, used_at=None).first()
-    if reading is None:
-        try:
-            with transaction.atomic():
-                reading = Reading.objects.create(
-                    rollout=rollout, week=at.week.slug, item=item.slug, by=by, at=datetime.now(UTC)
-                )
-                enter(rollout, at, item, "rollout.read", by, {})
-        except IntegrityError as error:
-            raise Refused(_("Somebody else read it a moment ago. Reload and confirm it."), status=409) from error
-        return reading
-    if reading.by_id == by.pk:
-        raise Refused(_("You read this item; another person has to confirm it."), status=409)
+    """One person reads, another one, who saw that, confirms."""
     with transaction.atomic():
+        lock(rollout, at, item)
+        reading = Reading.objects.filter(rollout=rollout, week=at.week.slug, item=item.slug, used_at=None).first()
+        if reading is None:
+            if wish.reading:
+                raise Refused(
+                    _("What you confirm was read of an earlier state; it has to be read out anew."), status=409
+                )
+            return _read_out(rollout, at, item, wish, by)
+        if reading.by_id == by.pk:
+            raise Refused(_("You read this item; another person has to confirm it."), status=409)
+        if wish.reading != str(reading.pk):
+            text = _("%(who)s read it out a moment ago. Look at it yourself, then confirm it; nothing was ticked.")
+            raise Refused(text % {"who": reading.by}, status=409)
         Reading.objects.filter(pk=reading.pk).update(used_at=datetime.now(UTC))
-        return keep(rollout, at, item, by, Outcome.DONE, Proof(note=wish.note, read_by=reading.by, files=wish.files))
+        note = " · ".join(filter(None, (reading.note, wish.note)))
+        proof = Proof(note=note, read_by=reading.by, files=wish.files, kept=tuple(reading.files))
+        return keep(rollout, at, item, by, Outcome.DONE, proof)
+
+
+def _read_out(rollout: Rollout, at: Progress, item: Item, wish: Wish, by: Person) -> Reading:
+    said = Proof(note=wish.note, files=wish.files).spoken
+    made = Reading.objects.create(
+        rollout=rollout,
+        week=at.week.slug,
+        item=item.slug,
+        note=wish.note,
+        files=keep_files(rollout, wish.files),
+        by=by,
+        at=datetime.now(UTC),
+    )
+    enter(rollout, at, item, "rollout.read", by, said)
+    return made

@@ -1,6 +1,6 @@
 """What happens in a week besides ticks: a deployment, an issue, its resolution."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -14,12 +14,15 @@ from apps.rollouts.attachments import Upload, keep_files
 from apps.rollouts.models import Deployment, Issue, Note, Rollout, Tick
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
-from apps.rollouts.rollback import readiness
+from apps.rollouts.rollback import readiness, taken_back
+from apps.rollouts.ticks import drop_halves
+
+TWICE = timedelta(seconds=10)  # within which the same deployment by the same person is a form sent twice
 
 
 def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by: Person) -> Deployment:
     """
-    Record that something was deployed, and how many minutes it took.
+    Record that something was deployed, and how many minutes it took; a form sent twice is recorded once.
 
     Raises:
         Refused: the week is not open, its prerequisites or its baseline are not complete, or its rollback was not drilled in time.
@@ -28,6 +31,8 @@ def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by:
         now = locked(rollout, at.week.slug)
         _refuse_early(now)
         _refuse_while_taken_back(now)
+        if (same := _sent_twice(now, what, by)) is not None:
+            return same
         way_back = readiness(now.week, now.done)
         if not way_back.ready:
             raise Refused(
@@ -38,9 +43,16 @@ def deploy(rollout: Rollout, at: Progress, what: str, minutes: float | None, by:
         made = Deployment.objects.create(
             rollout=rollout, week=at.week.slug, what=what, minutes=minutes, by=by, at=datetime.now(UTC)
         )
-        _reopen(now, by)
+        _reopen(rollout, now, by)
         _enter(rollout, at, "rollout.deploy", by, {"what": what, "minutes": minutes, "rollback": way_back.said})
     return made
+
+
+def _sent_twice(at: Progress, what: str, by: Person) -> Deployment | None:
+    last = at.done.deployments[-1] if at.done.deployments else None
+    if last is None or taken_back(at.done.deployments, at.done.rollbacks):
+        return None
+    return last if (last.by_id, last.what) == (by.pk, what) and datetime.now(UTC) - last.at < TWICE else None
 
 
 def _refuse_while_taken_back(at: Progress) -> None:
@@ -50,13 +62,14 @@ def _refuse_while_taken_back(at: Progress) -> None:
         raise Refused(text % {"who": running.by}, status=409)
 
 
-def _reopen(at: Progress, by: Person) -> None:
-    """What was validated was an earlier deployment: its ticks are undone, and stay on record."""
+def _reopen(rollout: Rollout, at: Progress, by: Person) -> None:
+    """What was validated was an earlier deployment: its ticks are undone, and stay on record; nobody confirms what was read of it."""
     validated = {item.slug for item in at.week.items(ItemGate.VALIDATION)}
     old = [tick.pk for slug, tick in at.done.ticks.items() if slug in validated]
     Tick.objects.filter(pk__in=old).update(
         undone_at=datetime.now(UTC), undone_by=by, undone_why=_("Deployed again since.")
     )
+    drop_halves(rollout, at.week.slug, validated, by)
 
 
 def _refuse_early(at: Progress) -> None:

@@ -38,6 +38,7 @@ class TickForm(forms.Form):
     value = forms.CharField(label=_("Observed value"), max_length=60, required=False)
     note = forms.CharField(label=_("Note"), max_length=2000, required=False)
     not_applicable = forms.BooleanField(label=_("Does not apply"), required=False)
+    reading = forms.CharField(label=_("Reading"), max_length=20, required=False)
 
 
 class WhyForm(forms.Form):

@@ -61,6 +61,9 @@ __all__ = [
 ]
 
 
+FILES = _("Name, sha256, bytes and type of each attached file.")
+
+
 class Pin(models.Model):
     """A playbook frozen for rollouts: the exact bytes of its bundle and the digest of its meaning."""
 
@@ -157,7 +160,7 @@ class Tick(OfWeek):
     value = models.FloatField(null=True)
     note = models.TextField(blank=True)
     evidence = models.JSONField(default=list)
-    files = models.JSONField(default=list, help_text=_("Name, sha256, bytes and type of each attached file."))
+    files = models.JSONField(default=list, help_text=FILES)
     digest = models.CharField(max_length=64, help_text=_("SHA-256 of the frozen evidence, value, note and files."))
     read_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")
     proposed_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")
@@ -180,6 +183,8 @@ class Reading(OfWeek):
     """The first half of a challenge item: one person read it out; another one confirms."""
 
     item = models.CharField(max_length=80)
+    note = models.TextField(blank=True)
+    files = models.JSONField(default=list, help_text=FILES)
     used_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -198,6 +203,7 @@ class Proposal(OfWeek):
 
     item = models.CharField(max_length=80)
     why = models.TextField()
+    files = models.JSONField(default=list, help_text=FILES)
     agreed = models.BooleanField(null=True)
     settled_at = models.DateTimeField(null=True)
     settled_by = models.ForeignKey(PERSON, models.PROTECT, null=True, related_name="+")

@@ -7,10 +7,11 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
 from apps.playbook.plan import Item
+from apps.rollouts.attachments import keep_files
 from apps.rollouts.models import Outcome, Proposal, Rollout, Tick
 from apps.rollouts.progress import Progress, locked
 from apps.rollouts.refusals import Refused
-from apps.rollouts.ticks import Proof, enter, keep, refuse_early, taken
+from apps.rollouts.ticks import Proof, enter, keep, lock, taken
 
 
 def waiting(rollout: Rollout, week: str) -> dict[str, Proposal]:
@@ -19,18 +20,24 @@ def waiting(rollout: Rollout, week: str) -> dict[str, Proposal]:
     return {proposal.item: proposal for proposal in found}
 
 
-def propose(rollout: Rollout, at: Progress, item: Item, why: str, by: Person) -> Proposal:
-    """Say why a critical item does not apply; it stays open until a second person agrees. Raises Refused."""
+def propose(rollout: Rollout, at: Progress, item: Item, proof: Proof, by: Person) -> Proposal:
+    """Say why a critical item does not apply (`proof`: note and files); it stays open until a second person agrees. Raises Refused."""
     try:
         with transaction.atomic():
-            now = locked(rollout, at.week.slug)
-            refuse_early(now, item)
+            now = lock(rollout, at, item)
             if item.slug in now.done.ticks:
                 raise taken(now.done.ticks[item.slug])
             made = Proposal.objects.create(
-                rollout=rollout, week=at.week.slug, item=item.slug, why=why, by=by, at=datetime.now(UTC)
+                rollout=rollout,
+                week=at.week.slug,
+                item=item.slug,
+                why=proof.note,
+                files=keep_files(rollout, proof.files),
+                by=by,
+                at=datetime.now(UTC),
             )
-            enter(rollout, at, item, "rollout.propose", by, {"why": why})
+            files = {"files": made.files} if made.files else {}
+            enter(rollout, at, item, "rollout.propose", by, {"why": proof.note, **files})
     except IntegrityError as error:
         raise Refused(_("Somebody else proposed this a moment ago. Agree or decline."), status=409) from error
     return made
@@ -49,7 +56,7 @@ def agree(rollout: Rollout, at: Progress, item: Item, by: Person) -> Tick:
         if found.by_id == by.pk:
             raise Refused(_("You proposed this; another person has to agree."), status=409)
         _settle(found, by, agreed=True)
-        proof = Proof(note=found.why, proposed_by=found.by)
+        proof = Proof(note=found.why, proposed_by=found.by, kept=tuple(found.files))
         return keep(rollout, at, item, by, Outcome.NOT_APPLICABLE, proof)
 
 

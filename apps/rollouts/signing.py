@@ -97,7 +97,9 @@ def sign(draft: Draft, proof: Proof) -> Signature:
     try:
         with transaction.atomic():
             at = locked(rollout, draft.week)
-            slot = next(s for s in at.slots if s.off.slug == draft.slot)
+            slot = next((s for s in at.slots if s.off.slug == draft.slot), None)
+            if slot is None:
+                raise Refused(_("The week has no such slot any more. Nothing was signed."), status=409)
             _refuse_changed(rollout, at, slot, draft)
             kept, now = use(draft, proof), datetime.now(UTC)
             if (retired := slot.signature) is not None:

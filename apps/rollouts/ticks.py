@@ -1,6 +1,7 @@
 """Keeping a tick: frozen with its digest, entered in the ledger, and refused where another one stands or the week does not allow it."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +23,7 @@ from apps.rollouts.rollback import taken_back
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What settles an item: a value, a note, evidence of checks, and who else stands for it."""
+    """What settles an item: a value, a note, evidence of checks, and who else stands for it. `kept`: files that were kept before."""
 
     value: float | None = None
     note: str = ""
@@ -30,14 +31,21 @@ class Proof:
     read_by: Person | None = None
     proposed_by: Person | None = None
     files: tuple[Upload, ...] = ()
+    kept: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def spoken(self) -> dict[str, Any]:
+        """Note and files of a first half, for the ledger."""
+        files = {"files": [upload.said for upload in self.files]} if self.files else {}
+        return ({"note": self.note} if self.note else {}) | files
 
     def frozen(self, item: Item) -> dict[str, Any]:
         """What the digest of the tick covers and the ledger keeps."""
         found: dict[str, Any] = {
             "item": item.slug, "value": self.value, "note": self.note, "evidence": self.evidence,
         }  # fmt: skip
-        if self.files:
-            found["files"] = [upload.said for upload in self.files]
+        if self.files or self.kept:
+            found["files"] = [*self.kept, *(upload.said for upload in self.files)]
         others = {"read_by": self.read_by, "proposed_by": self.proposed_by}
         return found | {key: other.username for key, other in others.items() if other is not None}
 
@@ -47,13 +55,13 @@ def keep(rollout: Rollout, at: Progress, item: Item, by: Person, outcome: Outcom
     Keep a tick and enter it in the ledger.
 
     Raises:
-        Refused: the week is not open, its turn has not come, or somebody else settled the item (409).
+        Refused: the week is not open or is signed, its turn has not come, it changed meanwhile, or somebody else settled the item (409).
     """
     frozen = proof.frozen(item)
     digest = hashlib.sha256(canonical(frozen)).hexdigest()
     try:
         with transaction.atomic():
-            refuse_early(locked(rollout, at.week.slug), item)
+            lock(rollout, at, item)
             kept = Tick.objects.create(
                 rollout=rollout,
                 week=at.week.slug,
@@ -64,7 +72,7 @@ def keep(rollout: Rollout, at: Progress, item: Item, by: Person, outcome: Outcom
                 value=proof.value,
                 note=proof.note,
                 evidence=proof.evidence,
-                files=keep_files(rollout, proof.files),
+                files=[*proof.kept, *keep_files(rollout, proof.files)],
                 digest=digest,
                 read_by=proof.read_by,
                 proposed_by=proof.proposed_by,
@@ -78,6 +86,47 @@ def keep(rollout: Rollout, at: Progress, item: Item, by: Person, outcome: Outcom
             ) from error
         raise taken(other) from error
     return kept
+
+
+def lock(rollout: Rollout, at: Progress, item: Item) -> Progress:
+    """The week as it stands, which nobody else changes until the transaction ends, if the item may be settled by what `at` shows.
+
+    Raises Refused where the week is signed, or is another one than was looked at: its definition, its baseline, what is deployed.
+    """
+    now = locked(rollout, at.week.slug)
+    refuse_signed(now)
+    if not _same(at, now, item):
+        text = _(
+            "The week changed at this moment: its definition, a baseline, or what is deployed. Nothing was ticked."
+        )
+        raise Refused(f"{text} {_('Reload and try again.')}", status=409)
+    refuse_early(now, item)
+    return now
+
+
+def _same(at: Progress, now: Progress, item: Item) -> bool:
+    there = next((one for one in now.week.items() if one.slug == item.slug), None)
+    if there != item or now.week.pause_of(item.slug).gate != at.week.pause_of(item.slug).gate:
+        return False
+    against = item.expect.against if item.expect else ""
+    return (
+        at.done.baselines.get(against) == now.done.baselines.get(against)
+        and at.done.deployments == now.done.deployments
+    )
+
+
+def drop_halves(rollout: Rollout, week: str, items: Iterable[str], by: Person) -> None:
+    """What one person read out or proposed of these items waits for nobody any more: what it was about is not there now."""
+    of, now = {"week": week, "item__in": list(items)}, datetime.now(UTC)
+    rollout.readings.filter(used_at=None, **of).update(used_at=now)
+    rollout.proposals.filter(settled_at=None, **of).update(agreed=False, settled_at=now, settled_by=by)
+
+
+def refuse_signed(at: Progress) -> None:
+    """Raises Refused in a week that is fully signed: what is done in it would silently make its signatures stale."""
+    if at.complete:
+        text = _("This week is signed, so its items stand as they are. A signer has to revoke first.")
+        raise Refused(text, status=409)
 
 
 def refuse_closed(at: Progress) -> None:

@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
+from apps.accounts.policy import Permission, permitted
 from apps.ledger.chain import append
 from apps.rollouts.ceremony import Proof, as_body, draw, use
 from apps.rollouts.models import Act, Draft, Rollout, Waiver
@@ -38,6 +39,7 @@ def waive(draft: Draft, proof: Proof) -> Waiver:
     """Put the waiver in force. Raises Refused when there is one already."""
     try:
         with transaction.atomic():
+            _refuse_without_role(draft)
             kept = use(draft, proof)
             made = Waiver.objects.create(
                 rollout=draft.rollout, by=draft.by, at=datetime.now(UTC), why=draft.said["why"], **kept
@@ -51,11 +53,18 @@ def waive(draft: Draft, proof: Proof) -> Waiver:
 def restore(draft: Draft, proof: Proof) -> None:
     """End the waiver that the draft names; signatures made under it stand. Raises Refused when it ended already."""
     with transaction.atomic():
+        _refuse_without_role(draft)
         kept = use(draft, proof)
         found = Waiver.objects.filter(rollout=draft.rollout, digest=draft.said["waiver"], ended_at=None)
         if not found.update(ended_at=datetime.now(UTC), ended_by=draft.by):
             raise Refused(_("This waiver ended already; nothing was changed."), status=409)
         _enter("rollout.restore", draft, kept)
+
+
+def _refuse_without_role(draft: Draft) -> None:
+    """The role may be gone since the statement was drawn up."""
+    if not permitted(draft.by, Permission.WAIVE, draft.rollout.tier.slug):
+        raise Refused(_("Your role no longer lets you decide this. Nothing was signed."), status=403)
 
 
 def _enter(kind: str, draft: Draft, kept: dict[str, object]) -> None:

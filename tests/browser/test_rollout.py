@@ -192,7 +192,9 @@ def test_the_next_week_opens_with_the_last_signature_and_not_before(person: Peop
     later = person(Role.DEVOPS, rollout + SECOND)
     for role in (Role.DEVOPS, Role.DBA, Role.LEAD):
         later.reload()
-        expect(later.locator("#next")).to_contain_text("Opens when every week before it is fully signed; Before week 1 is not yet.")
+        expect(later.locator("#next")).to_contain_text(
+            "Opens when every week before it is fully signed; Before week 1 is not yet."
+        )
         expect(later.get_by_role("button", name="Check now and tick")).to_have_count(0)
         sign(person, role, rollout)
     later.reload()

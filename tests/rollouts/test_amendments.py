@@ -14,8 +14,11 @@ from apps.accounts.roles import Role
 from apps.ledger.keys import SigningKey
 from apps.ledger.models import Entry
 from apps.ledger.offline.verify import LOG, Bundle, pack, unpack
+from apps.playbook.plan import Gate as When
+from apps.rollouts.checklist import Wish, tick
 from apps.rollouts.models import Amendment, Baseline, Rollout, Signature, Tick, Watch
 from apps.rollouts.pins import pinned
+from apps.rollouts.refusals import Refused
 from apps.rollouts.rollback import readiness
 from apps.rollouts.watching import outdated
 from tests.authenticator import Passkey
@@ -182,6 +185,48 @@ def test_the_way_back_is_drilled_and_the_watch_made_anew_on_the_definition_in_fo
     assert not readiness(week.week, at(ready, BLOCK).done).ready, "drilled along the rollout's own pin"
     drilled(ready, BLOCK, devops, pin=week.done.pin)
     assert readiness(week.week, at(ready, BLOCK).done).ready
+
+
+def test_an_item_that_moves_behind_the_deployment_is_settled_anew(
+    ready: Rollout, files: Path, lead: Person, browser: Browser
+) -> None:
+    settle(ready, lead, BLOCK)
+    text = (files / "weeks" / f"{BLOCK}.yaml").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines(keepends=True) if "slug: replicas-connected," in line)
+    edit(files, BLOCK, line, "")
+    edit(files, BLOCK, "      - slug: two-slots\n", f"{line}      - slug: two-slots\n")
+    adopt(browser(lead), ready, BLOCK)
+    now = at(ready, BLOCK)
+    assert "replicas-connected" in {item.slug for item in now.week.items(When.VALIDATION)}
+    assert "replicas-connected" not in now.done.ticks
+    assert "two-slots" in now.done.ticks
+
+
+def test_who_signs_a_slot_that_was_amended_away_is_told(
+    ready: Rollout, files: Path, lead: Person, dba: Person, browser: Browser
+) -> None:
+    where = browser(dba).post(url(ready, f"weeks/{WEEK}/sign/dba/"), {"decision": "reject", "reason": REASON})[
+        "Location"
+    ]
+    edit(files, WEEK, "roles: [devops], meaning", "roles: [devops, dba], meaning")
+    line = '  - {slug: dba, title: DBA, roles: [dba], meaning: "I saw the backup restored and the replicas stream"}\n'
+    edit(files, WEEK, line, "")
+    adopt(browser(lead), ready)
+    answer = browser(dba).post(where, {"password": PASSWORD})
+    assert answer.status_code == 409
+    assert "no such slot any more" in answer.content.decode()
+
+
+def test_what_was_looked_at_before_an_amendment_settles_nothing_after_it(
+    ready: Rollout, files: Path, lead: Person, qa: Person, browser: Browser
+) -> None:
+    Tick.objects.filter(item=RESTORED).update(undone_at=timezone.now())
+    seen = at(ready)
+    edit(files, WEEK, ITEM, NEW)
+    adopt(browser(lead), ready)
+    with pytest.raises(Refused, match="The week changed at this moment"):
+        tick(ready, seen, seen.week.item(RESTORED), Wish(note="Restored it."), qa)
+    assert not Tick.objects.filter(item=RESTORED, undone_at=None).exists()
 
 
 def test_a_running_watch_refuses(ready: Rollout, files: Path, lead: Person, devops: Person, browser: Browser) -> None:

@@ -16,7 +16,7 @@ from apps.ledger.offline.verify import LOG, unpack
 from apps.metrics.models import Tier
 from apps.playbook.plan import ItemKind
 from apps.rollouts.evidence import bundle
-from apps.rollouts.models import Issue, Rollout, StoredFile, Tick
+from apps.rollouts.models import Issue, Reading, Rollout, StoredFile, Tick
 from apps.rollouts.start import start
 from tests.people import Browser
 from tests.rollouts.conftest import WEEK, at, bundled
@@ -79,6 +79,37 @@ def test_a_bundle_never_holds_many_files_at_once(
         tracemalloc.stop()
         assert file.seek(0, SEEK_END) > 16 * LARGE
     assert peak < 6 * LARGE
+
+
+def test_what_the_first_of_two_people_attached_stays_with_the_item(
+    rollout: Rollout, qa: Person, dba: Person, browser: Browser
+) -> None:
+    critical = next(i for i in at(rollout).week.items() if i.critical and i.kind is not ItemKind.CHALLENGE)
+    aside = url(rollout, f"items/{critical.slug}/")
+    why = {"not_applicable": "on", "note": "This tier has none of it.", "files": [sent()]}
+    assert browser(qa).post(aside + "tick/", why).status_code == 302
+    assert DIGEST in browser(dba).get(url(rollout, "")).content.decode(), "seen before somebody agrees"
+    assert browser(dba).post(aside + "agree/").status_code == 302
+    read = next(i for i in at(rollout).week.items() if i.kind is ItemKind.CHALLENGE)
+    where = url(rollout, f"items/{read.slug}/tick/")
+    log = sent("read.log", b"line 3\n")
+    assert browser(qa).post(where, {"note": "Line 3.", "files": [log]}).status_code == 302
+    confirm = {"reading": str(Reading.objects.get().pk), "note": "Line 3 it is."}
+    assert browser(dba).post(where, confirm).status_code == 302
+    kept = {tick.item: [file["name"] for file in tick.files] for tick in Tick.objects.all()}
+    assert kept == {critical.slug: ["restore.png"], read.slug: ["read.log"]}
+    for kind in ("rollout.propose", "rollout.read"):
+        assert "sha256" in bytes(Entry.objects.get(kind=kind).body).decode(), kind
+
+
+def test_the_same_bytes_sent_later_rename_nobodys_file(
+    rollout: Rollout, qa: Person, support: Person, viewer: Person, browser: Browser
+) -> None:
+    browser(qa).post(url(rollout, f"items/{attest(rollout)}/tick/"), {"files": [sent("first.log", b"a,b\n")]})
+    browser(support).post(url(rollout, "issues/"), {"text": "Look.", "files": [sent("second.csv", b"a,b\n")]})
+    digest = hashlib.sha256(b"a,b\n").hexdigest()
+    got = browser(viewer).get(f"/rollouts/{rollout.pk}/files/{digest}/")
+    assert (got["Content-Type"], "first.log" in got["Content-Disposition"]) == ("text/plain", True)
 
 
 def test_a_file_of_an_issue_is_signed_with_it(rollout: Rollout, qa: Person, browser: Browser) -> None:

@@ -18,7 +18,18 @@ from apps.metrics.registry import checks
 from apps.playbook.plan import Gate as When
 from apps.playbook.plan import ItemKind
 from apps.playbook.validate import load
-from apps.rollouts.models import Baseline, Comparison, Deployment, Draft, Override, Rollout, Signature, Tick, Watch
+from apps.rollouts.models import (
+    Baseline,
+    Comparison,
+    Deployment,
+    Draft,
+    Override,
+    Reading,
+    Rollout,
+    Signature,
+    Tick,
+    Watch,
+)
 from apps.rollouts.overrides import scopes
 from apps.rollouts.progress import progress
 from apps.rollouts.words import _covers as covers_in_words
@@ -306,6 +317,17 @@ def test_what_is_validated_is_what_was_deployed_last(
     assert browser(qa).post(tick, settled).status_code == 302
     assert gate(block, "validated").detail.startswith("1 of")
     assert browser(devops).post(url(block, "deployment/"), told).status_code == 302
+    assert Deployment.objects.count() == 1, "the same form sent twice"
+    half = next(i for i in at(block, WEEK).week.items(When.VALIDATION) if i.kind is ItemKind.CHALLENGE)
+    critical = next(i for i in at(block, WEEK).week.items(When.VALIDATION) if i.critical and i != half)
+    Tick.objects.filter(item__in=[half.slug, critical.slug]).update(undone_at=timezone.now())
+    assert browser(qa).post(url(block, f"items/{half.slug}/tick/"), {"note": "Nothing leaks."}).status_code == 302
+    aside = {"not_applicable": "on", "note": "This version has no such thing."}
+    assert browser(qa).post(url(block, f"items/{critical.slug}/tick/"), aside).status_code == 302
+    read = {"reading": str(Reading.objects.get().pk)}
+    assert browser(devops).post(url(block, "deployment/"), told | {"what": "Logging 2"}).status_code == 302
+    assert browser(devops).post(url(block, f"items/{half.slug}/tick/"), read).status_code == 409
+    assert browser(devops).post(url(block, f"items/{critical.slug}/agree/")).status_code == 409
     assert gate(block, "validated").detail.startswith("0 of")
     assert Tick.objects.filter(item=item.slug, undone_why="Deployed again since.").count() == 1
 

@@ -22,7 +22,8 @@ from apps.accounts.roles import Role
 from apps.ledger.keys import SigningKey
 from apps.ledger.models import Entry
 from apps.ledger.offline.verify import LOG, Bundle
-from apps.rollouts.models import Draft, Rollout, Signature, Waiver
+from apps.playbook.plan import ItemKind
+from apps.rollouts.models import Draft, Rollout, Signature, Tick, Waiver
 from apps.rollouts.record_views import assertion_of, verified
 from tests.authenticator import PRESENT, Passkey, challenge_in
 from tests.people import PASSWORD, Browser, log_in, make_person
@@ -123,6 +124,22 @@ except module.AssertionInvalid as error:
     told = json.dumps([made.passkey, bytes(made.statement).decode()])
     done = subprocess.run([sys.executable, "-c", program], input=told, capture_output=True, text=True, check=True)
     assert done.stdout == "the passkey signed other bytes than these\n"
+
+
+def test_an_item_left_open_by_an_override_is_not_settled_once_the_week_is_signed(
+    ready: Rollout, devops: Person, dba: Person, lead: Person, qa: Person, browser: Browser
+) -> None:
+    item = next(one for one in at(ready).week.items() if one.kind is ItemKind.ATTEST and not one.critical)
+    Tick.objects.filter(item=item.slug).update(undone_at=timezone.now())
+    told = {"scope": f"item:{item.slug}", "reason": "It is tried on Monday; nothing depends on it.", "length": "7d"}
+    assert browser(devops).post(url(ready, f"weeks/{WEEK}/overrides/"), told).status_code == 302
+    for who, slot in ((devops, "devops"), (dba, "dba"), (lead, "lead")):
+        assert sign(browser(who), ready, slot) == 302
+    assert at(ready).signed
+    late = browser(qa).post(url(ready, f"weeks/{WEEK}/items/{item.slug}/tick/"), {"note": "Tried it now."})
+    assert late.status_code == 409
+    assert "A signer has to revoke first" in late.content.decode()
+    assert at(ready).signed
 
 
 def test_the_evidence_bundle_proves_it_and_says_what_only_the_server_attests(
@@ -302,6 +319,15 @@ def test_stale_shows_what_changed_in_words_and_is_signed_anew(
     entry = Entry.objects.filter(kind="rollout.sign").latest("seq")
     assert entry.content["replaces"]["digest"] == first.digest
     assert "does not stand any more" in client.get(url(ready, f"signatures/{first.pk}/")).content.decode()
+
+
+def test_who_lost_the_role_meanwhile_waives_nothing(ready: Rollout, lead: Person, browser: Browser) -> None:
+    where = browser(lead).post(url(ready, "sign-offs/waive/"), {"why": REASON})["Location"]
+    RoleGrant.objects.filter(person=lead).update(role=Role.DBA)
+    answer = browser(lead).post(where, {"password": PASSWORD})
+    assert answer.status_code == 403
+    assert "Your role no longer lets you decide this" in answer.content.decode()
+    assert not Waiver.objects.exists()
 
 
 def test_a_waiver_is_signed_with_a_reason_and_shows_wherever_somebody_signs(

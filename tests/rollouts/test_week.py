@@ -17,13 +17,14 @@ from apps.ledger.models import Entry
 from apps.metrics.models import Tier
 from apps.metrics.poll import poll, slot_of
 from apps.metrics.registry import checks
+from apps.playbook.pin import bundle
 from apps.playbook.plan import Item, ItemKind
 from apps.rollouts.baseline import samples
 from apps.rollouts.checklist import Wish, tick
-from apps.rollouts.models import Baseline, Issue, Rollout, Signature, Tick
+from apps.rollouts.models import Baseline, Issue, Pin, Reading, Rollout, Signature, Tick
 from apps.rollouts.progress import Progress, progress
 from apps.rollouts.refusals import Refused
-from apps.rollouts.start import start
+from apps.rollouts.start import playbook_of, start
 from tests.conftest import Inject
 from tests.people import PASSWORD, Browser
 
@@ -51,6 +52,24 @@ def url(rollout: Rollout, rest: str = "", week: str = FIRST) -> str:
 def item_of(rollout: Rollout, kind: ItemKind) -> Item:
     """The first item of a kind in the first week."""
     return next(i for i in at(rollout).week.items() if i.kind is kind)
+
+
+def asking(rollout: Rollout, item: Item, instead: Item) -> Rollout:
+    """Another rollout on the same tier, whose first week asks something else for one item."""
+    whole = progress(rollout)[0].week
+    pauses = tuple(
+        replace(pause, items=tuple(instead if one.slug == item.slug else one for one in pause.items))
+        for pause in whole.pauses
+    )
+    playbook = playbook_of(rollout)
+    weeks = (replace(whole, pauses=pauses), *playbook.weeks[1:])
+    frozen = bundle(replace(playbook, weeks=weeks))
+    pin, _made = Pin.objects.get_or_create(
+        digest=frozen.digest, defaults={"data": frozen.data, "files": dict(frozen.files)}
+    )
+    return Rollout.objects.create(
+        tier=rollout.tier, pin=pin, name=f"About {instead.of}", started_by=rollout.started_by, started_at=timezone.now()
+    )
 
 
 def settle_all(rollout: Rollout, ticker: Person) -> None:
@@ -106,13 +125,17 @@ def test_an_auto_item_that_does_not_pass_is_refused_with_the_reason(
 
 
 def test_an_auto_item_of_one_table_asks_about_that_table_only(rollout: Rollout, qa: Person) -> None:
-    wanted = replace(item_of(rollout, ItemKind.AUTO), check="partitions.partitioned", of="public.message_queue")
+    plain = item_of(rollout, ItemKind.AUTO)
+    wanted = replace(plain, check="partitions.partitioned", of="public.message_queue")
+    rollout = asking(rollout, plain, wanted)
     done = tick(rollout, at(rollout), wanted, Wish(), qa)
     assert isinstance(done, Tick)
     assert [(e["object"], e["value"]) for e in done.evidence] == [("public.message_queue", 1)]
     for of, told in (("public.conversation", "allowed yes"), ("public.nothing", "says nothing of public.nothing")):
+        other = replace(wanted, of=of)
+        another = asking(rollout, wanted, other)
         with pytest.raises(Refused, match=told):
-            tick(rollout, at(rollout), replace(wanted, slug="nodes-answer", of=of), Wish(), qa)
+            tick(another, at(another), other, Wish(), qa)
 
 
 def test_an_observed_value_is_judged(rollout: Rollout, qa: Person, browser: Browser) -> None:
@@ -130,12 +153,17 @@ def test_an_observed_value_is_judged(rollout: Rollout, qa: Person, browser: Brow
 
 def test_a_challenge_needs_two_people(rollout: Rollout, qa: Person, devops: Person, browser: Browser) -> None:
     where = url(rollout, f"items/{item_of(rollout, ItemKind.CHALLENGE).slug}/tick/")
-    assert browser(qa).post(where).status_code == 302
+    assert browser(qa).post(where, {"note": "Line 3."}).status_code == 302
     assert not Tick.objects.exists()
     assert browser(qa).post(where).status_code == 409
-    assert browser(devops).post(where).status_code == 302
+    early = browser(devops).post(where)
+    assert early.status_code == 409
+    assert "Qa read it out a moment ago" in early.content.decode(), "who meant to read it out confirms nothing unseen"
+    assert f'name="reading" value="{Reading.objects.get().pk}"' in browser(devops).get(url(rollout)).content.decode()
+    told = {"reading": str(Reading.objects.get().pk), "note": "Seen."}
+    assert browser(devops).post(where, told).status_code == 302
     tick = Tick.objects.get()
-    assert (tick.read_by, tick.by) == (qa, devops)
+    assert (tick.read_by, tick.by, tick.note) == (qa, devops, "Line 3. · Seen.")
 
 
 def test_the_second_of_two_ticks_changes_nothing(rollout: Rollout, qa: Person, dba: Person, browser: Browser) -> None:
