@@ -14,6 +14,7 @@ from apps.accounts.roles import Role
 from apps.lab.register import register
 from apps.lab.tier import Lab
 from apps.ledger.models import Entry
+from apps.metrics.kernel import State
 from apps.metrics.models import Tier
 from apps.metrics.poll import poll, slot_of
 from apps.metrics.registry import checks
@@ -136,6 +137,16 @@ def test_an_auto_item_of_one_table_asks_about_that_table_only(rollout: Rollout, 
         another = asking(rollout, wanted, other)
         with pytest.raises(Refused, match=told):
             tick(another, at(another), other, Wish(), qa)
+
+
+def test_a_live_value_is_as_good_as_its_item_asks(rollout: Rollout, viewer: Person, browser: Browser) -> None:
+    page = browser(viewer).get(url(rollout, week="week-8"))
+    (row,) = (row for row in page.context["sheet"].rows if row.item.slug == "monthly-partitions")
+    assert row.live.values == (0,), "no month of it is partitioned, which the check alone passes"
+    assert row.live.state is State.FAIL
+    shown = page.content.decode().partition('id="item-monthly-partitions"')[2].partition("</li>")[0]
+    assert "state-fail" in shown
+    assert "ago" in shown
 
 
 def test_an_observed_value_is_judged(rollout: Rollout, qa: Person, browser: Browser) -> None:

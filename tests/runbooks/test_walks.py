@@ -1,6 +1,7 @@
 """A decision tree walks itself as far as something is measured, and asks for the rest; what people answered is kept and on the record."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -222,6 +223,9 @@ def test_a_tier_that_is_down_is_walked_by_what_is_known(
     live = {"HX-Request": "true"}
     with django_assert_max_num_queries(9):
         shown = client.get(TREE, {"tier": "lab"}, headers=live).content.decode()
+    told = shown[shown.index('id="bad"') :].partition("</ul>")[0]
+    assert "Primary reachable" not in told, "it is asked about on the way"
+    assert re.search(r"state-fail.*lab-primary", told, re.DOTALL), "whatever else fails is not walked past"
     version = shown[shown.index("version=") + 8 :].split('"')[0]
     assert client.get(TREE, {"tier": "lab", "version": version}, headers=live).status_code == 204
     asked = shown[shown.index("asked=") + 6 :].split("&")[0]
