@@ -18,7 +18,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.ledger.bundle import Contents, NothingToShow, build
+from apps.ledger.bundle import Contents, NothingToShow, build, recorded
 from apps.ledger.chain import append
 from apps.ledger.checkpoints import NotSigned, write
 from apps.ledger.keys import SigningKey, signed
@@ -84,7 +84,7 @@ def signature(signer: str, *, passkey: bool, change: Callable[[dict[str, Any]], 
 
 def bundled(contents: Contents) -> bytes:
     """The bundle's bytes."""
-    with build(contents) as file:
+    with build(contents, recorded(contents.subject)) as file:
         return file.read()
 
 
