@@ -58,6 +58,33 @@ def entries_about(subject: str) -> QuerySet[Entry]:
     ).order_by("seq")
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the ledger holds about a subject at a checkpoint, oldest entry first."""
+
+    entries: Sequence[Entry]
+    checkpoint: SignedCheckpoint
+
+
+def recorded(subject: str) -> Recorded:
+    """
+    The entries about a subject, all those under the checkpoint that goes with them.
+
+    What else goes into a bundle is chosen by these entries and read after them: an entry stands in one transaction with what it
+    names, so that whatever is done meanwhile is in the bundle as a whole or not at all.
+
+    Raises:
+        NothingToShow: there is no entry about the subject.
+        checkpoints.NotSigned: there is no key, or the ledger is broken.
+    """
+    about = entries_about(subject)
+    last = about.values_list("seq", flat=True).last()
+    if last is None:
+        raise NothingToShow(_("Nothing was recorded about %(subject)s.") % {"subject": subject})
+    checkpoint = covering(last)
+    return Recorded(list(about.filter(seq__lte=checkpoint.size)), checkpoint)
+
+
 class _Files(Mapping[str, bytes]):
     """All files of a bundle by name: the record itself, and what lies beside it, of which there is one in memory at a time."""
 
@@ -75,19 +102,15 @@ class _Files(Mapping[str, bytes]):
         return len(self._record) + len(self._attachments)
 
 
-def build(contents: Contents) -> IO[bytes]:
+def build(contents: Contents, found: Recorded) -> IO[bytes]:
     """
-    The bundle as a ZIP file, in a temporary file that is gone when it is closed; it stands at its beginning.
+    The bundle as a ZIP file, in a temporary file that is gone when it is closed; it stands at its beginning. `found`: what was
+    `recorded` about the subject.
 
     Raises:
-        NothingToShow: there is no entry about the subject.
-        checkpoints.NotSigned: there is no key, or the ledger is broken.
+        checkpoints.NotSigned: there is no key.
     """
-    entries = list(entries_about(contents.subject))
-    if not entries:
-        raise NothingToShow(_("Nothing was recorded about %(subject)s.") % {"subject": contents.subject})
-    checkpoint = covering(entries[-1].seq)
-    files = _record(contents, entries, checkpoint) | _statements(entries)
+    files = _record(contents, found.entries, found.checkpoint) | _statements(found.entries)
     if contents.pin:
         files["pin.json"] = contents.pin
     files |= {f"pins/{digest}.json": data for digest, data in contents.amended.items()}

@@ -86,7 +86,9 @@ _SIZES: dict[Unit, dict[str, float]] = {
     Unit.BYTES: {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "MiB": 2**20, "GiB": 2**30},
     Unit.RATIO: {"%": 0.01, "": 1},
 }
-_TYPED = re.compile(r"^\s*([+\-\N{MINUS SIGN}]?[\d\s,]*\.?\d+)\s*(\D*?)\s*$")
+_LONGEST = 60
+"""Characters of a typed value; no number of so many digits is infinite, whatever its unit."""
+_TYPED = re.compile(r"([+\-\N{MINUS SIGN}]?(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+))(\D*)")
 
 
 def example(unit: Unit | str) -> str:
@@ -125,14 +127,20 @@ def read(text: str, unit: Unit | str) -> float:
 
     >>> read("3.2 GB", Unit.BYTES), read("85 %", Unit.RATIO), read("12", Unit.COUNT), read("2 min", Unit.SECONDS)
     (3200000000.0, 0.85, 12.0, 120.0)
+    >>> read("1,234", Unit.COUNT), read(" 1 234.5 ", Unit.COUNT), read("-5 %", Unit.RATIO), read(".5h", Unit.HOURS)
+    (1234.0, 1234.5, -0.05, 0.5)
+    >>> read("3 h 20 min", Unit.SECONDS)
+    Traceback (most recent call last):
+        ...
+    ValueError: '3 h 20 min' is not understood; write it like 12 min.
     """
-    unit = Unit(unit)
-    if unit is Unit.YES_NO and text.strip().lower() in {"yes", "no"}:
-        return float(text.strip().lower() == "yes")
-    match = _TYPED.match(text)
+    unit, text = Unit(unit), text.strip()
+    if unit is Unit.YES_NO and text.lower() in {"yes", "no"}:
+        return float(text.lower() == "yes")
+    match = _TYPED.fullmatch("".join(text.split())) if len(text) <= _LONGEST else None
     sizes = {name.lower(): factor for name, factor in _SIZES.get(unit, {}).items()}
     suffix = match[2].lower() if match else "?"
     if match is None or (suffix and suffix not in {*sizes, unit.value.lower()}):
-        raise ValueError(f"{text.strip()[:40]!r} is not understood; write it like {example(unit)}.")
-    bare = match[1].replace(",", "").replace("\N{MINUS SIGN}", "-").replace(" ", "")
+        raise ValueError(f"{text[:40]!r} is not understood; write it like {example(unit)}.")
+    bare = match[1].replace(",", "").replace("\N{MINUS SIGN}", "-")
     return float(bare) * (sizes.get(suffix, 1.0) if suffix else 1.0)

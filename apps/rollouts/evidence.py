@@ -1,14 +1,16 @@
 """What goes into the evidence bundle of a rollout or of one of its weeks, besides the ledger's own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 from django.utils.translation import gettext as _
 
-from apps.ledger.bundle import Contents, build
+from apps.ledger.bundle import Contents, build, recorded
+from apps.ledger.models import Entry
 from apps.playbook.plan import Week
-from apps.rollouts.attachments import attached_to
 from apps.rollouts.models import Pin, Rollout, StoredFile
+
+ATTACHING = {"rollout.tick", "rollout.issue"}
 
 
 def bundle(rollout: Rollout, week: Week | None = None) -> IO[bytes]:
@@ -22,24 +24,25 @@ def bundle(rollout: Rollout, week: Week | None = None) -> IO[bytes]:
     subject, title = f"rollout/{rollout.pk}", _("Rollout “%(name)s”") % {"name": rollout.name}
     if week is not None:
         subject, title = f"{subject}/{week.slug}", f"{week.title}, {title}"
-    own, slug = rollout.pin, week.slug if week else ""
-    files, amended = Attached(rollout, week), _amended(rollout, slug)
-    return build(Contents(title, subject, bytes(own.data), own.digest, files, amended))
+    own, found = rollout.pin, recorded(subject)
+    files, amended = Attached(found.entries), _amended(found.entries)
+    return build(Contents(title, subject, bytes(own.data), own.digest, files, amended), found)
 
 
-def _amended(rollout: Rollout, week: str) -> dict[str, bytes]:
-    """The playbooks that were adopted for the week, or for any: those in force and those that were before, as signatures name both."""
-    made = rollout.amendments.filter(week=week) if week else rollout.amendments.all()
-    return {pin.digest: bytes(pin.data) for pin in Pin.objects.filter(pk__in=made.values("pin"))}
+def _amended(entries: Sequence[Entry]) -> dict[str, bytes]:
+    """The playbooks that entries adopt: those in force and those that were before, as signatures name both."""
+    named = {entry.content["playbook"] for entry in entries if entry.kind == "rollout.amend"}
+    return {pin.digest: bytes(pin.data) for pin in Pin.objects.filter(digest__in=named)}
 
 
 class Attached(Mapping[str, bytes]):
-    """The attached files of a rollout or a week by name, digest and the ending it was first sent with; read when asked for."""
+    """The attached files that entries name, by digest and the ending each was last sent with; read when asked for."""
 
-    def __init__(self, rollout: Rollout, week: Week | None) -> None:
-        said = attached_to(rollout, week.slug if week else "")
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        bodies = (entry.content for entry in entries if entry.kind in ATTACHING)
+        said = {file["sha256"]: file["name"] for body in bodies for file in body.get("files", ())}
         kept = StoredFile.objects.filter(pk__in=list(said)).order_by("pk").values_list("pk", flat=True)
-        self._digests = {f"{digest}.{said[digest]['name'].rpartition('.')[2].lower()}": digest for digest in kept}
+        self._digests = {f"{digest}.{said[digest].rpartition('.')[2].lower()}": digest for digest in kept}
 
     def __getitem__(self, name: str) -> bytes:
         return bytes(StoredFile.objects.get(pk=self._digests[name]).data)

@@ -14,7 +14,7 @@ from apps.metrics.kernel import Check, State, Unit, Verdict, worst
 from apps.metrics.store import verdicts
 from apps.metrics.templatetags.figures import WORDS
 from apps.metrics.thresholds import limits
-from apps.metrics.units import show
+from apps.metrics.units import show, typed
 from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Mode, Pause
 from apps.rollouts.checklist import expected
 from apps.rollouts.definitions import since_signed
@@ -119,6 +119,11 @@ class BaselineRow:
     def value(self) -> str:
         """The captured value with its unit; a dash where there is none."""
         return show(self.baseline.value, self.metric.unit) if self.baseline else "–"
+
+    @property
+    def typed(self) -> str:
+        """The captured value as it may be typed again; empty where there is none."""
+        return typed(self.baseline.value if self.baseline else None, self.metric.unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.ledger.bundle import Contents, NothingToShow, build
+from apps.ledger.bundle import Contents, NothingToShow, build, recorded
 from apps.ledger.chain import append
 from apps.ledger.checkpoints import NotSigned, write
 from apps.ledger.keys import SigningKey, signed
@@ -84,7 +84,7 @@ def signature(signer: str, *, passkey: bool, change: Callable[[dict[str, Any]], 
 
 def bundled(contents: Contents) -> bytes:
     """The bundle's bytes."""
-    with build(contents) as file:
+    with build(contents, recorded(contents.subject)) as file:
         return file.read()
 
 
@@ -173,6 +173,38 @@ def test_it_verifies_without_the_portal(data: bytes, held: Held, tmp_path: Path)
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "is not the file that was attached" in done.stdout
+
+
+def replaced_page(data: bytes) -> bytes:
+    """A forged page, and a manifest that has its digest but not the ledger's signature over it."""
+    files = unpack(data)
+    forged = files["index.html"].replace(b"<h1", b"<p>All of it was approved.</p><h1", 1)
+    assert forged != files["index.html"]
+    old, new = (hashlib.sha256(page).hexdigest().encode() for page in (files["index.html"], forged))
+    return pack(files | {"index.html": forged, "manifest.txt": files["manifest.txt"].replace(old, new)})
+
+
+@pytest.mark.parametrize(
+    ("change", "without", "verdict"),
+    [
+        (bytes, True, (3, "Nothing was proved about who wrote this bundle")),
+        (replaced_page, True, (3, "Nothing was proved about who wrote this bundle")),
+        (replaced_page, False, (1, "This bundle is broken. Do not rely on it.")),
+        (lambda data: data.replace(b"a picture", b"b picture"), True, (1, "This bundle is broken. Do not rely on it.")),
+    ],
+)
+def test_without_the_means_to_check_signatures_nothing_is_said_of_who_wrote_it(
+    data: bytes, held: Held, tmp_path: Path, change: Callable[[bytes], bytes], without: bool, verdict: tuple[int, str]
+) -> None:
+    (tmp_path / "bundle.zip").write_bytes(change(data))
+    (tmp_path / "verify.py").write_bytes(unpack(data)["verify.py"])
+    given = ["verify.py", "bundle.zip", "--ledger-key", str(held.ledger_key)]
+    argv = [sys.executable, "-I", *(["-S"] if without else []), *given]  # -S: no packages
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (verdict[0], "")
+    assert done.stdout.splitlines()[-1].startswith(verdict[1])
+    assert "as the portal writes it" not in done.stdout.replace("laid out as the portal writes it", "")
+    assert without == ("The checkpoint: the package cryptography is not installed" in done.stdout)
 
 
 def test_nothing_recorded_and_nothing_signable_make_no_bundle(db: None, witness: Witnesses, settings: Any) -> None:
@@ -281,7 +313,7 @@ def swap_key(files: Files) -> None:
         (member("signatures.json", b'"ann"', b'"eve"'), "is not as it was recorded"),
         (member("pin.json", b'"weeks":1', b'"weeks":2'), "the playbook is not the one that was pinned"),
         (member("attachments/", b"a picture", b"b picture"), "is not the file that was attached"),
-        (member("verify.py", b"return 1 if report.broken else 0", b"return 0"), "The manifest"),
+        (member("verify.py", b"return report.status", b"return 0"), "The manifest"),
         (lambda files: files.pop("verify.py"), "verify.py is missing"),
         (lambda files: files.update({"statements/more.json": b"{}"}), "statements that no signature is over"),
         (lambda files: files.update({"extra.txt": b"x"}), "The manifest"),

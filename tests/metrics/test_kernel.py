@@ -25,6 +25,32 @@ def test_examples_in_docstrings_hold(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["1" + " " * 1000 + "x1", "9" * 400, "9" * 61, "1,", ",1", "1.2.3", "1e400", "inf", "nan", "-", ""],
+    ids=lambda text: text[:8].strip() or "empty",
+)
+def test_what_is_no_value_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="is not understood; write it like 12"):
+        units.read(text, Unit.COUNT)
+
+
+@given(st.text("0123456789,. +-xe\N{MINUS SIGN}\N{NO-BREAK SPACE}", max_size=80))
+def test_what_is_understood_is_a_number(text: str) -> None:
+    try:
+        value = units.read(text, Unit.BYTES)
+    except ValueError as error:
+        assert "write it like 3.2 GB" in str(error)  # noqa: PT017  either outcome will do
+    else:
+        assert math.isfinite(value)
+
+
+@pytest.mark.parametrize("value", [0.5, 7.4, 250.0, 999.0, 1200.0])
+def test_what_is_shown_with_one_unit_is_understood(value: float) -> None:
+    for unit in (Unit.COUNT, Unit.BYTES, Unit.RATIO, Unit.PER_SECOND, Unit.PER_MINUTE, Unit.DAYS):
+        assert units.read(units.show(value, unit), unit) == value
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_high_and_low_are_mirror_images(value: float) -> None:
     high = check().judge(value, FRESH)

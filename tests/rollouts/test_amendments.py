@@ -1,7 +1,9 @@
 """A newer definition of a week: shown with what differs, adopted by the lead's signature for that week alone, and proved elsewhere."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import ProgrammingError, connection, transaction
@@ -272,6 +274,39 @@ def test_the_bundle_holds_every_pin_and_a_changed_or_missing_one_is_named(
         lost = Bundle(pack({key: value for key, value in inside.items() if key != name})).verify()
         assert any("adopts is missing" in told for told in lost.broken)
     assert name not in unpack(bundled(ready, at(ready, LATER).week)), "another week does not follow it"
+
+
+class Meanwhile:
+    """Does something once, before the statement of this number: what another process commits while a bundle is made."""
+
+    def __init__(self, number: int, act: Callable[[], None]) -> None:
+        self.number, self.act, self.seen = number, act, 0
+
+    def __call__(self, execute: Callable[..., Any], *of: Any) -> Any:
+        self.seen += 1
+        if self.seen == self.number:
+            self.act()
+        return execute(*of)
+
+
+def test_a_bundle_made_while_an_amendment_is_adopted_is_whole(
+    ready: Rollout, files: Path, lead: Person, dba: Person, browser: Browser, settings: Settings
+) -> None:
+    settings.LEDGER_KEY = SigningKey.make("portal.test/ledger", LOG).secret
+    assert sign(browser(dba), ready, "dba") == 302
+    edit(files, WEEK, ITEM, NEW)
+    client, number, held, done = browser(lead), 1, set(), False
+    while not done:
+        meanwhile = Meanwhile(number, lambda: adopt(client, ready))
+        with transaction.atomic():
+            with connection.execute_wrapper(meanwhile):
+                data = bundled(ready)
+            assert Bundle(data).verify().broken == [], f"adopted before statement {number}"
+            held.add(any(name.startswith("pins/") for name in unpack(data)))
+            done = meanwhile.seen < number
+            transaction.set_rollback(True)
+        number += 1
+    assert held == {True, False}
 
 
 def test_the_serving_login_changes_no_amendment(ready: Rollout, files: Path, lead: Person, browser: Browser) -> None:

@@ -206,7 +206,9 @@ def test_who_may_not_and_what_cannot_be_read(
     assert browser(viewer).get(url(rollout, "comparison")).status_code == 200
     assert browser(viewer).post(url(rollout, "compare")).status_code == 403
     assert browser(stranger).get(url(rollout, "comparison")).status_code == 404
-    wrong = browser(devops).post(url(rollout, "compare"), {"after-request-throughput": "many"})
-    assert wrong.status_code == 422
+    for typed in ("many", "1" + " " * 1000 + "x1", "9" * 400):
+        wrong = browser(devops).post(url(rollout, "compare"), {"after-request-throughput": typed})
+        assert wrong.status_code == 422
+        assert "is not understood; write it like 12" in wrong.content.decode()
     assert not Comparison.objects.exists()
     assert not Entry.objects.filter(kind="rollout.compare").exists()

@@ -2,8 +2,12 @@
 """Verifies an evidence bundle of opsportal, without the portal: `python3 verify.py bundle.zip`.
 
 Needs Python 3.10 or newer and, for signatures, the package `cryptography`. It says in sentences what it proved, what it could
-not prove and what is broken; the exit status is 1 when anything is broken, 0 otherwise. It is longer than our other modules because
-it has to be one file that an auditor can read from top to bottom: first the hashes, then notes and keys, then one function a claim.
+not prove and what is broken. Exit status: 0 when everything that the bundle can prove is proved, 1 when anything is broken, 2 when
+a key or file that was given cannot be read, 3 when nothing is broken but the ledger's signatures could not be checked: then it is not
+known who wrote the bundle.
+
+It is longer than our other modules because it has to be one file that an auditor can read from top to bottom: first the hashes, then notes
+and keys, then one function a claim.
 
 Keys that you got from elsewhere than the bundle make it mean something: --ledger-key, --witness-key, --checkpoint.
 """
@@ -55,6 +59,10 @@ class BrokenClaim(Exception):
 
 class Unchecked(Exception):
     """Something cannot be checked here; the message says what and why."""
+
+
+class Unsigned(Unchecked):
+    """A signature of the ledger or its witness cannot be checked here, so it is not known who wrote what it stands under."""
 
 
 # Hashes: RFC 6962.
@@ -177,13 +185,13 @@ class Note:
 
         Raises:
             BrokenClaim: the note has no signature of this key, or it is wrong.
-            Unchecked: the package `cryptography` is not there.
+            Unsigned: the package `cryptography` is not there.
         """
         mine = [blob for name, key_id, blob in self.lines if name == key.name and key_id == key.id]
         if not mine:
             raise BrokenClaim(f"it bears no signature of {key.name} ({key.id.hex()})")
         if not SIGNATURES:
-            raise Unchecked("the package cryptography is not installed, so no signature was checked")
+            raise Unsigned("the package cryptography is not installed, so no signature was checked")
         return _signed_at(key, mine[0], self.text)
 
 
@@ -291,6 +299,22 @@ class Report:
     proved: list[str] = field(default_factory=list)
     unproved: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    unsigned: bool = False
+
+    @property
+    def status(self) -> int:
+        """The exit status: 1 for broken, 3 where the ledger's signatures could not be checked, else 0."""
+        return 1 if self.broken else 3 if self.unsigned else 0
+
+    @property
+    def verdict(self) -> str:
+        """The last sentence."""
+        return {
+            0: "Nothing in this bundle is broken.",
+            1: "This bundle is broken. Do not rely on it.",
+            3: "Nothing was proved about who wrote this bundle, for no signature was checked: its parts fit each other, as those of a "
+            "forged one can. Install the Python package cryptography and run this again before you rely on it.",
+        }[self.status]
 
     def text(self) -> str:
         """For a terminal: nothing in it can steer one."""
@@ -301,8 +325,7 @@ class Report:
             ("BROKEN", "!", self.broken),
         ):
             parts += ["", f"{head}:", *(f"  {mark} {line}" for line in lines)] if lines else []
-        verdict = "This bundle is broken. Do not rely on it." if self.broken else "Nothing in this bundle is broken."
-        text = "\n".join([*parts, "", verdict])
+        text = "\n".join([*parts, "", self.verdict])
         return "".join(char if char.isprintable() or char == "\n" else f"\\u{ord(char):04x}" for char in text)
 
 
@@ -349,6 +372,7 @@ class Bundle:
             self.report.proved += claim()
         except Unchecked as error:
             self.report.unproved.append(f"{name}: {error}.")
+            self.report.unsigned |= isinstance(error, Unsigned)
         except BrokenClaim as error:
             self.report.broken.append(f"{name}: {error}.")
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
@@ -365,7 +389,7 @@ class Bundle:
             raise BrokenClaim(
                 "it is not the ZIP that the portal wrote: something between its files or in one was changed"
             )
-        yield "The file is exactly as the portal writes it, to the last byte of its ZIP."
+        yield "The ZIP is laid out as the portal writes it, to the last byte."
 
     def _keys(self) -> Iterator[str]:
         keys = json.loads(self.files["keys.json"])
@@ -565,7 +589,7 @@ class Bundle:
         expected = {name: data for name, data in self.files.items() if self._on_page(name)}
         if {name: base64.b64decode(data) for name, data in inside.items()} != expected:
             raise BrokenClaim("what it shows is not what the other files hold")
-        yield "The page index.html shows the same files."
+        yield "The page index.html holds the same files."
 
     @staticmethod
     def _on_page(name: str) -> bool:
@@ -730,7 +754,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
     report = Bundle(data, held).verify()
     sys.stdout.write(report.text() + "\n")
-    return 1 if report.broken else 0
+    return report.status
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import json
 from django import template
 
 from apps.metrics.kernel import Unit
-from apps.metrics.units import example
-from apps.playbook.plan import Expectation
+from apps.metrics.units import example, typed
+from apps.playbook.plan import Expectation, Measure
 from apps.rollouts.attachments import ENDINGS
 from apps.rollouts.sheet import in_words
 
@@ -26,9 +26,26 @@ def promised(expectation: Expectation) -> str:
 
 
 @register.filter
-def example_of(unit: Unit | str | None) -> str:
-    """How a value of this unit may be typed."""
-    return example(unit) if unit else ""
+def example_of(asked: Expectation | Unit | str | None) -> str:
+    """
+    How a value of this unit, or one that is as expected, may be typed: of a range the end that says most.
+
+    >>> [example_of(Expectation(unit=Unit.BYTES, low=low, high=high)) for low, high in ((0, 100e6), (2e9, 5e9), (2e9, None))]
+    ['100 MB', '5 GB', '2 GB']
+    >>> example_of(Expectation(unit=Unit.COUNT, low=6)), example_of(Expectation(unit=Unit.SECONDS, high=200))
+    ('6', '200 s')
+    >>> example_of(Expectation(unit=Unit.RATIO, high=0.001)), example_of(Expectation(unit=Unit.YES_NO, low=1, high=1))
+    ('0.1 %', 'yes')
+    >>> example_of(Expectation(unit=Unit.MILLISECONDS, high=0.1, measure=Measure.CHANGE, against="p95"))
+    '250 ms'
+    >>> example_of(Unit.HOURS), example_of(None)
+    ('3 h', '')
+    """
+    if not isinstance(asked, Expectation):
+        return example(asked) if asked else ""
+    if asked.measure is not Measure.VALUE:  # the value itself is typed, and what it is compared with is not known here
+        return example(asked.unit)
+    return typed(asked.low if asked.high is None else asked.high, asked.unit)
 
 
 @register.filter
