@@ -37,7 +37,7 @@ def test_a_lead_adopts_a_newer_definition_for_one_week(person: People, edited: P
     edited.write_text(text.replace(BEFORE, AFTER), encoding="utf-8")
     page.goto(rollout + WEEK)
     page.get_by_role("link", name="one difference from what this week follows").click()
-    expect(page.locator("h1")).to_have_text("Newer definition of Before week 1 available.")
+    expect(page.locator("h1")).to_have_text("Newer definition of Before week 1 available")
     expect(page.locator("#changes")).to_contain_text("on two other hosts")
     holds_for_everybody(page)
 
@@ -55,7 +55,7 @@ def test_a_lead_adopts_a_newer_definition_for_one_week(person: People, edited: P
     expect(page.get_by_text("The backup was restored on two other hosts")).to_be_visible()
 
     page.goto(rollout + WEEK + "amendment/")
-    expect(page.locator("h1")).to_have_text("Before week 1 follows the playbook as it is written now.")
+    expect(page.locator("h1")).to_have_text("Before week 1 follows the playbook as it is written now")
     expect(page.locator("aside").last).to_contain_text("The restore is tried on both hosts from now on.")
     page.get_by_role("link", name="Amendments of this week in the ledger").click()
     expect(page.locator("main")).to_contain_text("adopted the definition")

@@ -106,7 +106,7 @@ def test_ticking_by_keyboard_alone(person: People, rollout: str) -> None:
 def test_a_challenge_takes_two_people(person: People, rollout: str, until: Until) -> None:
     reader, other = person(Role.QA, rollout + FIRST), person(Role.DEVOPS)
     click(item(reader, CHALLENGE), "Read out")
-    expect(item(reader, CHALLENGE)).to_contain_text("Another person confirms.")
+    expect(item(reader, CHALLENGE)).to_contain_text("another person confirms.")
     click(item(reader, CHALLENGE), "Confirm")
     expect(item(reader, CHALLENGE).get_by_role("alert")).to_be_visible()
     other.goto(rollout + FIRST)
