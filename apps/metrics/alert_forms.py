@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.ledger.forms import MomentField
 from apps.metrics import secrets, webhook
 from apps.metrics.alerting import Channel, ChannelKind, Mute
 from apps.metrics.alerts import Kind
@@ -40,10 +41,10 @@ class MuteForm(forms.Form):
 
     node = forms.ChoiceField(label=gettext_lazy("Node"), required=False)
     check_id = forms.ChoiceField(label=gettext_lazy("Check"), required=False)
-    starts_at = forms.DateTimeField(
+    starts_at = MomentField(
         label=gettext_lazy("From"), required=False, widget=_WHEN, help_text=gettext_lazy("Empty: from now on.")
     )
-    ends_at = forms.DateTimeField(label=gettext_lazy("To"), widget=_WHEN)
+    ends_at = MomentField(label=gettext_lazy("To"), widget=_WHEN)
     reason = forms.CharField(
         label=gettext_lazy("Reason"), max_length=500, help_text=gettext_lazy("What others need to know at night.")
     )
