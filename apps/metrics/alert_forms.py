@@ -154,8 +154,16 @@ class ChannelForm(forms.Form):
         """Unique in its tier."""
         name = str(self.cleaned_data["name"])
         if Channel.objects.filter(tier=self.tier, name=name, removed_at=None).exists():
-            raise ValidationError(_("This tier already has a channel named %(name)s."), params={"name": name})
+            raise self._taken(name)
         return name
+
+    def refuse_taken(self) -> None:
+        """Say that somebody else added a channel of this name while the form was being checked."""
+        self.add_error("name", self._taken(self.cleaned_data["name"]))
+
+    @staticmethod
+    def _taken(name: str) -> ValidationError:
+        return ValidationError(_("This tier already has a channel named %(name)s."), params={"name": name})
 
     def clean(self) -> dict[str, Any]:
         """The address is one of its kind and may be posted to; a JSON webhook is always signed."""
