@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "apps.telemetry.middleware.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "apps.telemetry.middleware.ContentSecurityPolicyMiddleware",
+    "apps.telemetry.unreadable.UnreadableMiddleware",  # before whatever looks at the address, the form or a cookie
     "apps.metrics.unchanged.UnchangedMiddleware",  # before whatever loads the session
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -8,6 +8,7 @@ from django.db.models import F, Func, Q, QuerySet, TextField, Value
 from django.utils.translation import gettext_lazy as _
 
 from apps.ledger import kinds
+from apps.ledger.forms import MomentField
 from apps.ledger.models import Entry
 
 
@@ -18,12 +19,12 @@ class Filter(forms.Form):
     actor = forms.CharField(label=_("Who"), required=False, max_length=150)
     tier = forms.CharField(label=_("Tier"), required=False, max_length=50)
     text = forms.CharField(label=_("Text"), required=False, max_length=200)
-    since = forms.DateTimeField(
+    since = MomentField(
         label=_("From"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
-    until = forms.DateTimeField(
+    until = MomentField(
         label=_("Until"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.ledger.forms import MomentField
 from apps.metrics import secrets, webhook
 from apps.metrics.alerting import Channel, ChannelKind, Mute
 from apps.metrics.alerts import Kind
@@ -40,10 +41,10 @@ class MuteForm(forms.Form):
 
     node = forms.ChoiceField(label=gettext_lazy("Node"), required=False)
     check_id = forms.ChoiceField(label=gettext_lazy("Check"), required=False)
-    starts_at = forms.DateTimeField(
+    starts_at = MomentField(
         label=gettext_lazy("From"), required=False, widget=_WHEN, help_text=gettext_lazy("Empty: from now on.")
     )
-    ends_at = forms.DateTimeField(label=gettext_lazy("To"), widget=_WHEN)
+    ends_at = MomentField(label=gettext_lazy("To"), widget=_WHEN)
     reason = forms.CharField(
         label=gettext_lazy("Reason"), max_length=500, help_text=gettext_lazy("What others need to know at night.")
     )
@@ -153,8 +154,16 @@ class ChannelForm(forms.Form):
         """Unique in its tier."""
         name = str(self.cleaned_data["name"])
         if Channel.objects.filter(tier=self.tier, name=name, removed_at=None).exists():
-            raise ValidationError(_("This tier already has a channel named %(name)s."), params={"name": name})
+            raise self._taken(name)
         return name
+
+    def refuse_taken(self) -> None:
+        """Say that somebody else added a channel of this name while the form was being checked."""
+        self.add_error("name", self._taken(self.cleaned_data["name"]))
+
+    @staticmethod
+    def _taken(name: str) -> ValidationError:
+        return ValidationError(_("This tier already has a channel named %(name)s."), params={"name": name})
 
     def clean(self) -> dict[str, Any]:
         """The address is one of its kind and may be posted to; a JSON webhook is always signed."""

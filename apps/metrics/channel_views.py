@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import structlog
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -41,10 +41,16 @@ def add(request: HttpRequest, tier: str) -> HttpResponse:
     form = ChannelForm(request.POST, tier=found)
     if not form.is_valid():
         return _page(request, found, form, status=422)
-    with transaction.atomic():
-        channel = form.channel(person)
-        channel.save()
-        _record("channel.add", channel, person)
+    channel = form.channel(person)
+    try:
+        with transaction.atomic():
+            channel.save()
+            _record("channel.add", channel, person)
+    except IntegrityError:
+        if not Channel.objects.filter(tier=found, name=channel.name, removed_at=None).exists():
+            raise
+        form.refuse_taken()
+        return _page(request, found, form, status=422)
     messages.success(request, _("%(name)s was added. Send a test to see that it arrives.") % {"name": channel.name})
     return redirect("metrics:channels", tier=tier)
 

@@ -70,8 +70,16 @@ class NodeForm(forms.ModelForm[Node]):
         """Unique in its tier; named here because the tier is no field of the form."""
         name = str(self.cleaned_data["name"])
         if Node.objects.filter(tier=self.instance.tier, name=name).exists():
-            raise ValidationError(_("This tier already has a node named %(name)s."), params={"name": name})
+            raise self._taken(name)
         return name
+
+    def refuse_taken(self) -> None:
+        """Say that somebody else added a node of this name while the form was being checked."""
+        self.add_error("name", self._taken(self.instance.name))
+
+    @staticmethod
+    def _taken(name: str) -> ValidationError:
+        return ValidationError(_("This tier already has a node named %(name)s."), params={"name": name})
 
     def clean(self) -> dict[str, Any]:
         """Connect to it: only what answers as the kind and role it was said to be is added."""

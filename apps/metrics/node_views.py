@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -41,23 +41,34 @@ def add(request: HttpRequest, tier: str) -> HttpResponse:
     """The form; a node that does not answer as what it was said to be is refused with the reason (422)."""
     found = _tier(tier)
     form = NodeForm(request.POST or None, tier=found)
-    if request.method == "POST" and form.is_valid():
-        with transaction.atomic():
-            node = form.save()
-            body = {"name": node.name, "kind": node.kind, "role": node.role, "address": node.address}
-            append(
-                kind="node.add",
-                subject=f"tier/{found.slug}/{node.name}",
-                actor=request.user.get_username(),
-                body=body,
-                tier=found.slug,
-            )
+    if request.method == "POST" and form.is_valid() and (node := _added(request, found, form)):
         messages.success(
             request, _("%(name)s was added; its first samples come with the next poll.") % {"name": node.name}
         )
         return redirect("metrics:nodes", tier=found.slug)
     status = 422 if request.method == "POST" else 200
     return render(request, "metrics/node_add.html", {"tier": found, "form": form}, status=status)
+
+
+def _added(request: HttpRequest, tier: Tier, form: NodeForm) -> Node | None:
+    """The node, recorded; None, and the form says so, when somebody was quicker with this name."""
+    try:
+        with transaction.atomic():
+            node = form.save()
+            body = {"name": node.name, "kind": node.kind, "role": node.role, "address": node.address}
+            append(
+                kind="node.add",
+                subject=f"tier/{tier.slug}/{node.name}",
+                actor=request.user.get_username(),
+                body=body,
+                tier=tier.slug,
+            )
+    except IntegrityError:
+        if not Node.objects.filter(tier=tier, name=form.instance.name).exists():
+            raise
+        form.refuse_taken()
+        return None
+    return node
 
 
 @allow(Permission.EDIT_TIER)

@@ -30,6 +30,7 @@ LABELS = {
     "1y": gettext_lazy("1 year"),
 }
 DEFAULT = "1h"
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 SHORTEST, LONGEST = timedelta(seconds=30), timedelta(days=400)
 
 
@@ -82,6 +83,8 @@ def _fixed(query: Mapping[str, str], now: datetime) -> Range:
     start, end = _moment("from", query.get("from")), _moment("to", query.get("to")) if "to" in query else now
     if start >= end:
         raise BadRange(_("“from” must lie before “to”. Exchange the two."))
+    if start < EARLIEST:
+        raise BadRange(_("“from” lies before the year 2000: nothing had been measured yet. Choose a later moment."))
     if start >= now:
         raise BadRange(_("“from” lies in the future: nothing has been measured yet. Choose an earlier moment."))
     if not SHORTEST <= end - start <= LONGEST:
@@ -94,14 +97,15 @@ def _fixed(query: Mapping[str, str], now: datetime) -> Range:
 def _moment(name: str, written: str | None) -> datetime:
     try:
         found = parse_datetime((written or "").replace(" ", "+"))
-    except ValueError:
+        found = found.astimezone(UTC) if found and found.tzinfo else found
+    except (ValueError, OverflowError):  # in UTC it may lie before the year 1 or after 9999
         found = None
     if found is None:
         raise BadRange(
             _("“%(name)s” must be a moment such as 2026-03-01T10:00:00Z, but it is “%(written)s”.")
             % {"name": name, "written": (written or "")[:40]}
         )
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _iso(moment: datetime) -> str:

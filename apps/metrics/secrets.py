@@ -2,10 +2,12 @@
 
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+import psycopg
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.utils.translation import gettext as _
+from psycopg.conninfo import conninfo_to_dict
 
 from apps.metrics.kernel import NodeKind
 
@@ -15,14 +17,15 @@ SCHEMES = {
     NodeKind.REDIS: ("redis", "rediss"),
     NodeKind.APPLICATION: ("http", "https"),
 }
+OF_POSTGRES = {NodeKind.POSTGRES, NodeKind.PGBOUNCER}
 QUERY_ALLOWED = {"", "sslmode=disable", "sslmode=prefer", "sslmode=require", "sslmode=verify-full"}
 
 
 def split(kind: NodeKind, url: str) -> tuple[str, str]:
     """`(address without password, password)` of a typed URL.
 
-    Raises ValidationError, without repeating the password, for a scheme that is not this kind's, a missing host, a socket path, or options
-    that would read files of this host.
+    Raises ValidationError, without repeating the password, for a scheme that is not this kind's, a missing host, a socket path, options
+    that would read files of this host, or characters that no client of such a server can read.
     """
     schemes = SCHEMES[kind]
     try:
@@ -38,15 +41,33 @@ def split(kind: NodeKind, url: str) -> tuple[str, str]:
         )
     if not parts.hostname or "%" in parts.hostname or "," in parts.netloc:  # %2F, %40: sockets
         raise ValidationError(_("Name one host, as host:port; sockets and lists of hosts are not accepted."))
-    if kind in {NodeKind.POSTGRES, NodeKind.PGBOUNCER} and parts.query not in QUERY_ALLOWED:
+    if kind in OF_POSTGRES and parts.query not in QUERY_ALLOWED:
         raise ValidationError(
             _("Of connection options only sslmode is accepted; remove what follows the question mark.")
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     where = f"{host}:{port}" if port else host
     user = f"{parts.username}@" if parts.username else ""
-    query = parts.query if kind in {NodeKind.POSTGRES, NodeKind.PGBOUNCER} else ""
-    return urlunsplit((parts.scheme, user + where, parts.path, query, "")), unquote(parts.password or "")
+    query = parts.query if kind in OF_POSTGRES else ""
+    address = urlunsplit((parts.scheme, user + where, parts.path, query, ""))
+    if not _readable(kind, address, parts.password or ""):
+        text = _(
+            "A part of the address cannot be read. Write special characters as UTF-8 with percent signs, such as %20 for a blank and "
+            "%25 for a percent sign; null characters are not accepted."
+        )
+        raise ValidationError(text)
+    return address, unquote(parts.password or "")
+
+
+def _readable(kind: NodeKind, address: str, password: str) -> bool:
+    """Whether the clients of such a server can make something of both."""
+    try:
+        said = unquote(address, errors="strict") + unquote(password, errors="strict")
+        if kind in OF_POSTGRES:
+            conninfo_to_dict(address)
+    except (UnicodeDecodeError, psycopg.ProgrammingError):
+        return False
+    return "\0" not in said and (address + password).isprintable()
 
 
 def seal(password: str) -> str:

@@ -88,6 +88,8 @@ def change(
     """
     refuse_nonsense(check, *ends)
     with transaction.atomic():
+        # One after the other: where nothing was set yet there is no row to wait at.
+        Tier.objects.select_for_update(no_key=True).get(pk=tier.pk)
         before = _end(tier, check.id, node, by)
         made = Threshold.objects.create(
             tier=tier,

@@ -201,7 +201,7 @@ def _line(stream_id: str, who: str, raw: str) -> Line:
 
 
 def _id_of(at: datetime) -> str:
-    return str(int(at.timestamp() * 1000))
+    return str(max(0, int(at.timestamp() * 1000)))  # Redis knows no time before 1970
 
 
 def _time_of(stream_id: bytes) -> datetime:

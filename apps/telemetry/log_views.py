@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 from redis import RedisError
 
 from apps.accounts.policy import Permission, allow
+from apps.ledger.forms import MomentField
 from apps.telemetry import lines, tracing
 from apps.telemetry.correlation import WELL_FORMED
 
@@ -38,7 +39,7 @@ class Filter(forms.Form):
         widget=forms.TextInput(attrs={"placeholder": "web, worker, beat"}),
     )
     text = forms.CharField(label=_("Text"), required=False, max_length=200)
-    since = forms.DateTimeField(
+    since = MomentField(
         label=_("From"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),

@@ -16,7 +16,7 @@ from structlog.typing import EventDict, Processor
 
 from apps.telemetry import lines, tracing
 from apps.telemetry.controls import spelled_out, spelled_out_in
-from apps.telemetry.masking import mask, mask_arguments
+from apps.telemetry.masking import end_of_trace, mask, mask_arguments
 
 # What these say at lower levels, our own lines say better.
 QUIET = {
@@ -35,6 +35,9 @@ BAR = "    │ "
 
 def masked(_: Any, __: str, event: EventDict) -> EventDict:
     """Structlog processor: no secret leaves."""
+    for name in TRACES & event.keys():
+        if isinstance(event[name], str):
+            event[name] = end_of_trace(event[name])
     clean: dict[str, Any] = mask(event)
     return clean
 

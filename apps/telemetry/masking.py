@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 MASK = "[masked]"
+CUT = "[…]\n"
+FRAME = '  File "'
 DEEPEST = 12
 LONGEST = 16_384
 CARD_SIZED = 10**12
@@ -49,6 +51,8 @@ _VALUE = re.compile(
     r"""[a-zA-Z]{0,2}\\?"(?:[^"\\]|\\[^"])*+(?:\\?"|\Z)|[a-zA-Z]{0,2}'(?:[^'\\]|\\.|'')*+(?:'|\Z)|[^\s,;&'"}\])]++""",
     re.DOTALL,
 )
+# `File "…/csrf.py", line 465`: looks like a pair of a name and its value.
+_FRAME = re.compile(r"(?<=\.py)\", line \d")
 _OPENING = ("{", "[", "(")
 _BRACKET = re.compile(r"[{}\[\]()]")
 _KEY_DETAIL = re.compile(r"(Key \([^)]*\)=)\(.*?\)(?= (?:already|is|conflicts)|$)", re.DOTALL)
@@ -98,6 +102,20 @@ def mask_text(text: str) -> str:
     if text is original and len(text) < 200:
         _remember(text, _clean)
     return text
+
+
+def end_of_trace(trace: str) -> str:
+    """
+    The end of a traceback that is too long to be shown whole, for what was raised stands there; masked afterwards like any text.
+
+    It begins with a frame, so that no half of a secret is left without what tells that it is one.
+    """
+    if len(trace) <= LONGEST:
+        return trace
+    start = trace.find(FRAME, len(trace) - LONGEST + len(CUT))
+    if start < 0:  # what was raised is longer than all that is shown: its beginning
+        start = trace.rfind(FRAME)
+    return trace if start < 0 else f"{CUT}{trace[start:]}"
 
 
 def _without_shapes(text: str) -> str:
@@ -206,7 +224,7 @@ def _mask_values(text: str) -> str:
     """`name=value`, `name: value`, `"name": "value"`: the value goes when the name is secret."""
     kept, end = [], 0
     for name in _NAME.finditer(text):
-        if name.start() < end or not secret_key(name[1]):
+        if name.start() < end or not secret_key(name[1]) or _FRAME.match(text, name.end(1)):
             continue
         stop = _end_of_value(text, name.end())
         if stop > name.end():

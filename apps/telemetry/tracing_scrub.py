@@ -12,13 +12,14 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.status import Status
 
-from apps.telemetry.masking import MASK, is_id, mask, mask_text, secret_key
+from apps.telemetry.masking import MASK, end_of_trace, is_id, mask, mask_text, secret_key
 from apps.telemetry.statements import normalised
 
 STATEMENTS = frozenset({"db.statement", "db.query.text"})
 # Of these a key may be any part: a webhook's path, a signature in a query.
 ADDRESSES = frozenset({"http.url", "url.full"})
 PATHS = frozenset({"http.target", "url.path", "http.path"})
+STACK = "exception.stacktrace"
 KNOWN = 4096
 _known: set[str] = set()
 """Statements that hold no value to be taken out."""
@@ -79,6 +80,8 @@ def _value(key: str, value: Any, hidden: list[str]) -> Any:
         return _origin(str(value))
     if key in PATHS:
         return _text(str(value).partition("?")[0].partition("#")[0], hidden)
+    if key == STACK and isinstance(value, str):
+        value = end_of_trace(value)
     if isinstance(value, str):
         return value if is_id(key, value) else _text(value, hidden)
     return [_value("", item, hidden) for item in value] if isinstance(value, (list, tuple)) else mask(value)

@@ -58,11 +58,29 @@ def test_filters_find_by_who_what_and_words(page: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["kind=nonsense", "since=yesterday", "before=minus", "before=99999999999999999999", "text=%00"]
+    "query",
+    [
+        "kind=nonsense",
+        "since=yesterday",
+        "since=0001-01-01T00:00:00%2B14:00",
+        "until=9999-12-31T23:59:59-12:00",
+        "before=minus",
+        "before=99999999999999999999",
+        "text=%00",
+    ],
 )
 def test_a_filter_that_makes_no_sense_is_explained(page: Client, query: str) -> None:
     assert page.get(f"/ledger/?{query}").status_code == 400
     assert page.get(f"/ledger/export.csv?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("zone", ["%2B23:59", "-23:59"])
+def test_a_moment_may_be_of_any_zone(page: Client, zone: str) -> None:
+    """PostgreSQL knows none that is 16 hours away."""
+    note("early-word")
+    assert "early-word" in text(page, f"/ledger/?since=2020-01-01T00:00:00{zone}")
+    assert b"early-word" in page.get(f"/ledger/export.csv?since=2020-01-01T00:00:00{zone}").getvalue()
+    assert json.loads(page.get(f"/ledger/export.json?until=2020-01-01T00:00:00{zone}").getvalue()) == []
 
 
 def test_older_entries_are_a_page_away_and_none_is_shown_twice(page: Client) -> None:

@@ -1,8 +1,12 @@
 """Muting, thresholds, channels and history on their pages: who may, what is refused with which words, what is never shown."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from apps.accounts.models import Person
@@ -94,6 +98,7 @@ def test_muting_a_node_makes_its_open_alerts_quiet_at_once_and_says_so(
         ({"ends_at": "2020-01-01T00:00"}, "not in the past"),
         ({"ends_at": "2199-01-01T00:00"}, "14 days at most"),
         ({"ends_at": "tomorrow"}, "valid date"),
+        ({"ends_at": "9999-12-31T23:59:59-12:00"}, "valid date"),
         ({"node": "elsewhere"}, "valid choice"),
         ({"check_id": "no.such"}, "valid choice"),
         ({"reason": "nul\x00"}, "Null characters"),
@@ -151,6 +156,37 @@ def test_thresholds_that_make_no_sense_are_refused(
     assert answer.status_code == 422
     assert told in answer.content.decode()
     assert not Threshold.objects.exists()
+
+
+def test_of_several_who_set_a_threshold_at_once_each_does_after_the_other(
+    transactional_db: None, dba: Person, browser: Browser
+) -> None:
+    Tier.objects.create(slug="lab", name="Lab")
+    together, clients = Barrier(4), [browser(dba) for _ in range(4)]
+
+    def change(number: int) -> int:
+        try:
+            together.wait(20)
+            return clients[number].post(f"{ONE}change/", limits(fail=f"{number + 2} s")).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(change, range(4))) == [302] * 4
+    assert Threshold.objects.filter(ended_at=None).count() == 1
+    said = [json.loads(bytes(e.body)) for e in Entry.objects.filter(kind="threshold.set").order_by("seq")]
+    assert [e["was"] for e in said[1:]] == [e["now"] for e in said[:-1]], "each tells what it found"
+
+
+@pytest.mark.parametrize("zone", ["+23:59", "-23:59"])
+def test_a_window_may_be_given_in_any_zone(tier: Tier, dba: Person, browser: Browser, zone: str) -> None:
+    """PostgreSQL knows none that is 16 hours away."""
+    end = timezone.now() + timedelta(days=2)
+    typed = window(ends_at=f"{end:%Y-%m-%dT%H:%M}:00{zone}")
+    assert browser(dba).post(f"{MUTES}begin/", typed).status_code == 302
+    assert Mute.objects.get().ends_at - end.replace(second=0, microsecond=0) == timedelta(
+        minutes=-1439 * int(f"{zone[0]}1")
+    )
 
 
 def test_the_direction_of_a_check_decides_which_threshold_comes_first(

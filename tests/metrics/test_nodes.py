@@ -1,11 +1,15 @@
 """Adding a node: nothing is kept that did not answer as what it was said to be, and no password is ever shown."""
 
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
+from threading import Barrier
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.test import Client
 
 from apps.accounts.models import Person
 from apps.lab.layout import Layout
@@ -74,6 +78,12 @@ def test_a_node_of_the_wrong_kind_or_role_is_refused(
         ("postgres", "primary", "postgresql://a@%2Ftmp/x", "Name one host"),
         ("postgres", "primary", "postgresql://a@127.0.0.1/x?passfile=/etc/passwd", "only sslmode"),
         ("postgres", "primary", "postgresql://a@127.0.0.1:99999/x", "port"),
+        ("postgres", "primary", "postgresql://a@127.0.0.1:1/%00", "cannot be read"),
+        ("postgres", "primary", "postgresql://a@127.0.0.1:1/%ff", "cannot be read"),
+        ("postgres", "primary", "postgresql://a@127.0.0.1:1/%zz", "cannot be read"),
+        ("postgres", "primary", "postgresql://a:secret-word%00@127.0.0.1:1/x", "such as %20 for a blank"),
+        ("pgbouncer", "", "postgresql://a b@127.0.0.1:1/pgbouncer", "cannot be read"),
+        ("application", "", "http://127.0.0.1:1/\x01", "cannot be read"),
         ("redis", "", "redis://127.0.0.1:1", "accept connections"),
         ("application", "", "http://127.0.0.1:1", "accept connections"),
         ("application", "", "file:///etc/passwd", "starts with http://"),
@@ -88,6 +98,36 @@ def test_a_wrong_address_is_refused_with_what_to_do(
     assert told in answer.content.decode()
     assert "secret-word" not in answer.content.decode()
     assert not Node.objects.exists()
+
+
+def test_a_password_may_hold_what_no_address_may(tier: Tier, devops: Person, browser: Browser) -> None:
+    for password in ("secret-word%zz", "secret-word%25", "sécret-word"):
+        answer = browser(devops).post(ADD, at(f"postgresql://poll:{password}@127.0.0.1:1/messaging"))
+        assert "No connection" in answer.content.decode(), password
+
+
+@pytest.mark.parametrize("what", ["nodes", "channels"])
+def test_of_several_who_add_the_same_name_at_once_one_does_and_the_others_are_told(
+    lab: Lab, transactional_db: None, devops: Person, browser: Browser, what: str
+) -> None:
+    Tier.objects.create(slug="lab", name="Lab")
+    typed = form(lab.layout, Server.REDIS, "redis")
+    if what == "channels":
+        typed = {"name": "it", "kind": "email", "target": "ops@example.org", "least": "fail"}
+    together, clients = Barrier(4), [browser(devops) for _ in range(4)]
+
+    def add(client: Client) -> tuple[int, bool]:
+        try:
+            together.wait(20)
+            answer = client.post(f"/t/lab/{what}/add/", typed)
+        finally:
+            connection.close()
+        return answer.status_code, "named it" in answer.content.decode()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = sorted(pool.map(add, clients))
+    assert answers == [(302, False), (422, True), (422, True), (422, True)]
+    assert Entry.objects.filter(kind=f"{what[:-1]}.add").count() == 1
 
 
 def at(address: str, kind: str = "postgres") -> dict[str, str]:

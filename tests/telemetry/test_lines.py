@@ -86,6 +86,7 @@ def test_the_filter_narrows(hand_over: HandOver, devops: Person, browser: Browse
     assert shown("text=here") == {"first"}
     assert shown("program=worker") == set()
     assert shown("since=2020-01-01T00:00") == {"first", "second", "third"}
+    assert shown("since=0001-01-01") == {"first", "second", "third"}, "before Redis knows any time"
     assert shown(f"since={datetime.now(UTC) + timedelta(minutes=2):%Y-%m-%dT%H:%M}") == set()
 
 

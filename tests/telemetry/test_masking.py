@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apps.telemetry import masking
-from apps.telemetry.masking import MASK, mask, mask_text
+from apps.telemetry.masking import MASK, end_of_trace, mask, mask_text
 
 SECRET_IN_TEXT = [
     ("login with password=hunter2-xyz failed", "hunter2-xyz"),
@@ -70,6 +70,8 @@ HARMLESS = [
     "is it? yes = true",
     "f4f7d0b4c5f64f31a1d0f7c1c0ffee00",
     "monkey=banana tier=lab key=value",
+    'File "/x/django/middleware/csrf.py", line 465, in process_view',
+    '  File "my own/token.py", line 3\n    pass',
 ]
 
 
@@ -125,6 +127,20 @@ LOOKALIKES = ["passed", "monkey", "author", "spanning", "mailbox_count", "compas
 @pytest.mark.parametrize("key", LOOKALIKES)
 def test_keys_that_only_look_like_it_keep_their_values(key: str) -> None:
     assert mask({key: "x"}) == {key: "x"}
+
+
+def test_of_a_long_traceback_the_end_is_kept_for_what_was_raised_stands_there() -> None:
+    frames = "".join(f'  File "/x/module_{n}.py", line {n}, in call\n    call()\n' for n in range(1000))
+    head = "Traceback (most recent call last):\n"
+    kept = mask_text(end_of_trace(f"{head}{frames}ValueError: password=hunter2"))
+    assert kept.endswith("line 999, in call\n    call()\nValueError: password=[masked]")
+    assert kept.startswith('[…]\n  File "/x/module_')
+    told = mask_text(end_of_trace(f"{head}{frames}ValueError: {'too long ' * 5000}"))
+    assert told.startswith('[…]\n  File "/x/module_999.py", line 999, in call\n    call()\nValueError: too long')
+    key = "-----BEGIN PRIVATE KEY-----\n" + "MIIEow\n" * 500 + "-----END PRIVATE KEY-----\n"
+    for frames_behind in range(200, 320):
+        text = f"{head}{frames}ValueError: {key}\n{head}{frames[: 55 * frames_behind]}ValueError: second"
+        assert "MIIEow" not in mask_text(end_of_trace(text))
 
 
 def test_headers_as_pairs_are_masked() -> None:

@@ -5,6 +5,7 @@ import io
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -140,6 +141,19 @@ def test_an_error_keeps_its_traceback_without_the_secret_in_it(lines: Lines) -> 
         structlog.get_logger().exception("failed")
     [line] = lines()
     assert "ValueError: postgresql://[masked]@127.0.0.1/x" in line["exception"]
+
+
+def test_of_an_error_with_many_frames_the_line_says_what_was_raised(lines: Lines) -> None:
+    code = "\n".join(f"def f{n}(): f{n + 1}()" for n in range(700)) + "\ndef f700(): raise ValueError('at the end')"
+    functions: dict[str, Any] = {}
+    exec(code, functions)  # noqa: S102  so many functions that a traceback is longer than a line may be
+    try:
+        functions["f0"]()
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    [line] = lines()
+    assert line["exception"].startswith("[…]\n")
+    assert line["exception"].endswith("ValueError: at the end")
 
 
 def test_no_text_forges_a_line_on_a_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
