@@ -29,7 +29,9 @@ def test_the_programme_is_accepted_by_its_three_and_only_after_everything_else(
     short: Rollout, devops: Person, dba: Person, lead: Person, viewer: Person, person: MakePerson, browser: Browser
 ) -> None:
     vp, cto, product = (person(role.value, [role]) for role in (Role.VP, Role.CTO, Role.PRODUCT))
-    assert "The final sign-off opens when every week before it is fully signed; Before week 1 is not yet." in lead_of(browser(viewer), short)
+    assert "The final sign-off opens when every week before it is fully signed; Before week 1 is not yet." in lead_of(
+        browser(viewer), short
+    )
     for who, slot in ((devops, "devops"), (dba, "dba"), (lead, "lead")):
         early = browser(vp).post(url(short, f"weeks/{FINAL}/sign/vp/"), {"decision": "approve"})
         assert early.status_code == 403
@@ -63,7 +65,9 @@ def test_a_week_taken_back_closes_all_weeks_after_it(
     Signature.objects.filter(week=WEEK, slot="dba").update(revoked_at=timezone.now(), revoked_by=dba)
     assert not at(rollout, "second").signed, "its own signatures stand, and it waits all the same"
     assert not at(rollout, FINAL).open
-    assert "The final sign-off opens when every week before it is fully signed; Before week 1 is not yet." in lead_of(browser(viewer), rollout)
+    assert "The final sign-off opens when every week before it is fully signed; Before week 1 is not yet." in lead_of(
+        browser(viewer), rollout
+    )
 
 
 def test_a_signature_taken_back_by_passkey_closes_the_weeks_after_it(
@@ -85,7 +89,9 @@ def test_a_signature_taken_back_by_passkey_closes_the_weeks_after_it(
     entry = Entry.objects.get(kind="rollout.revoke")
     assert entry.content["passkey"] == taken.passkey
     assert entry.sentence == f"dba revoked the signature of Before week 1 as DBA (passkey): {why['why']}"
-    assert "The final sign-off opens when every week before it is fully signed; Before week 1 is not yet." in lead_of(browser(viewer), short)
+    assert "The final sign-off opens when every week before it is fully signed; Before week 1 is not yet." in lead_of(
+        browser(viewer), short
+    )
 
 
 def test_a_slot_may_ask_for_a_passkey(lead: Person, qa: Person, dba: Person, browser: Browser) -> None:
@@ -98,3 +104,8 @@ def test_a_slot_may_ask_for_a_passkey(lead: Person, qa: Person, dba: Person, bro
     key = Passkey()
     key.enrol(dba)
     assert sign(browser(dba), rollout, "dba", key) == 302
+
+
+def test_weeks_are_listed_in_the_order_of_the_plan(ready: Rollout, viewer: Person, browser: Browser) -> None:
+    page = browser(viewer).get(url(ready, "sign-offs/")).content.decode()
+    assert page.index(f'id="{WEEK}"') < page.index('id="week-1-2"') < page.index(f'id="{FINAL}"')
