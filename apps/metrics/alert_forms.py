@@ -44,9 +44,14 @@ class MuteForm(forms.Form):
     starts_at = MomentField(
         label=gettext_lazy("From"), required=False, widget=_WHEN, help_text=gettext_lazy("Empty: from now on.")
     )
-    ends_at = MomentField(label=gettext_lazy("To"), widget=_WHEN)
+    ends_at = MomentField(
+        label=gettext_lazy("To"), widget=_WHEN, error_messages={"required": gettext_lazy("Say when it ends.")}
+    )
     reason = forms.CharField(
-        label=gettext_lazy("Reason"), max_length=500, help_text=gettext_lazy("What others need to know at night.")
+        label=gettext_lazy("Reason"),
+        max_length=500,
+        help_text=gettext_lazy("What others need to know at night."),
+        error_messages={"required": gettext_lazy("Say why it is muted.")},
     )
 
     def __init__(self, *args: Any, tier: Tier, **kwargs: Any) -> None:

@@ -1,6 +1,7 @@
 """What a room's own sentences do not tell: which of its other checks are bad, so that no bad room reads as if all were well."""
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.metrics.board import BoardData
 from apps.metrics.kernel import State
@@ -14,11 +15,19 @@ def noticed(data: BoardData) -> str:
     known = checks()
     for state in (State.FAIL, State.WARN):
         found = dict.fromkeys(
-            f"{known[v.check_id].title} ({v.node})" if v.node else str(known[v.check_id].title)
+            _("%(check)s on %(node)s") % {"check": known[v.check_id].title, "node": v.node}
+            if v.node
+            else str(known[v.check_id].title)
             for v in data.verdicts
             if v.state is state and v.check_id in known and not known[v.check_id].shadow
         )
         if found:
             more = "" if len(found) <= NAMED else _(" and %(n)d more") % {"n": len(found) - NAMED}
-            return _("Look at: %(what)s%(more)s.") % {"what": ", ".join(list(found)[:NAMED]), "more": more}
+            return _counted(state, len(found)) % {"n": len(found), "what": ", ".join(list(found)[:NAMED]) + more}
     return ""
+
+
+def _counted(state: State, n: int) -> str:
+    if state is State.FAIL:
+        return ngettext("One thing is wrong: %(what)s.", "%(n)d things are wrong: %(what)s.", n)
+    return ngettext("One thing needs a look: %(what)s.", "%(n)d things need a look: %(what)s.", n)

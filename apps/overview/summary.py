@@ -116,11 +116,17 @@ def _application(found: Sequence[Verdict]) -> list[Component]:
     if state is State.FAIL and values.get("app.up") == 0:
         parts = [_("it does not answer")]
     elif state in {State.WARN, State.FAIL}:
-        worse = {str(checks()[v.check_id].title).lower() for v in mine if v.state is state}
-        parts.append(_("look at: %(what)s") % {"what": ", ".join(sorted(worse))})
+        worse = {str(checks()[v.check_id].title) for v in mine if v.state is state}
+        parts.insert(0, _counted(state, len(worse)) % {"n": len(worse), "what": ", ".join(sorted(worse))})
     text = ", ".join(parts) or _("nothing is known of it at present")
     at = max((v.at for v in mine if v.at), default=None)
     return [Component(_("Application"), "/catalogue/checks/#app", state, text, at)]
+
+
+def _counted(state: State, n: int) -> str:
+    if state is State.FAIL:
+        return ngettext("one thing is wrong (%(what)s)", "%(n)d things are wrong (%(what)s)", n)
+    return ngettext("one thing needs a look (%(what)s)", "%(n)d things need a look (%(what)s)", n)
 
 
 def sentence(parts: Sequence[Component], polling: Polling, down: Sequence[str] = ()) -> str:

@@ -38,6 +38,8 @@ def verdict(data: BoardData) -> str:
         return _("This tier has no replicas: all reads go to the primary.")
     if all(row["standing"] == Standing.IDLE.value for row in rows):
         return noticed(data) or _("All replicas are up to date, and nothing is being written.")
+    if primaries and all(_current(row) for row in rows) and len(rows) == 2:
+        return noticed(data) or _("Both replicas are up to date.")
     if primaries and all(_current(row) for row in rows):
         return noticed(data) or ngettext(
             "The replica is up to date.", "All %(n)d replicas are up to date.", len(rows)

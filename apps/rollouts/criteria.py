@@ -14,7 +14,7 @@ from apps.metrics.histories import HistoryUnreachable
 from apps.metrics.kernel import Verdict
 from apps.metrics.registry import checks
 from apps.metrics.store import verdicts
-from apps.playbook.plan import ALL_TARGETS, Improvement, Week, WeekKind
+from apps.playbook.plan import ALL_TARGETS, BaselineMetric, Improvement, Week, WeekKind
 from apps.rollouts.answers import Reached
 from apps.rollouts.comparison import Shift
 from apps.rollouts.criterion import Answer, Criterion, Figure, by_change, by_value, unknown
@@ -128,8 +128,17 @@ def _criterion(one: _Compared, of: Week | None, promise: Improvement, now: _Now)
         return Criterion(of, promise, _valued(promise, now))
     taken = one.scope.baselines.get(promise.promised.against)
     baseline = Figure(taken.value, taken.at) if taken else None
-    where = one.week.slug if one.week else ""
-    return Criterion(of, promise, _changed(one, promise, now), baseline, where)
+    where, answer = one.week.slug if one.week else "", _changed(one, promise, now)
+    entered = one.week if not answer.digest and _by_hand(_metric(one, promise)) else None
+    return Criterion(of, promise, answer, baseline, where, entered)
+
+
+def _metric(one: _Compared, promise: Improvement) -> BaselineMetric | None:
+    return next((m for m in one.scope.metrics if m.slug == promise.promised.against), None)
+
+
+def _by_hand(metric: BaselineMetric | None) -> bool:
+    return metric is not None and bool(metric.how) and metric.check not in checks()
 
 
 def _valued(promise: Improvement, now: _Now) -> Answer:
@@ -170,10 +179,10 @@ def _changed(one: _Compared, promise: Improvement, now: _Now) -> Answer:
 
 def _present(one: _Compared, promise: Improvement, now: _Now) -> tuple[Figure | None, str]:
     """What the metric is at the last poll, where a check measures it: its first value, and the source in words."""
-    metric = next((m for m in one.scope.metrics if m.slug == promise.promised.against), None)
+    metric = _metric(one, promise)
     check = checks().get(metric.check) if metric else None
     if check is None:
-        return None, _("a person enters its value") if metric and metric.how else ""
+        return None, _("a person enters its value") if _by_hand(metric) else ""
     stood = next((v for v in now.verdicts if v.check_id == check.id and v.value is not None and v.at), None)
     figure = Figure(stood.value, stood.at) if stood and stood.value is not None and stood.at else None
     return figure, _("%(check)s at the last poll") % {"check": check.title}

@@ -38,13 +38,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """`block` None: a target of the programme. `compared_in`: the week whose comparison judges it; empty for a promised value."""
+    """
+    `block` None: a target of the programme. `compared_in`: the week whose comparison judges it; empty for a promised value.
+    `entered_in`: the week with whose comparison a person enters its value, where no check measures it and none was entered.
+    """
 
     block: Week | None
     promise: Improvement
     answer: Answer
     baseline: Figure | None = None
     compared_in: str = ""
+    entered_in: Week | None = None
 
     @property
     def state(self) -> State:
@@ -121,7 +125,7 @@ def by_value(promise: Improvement, title: str, found: Sequence[Reading]) -> Answ
         return unknown(words, Figure(found[0].value, found[0].at), source)
     if over is not None and (silent := _silent(found, over)):
         text = _("%(where)s was not measured since %(when)s")
-        return unknown(text % {"where": silent.where, "when": f"{silent.at:%d %b %H:%M} UTC"}, source=source)
+        return unknown(text % {"where": silent.where, "when": f"{silent.at:%d %b %Y %H:%M} UTC"}, source=source)
     outside = [one for one in whole if promise.promised.judge(one.value) is not State.PASS]
     if not outside:
         told = _("%(value)s, as promised") % {"value": _values(whole, promise)}

@@ -224,7 +224,7 @@ def _baseline(metrics: Sequence[BaselineMetric], done: Done) -> tuple[str, tuple
     if len(captured) < len(metrics) or stale:
         said = _("%(captured)d of %(all)d captured") % {"captured": len(captured), "all": len(metrics)}
         return said + (ngettext(", %(n)d stale", ", %(n)d stale", stale) % {"n": stale} if stale else ""), parts
-    return _("captured %(when)s") % {"when": f"{max(b.at for b in captured):%d %b %H:%M} UTC"}, parts
+    return _("captured %(when)s") % {"when": f"{max(b.at for b in captured):%d %b %Y %H:%M} UTC"}, parts
 
 
 def _metric(metric: BaselineMetric, done: Done) -> Part:
@@ -248,11 +248,11 @@ def _deployed(week: Week, done: Done) -> tuple[str, tuple[Part, ...]]:
         said = _back(back)
         return said, (*drill, Part("deployment", title, State.INCONCLUSIVE, said))
     last = done.deployments[-1]
-    return f"{last.at:%d %b %H:%M} UTC, {last.by}", (*drill, Part("deployment", title, State.PASS))
+    return f"{last.at:%d %b %Y %H:%M} UTC, {last.by}", (*drill, Part("deployment", title, State.PASS))
 
 
 def _back(run: RollbackRun) -> str:
-    about = {"when": f"{run.ended_at or run.at:%d %b %H:%M} UTC", "who": run.ended_by or run.by}
+    about = {"when": f"{run.ended_at or run.at:%d %b %Y %H:%M} UTC", "who": run.ended_by or run.by}
     if run.ended_at is None:
         return _("being rolled back since %(when)s") % about
     if run.end == RollbackEnd.FAILED:

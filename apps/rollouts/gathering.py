@@ -8,13 +8,17 @@ from statistics import median
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from apps.accounts.policy import Permission, roles_with
 from apps.metrics.registry import checks
 from apps.metrics.units import duration
 from apps.playbook.plan import BaselineMetric, Week
 from apps.rollouts.baseline import WINDOWS, metric_of, samples
 from apps.rollouts.comparison import needed_of, unchanging
+from apps.rollouts.gates import ENOUGH
 from apps.rollouts.models import Rollout
+from apps.rollouts.progress import Progress
 from apps.rollouts.tally import should_move
 from apps.rollouts.windowed import Pairs, moments
 
@@ -72,6 +76,31 @@ def _gathered(wanted: BaselineMetric, found: Pairs, length: timedelta, now: date
     wait = (need - have) * every
     text = _("%(n)d more samples, in about %(wait)s") % {"n": need - have, "wait": duration(wait.total_seconds())}
     return Gathered(wanted, have, need, text, now + wait)
+
+
+def too_late(at: Progress) -> str:
+    """Of a deployed week, in one sentence without its full stop: which of its baseline was captured in time."""
+    captured, every = sum(m.slug in at.done.baselines for m in at.week.baseline), len(at.week.baseline)
+    if captured == every:
+        return _("the baseline was captured before the deployment")
+    if captured:
+        told = _("it is too late for %(n)d of %(all)d metrics: they were not captured before the deployment")
+        return told % {"n": every - captured, "all": every}
+    return _("it is too late for a baseline: none was captured before the deployment")
+
+
+def left_to_do(at: Progress) -> str:
+    """What remains where a baseline is missing for good: the verdicts that need it can be overridden, and by whom; empty elsewhere."""
+    waiting = [gate.title for gate in at.gates if gate.slug in {"baseline", "compared"} and gate.counts not in ENOUGH]
+    if not waiting or not at.open or at.signed or all(m.slug in at.done.baselines for m in at.week.baseline):
+        return ""
+    text = ngettext(
+        "The gate %(gates)s can be overridden, on the record, by: %(who)s.",
+        "The gates %(gates)s can be overridden, on the record, by: %(who)s.",
+        len(waiting),
+    )
+    roles = ", ".join(str(role.label) for role in roles_with(Permission.OVERRIDE))
+    return text % {"gates": ", ".join(waiting), "who": roles}
 
 
 def interval(found: Pairs) -> timedelta:

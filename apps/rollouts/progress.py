@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from apps.playbook.plan import SignOff, Week, WeekKind
 from apps.rollouts.comparisons import latest
 from apps.rollouts.gates import Gate, GateState, path
@@ -97,9 +99,11 @@ class Progress:
         return self.open and self.complete and taken_back(self.done.deployments, self.done.rollbacks) is None
 
     @property
-    def missing(self) -> str:
-        """The next thing to do, in words; empty when the week is signed."""
-        return next((g.detail for g in self.gates if g.state in {GateState.NOW, GateState.BLOCKED}), "")
+    def next_steps(self) -> str:
+        """What has to be done next, in one sentence; empty when the week is signed or not open."""
+        asked = [g for g in self.gates if g.state in {GateState.NOW, GateState.BLOCKED}] if self.open else []
+        steps = [_("%(ask)s (%(detail)s)") % {"ask": gate.ask, "detail": gate.detail} for gate in asked]
+        return _("Next: %(steps)s.") % {"steps": _("; then ").join(steps)} if steps else ""
 
     @property
     def ready_to_sign(self) -> bool:

@@ -74,7 +74,7 @@ def signature(request: PersonRequest, rollout: int, signature: int) -> HttpRespo
 @allow(Permission.VIEW, tier_of=tier_of)
 @require_GET
 def sign_offs(request: PersonRequest, rollout: int) -> HttpResponse:
-    """Every slot of every week with who signed it and how, the final sign-off first; for printing too."""
+    """Every slot of every week with who signed it and how, in the order of the plan; for printing too."""
     return sign_offs_page(request, the_rollout(rollout))
 
 

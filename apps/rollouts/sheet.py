@@ -15,7 +15,7 @@ from apps.metrics.store import verdicts
 from apps.metrics.templatetags.figures import WORDS
 from apps.metrics.thresholds import limits
 from apps.metrics.units import show, typed
-from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Mode, Pause
+from apps.playbook.plan import BaselineMetric, Expectation, Improvement, Item, ItemKind, Measure, Mode, Pause
 from apps.rollouts.checklist import expected
 from apps.rollouts.definitions import since_signed
 from apps.rollouts.gates import GateState
@@ -331,13 +331,31 @@ def _promise(promise: Improvement, baselines: Sequence[BaselineRow]) -> PromiseR
 
 
 def in_words(e: Expectation) -> str:
-    """A promise in words, as a change with its sign or as a value."""
-    unit = "ratio" if e.measure == "change" else e.unit
-    signed = e.measure != "value"
-    ends = [("+" if signed and v > 0 else "") + show(v, unit) for v in (e.low, e.high) if v is not None]
-    if len(ends) == 2:
-        return " … ".join(ends)
-    return ("≥ " if e.low is not None else "≤ ") + ends[0]
+    """
+    A promise as it is read aloud, a change as more or less of what was.
+
+    >>> in_words(Expectation(unit=Unit.SECONDS, low=-0.5, high=-0.2, measure=Measure.CHANGE))
+    '20\xa0% to 50\xa0% less'
+    >>> in_words(Expectation(unit=Unit.SECONDS, high=-0.95, measure=Measure.CHANGE))
+    'at least 95\xa0% less'
+    >>> in_words(Expectation(unit=Unit.COUNT, low=1, measure=Measure.CHANGE)), in_words(Expectation(unit=Unit.COUNT, high=5))
+    ('at least 100\xa0% more', 'at most 5')
+    """
+    unit, ends = "ratio" if e.measure is Measure.CHANGE else e.unit, [v for v in (e.low, e.high) if v is not None]
+    if e.measure is Measure.VALUE:
+        return _range(*("" if v is None else show(v, unit) for v in (e.low, e.high)))
+    low, high = ("" if v is None else show(abs(v), unit) for v in (e.low, e.high))
+    if min(ends) >= 0:
+        return _("%(range)s more") % {"range": _range(low, high)}
+    if max(ends) <= 0:
+        return _("%(range)s less") % {"range": _range(high, low)}
+    return _("from %(low)s less to %(high)s more") % {"low": low, "high": high}
+
+
+def _range(least: str, most: str) -> str:
+    if least and most:
+        return _("%(low)s to %(high)s") % {"low": least, "high": most}
+    return _("at least %(low)s") % {"low": least} if least else _("at most %(high)s") % {"high": most}
 
 
 def _slot(rollout: Rollout, at: Progress, slot: Slot, person: Person, found: Holders) -> SlotRow:

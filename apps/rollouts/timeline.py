@@ -97,9 +97,20 @@ class Timeline:
         ahead = (self.first_monday - self.today).days
         if ahead > 0:
             days = ngettext("%(n)d day", "%(n)d days", ahead) % {"n": ahead}
-            return _("%(name)s begins in %(days)s and is on plan") % {**name, "days": days}
+            return _("%(name)s is on plan; its first block begins in %(days)s") % {**name, "days": days}
         text = _("%(name)s is in week %(week)d and on plan")
+        if any(row.late for row in self.rows):
+            text = _("%(name)s is in week %(week)d and on plan again")
         return text % {**name, "week": -ahead // 7 + 1}
+
+    @property
+    def under_way(self) -> str:
+        """The week that is under way and what it needs next, in words; empty when all are signed."""
+        if self.current is None:
+            return ""
+        early = self.first_monday is not None and self.first_monday > self.today
+        text = _("Under way until then: %(week)s. %(next)s") if early else _("Under way: %(week)s. %(next)s")
+        return text % {"week": self.current.week.title, "next": self.current.at.next_steps}
 
 
 def timeline(rollout: Rollout) -> Timeline:

@@ -26,3 +26,21 @@ def test_the_timeline_fits_a_phone(person: People, rollout: str) -> None:
     expect(page.locator("svg.gantt")).to_be_hidden()
     expect(page.get_by_role("row").filter(has_text="Week 8: table partitioning")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_printed_week_says_who_signs_and_shows_nothing_to_click(person: People, rollout: str) -> None:
+    page = person(Role.LEAD, rollout)
+    at = "getComputedStyle(document.querySelector('time.moment[title]'), '::after').content"
+    assert page.evaluate(at) == "none"
+    page.emulate_media(media="print")
+    assert page.evaluate(at) == '"' + (page.locator("time.moment[title]").first.get_attribute("title") or "") + '"'
+    page.emulate_media(media="screen")
+    page.goto(rollout + "weeks/pre-rollout/")
+    for words in ("Reject already now", "What cannot be had can be overridden", "Go there"):
+        expect(page.get_by_text(words)).to_be_visible()
+    page.emulate_media(media="print")
+    for words in ("Reject already now", "What cannot be had can be overridden", "Go there", "Overrides"):
+        expect(page.get_by_text(words)).to_be_hidden()
+    expect(page.get_by_role("row", name="Engineering lead – not signed –")).to_be_visible()
+    page.goto("/t/lab/replicas/")
+    expect(page.locator("table.data thead button").first).to_be_visible()

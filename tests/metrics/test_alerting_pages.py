@@ -99,6 +99,7 @@ def test_muting_a_node_makes_its_open_alerts_quiet_at_once_and_says_so(
         ({"ends_at": "2199-01-01T00:00"}, "14 days at most"),
         ({"ends_at": "tomorrow"}, "valid date"),
         ({"ends_at": "9999-12-31T23:59:59-12:00"}, "valid date"),
+        ({"ends_at": ""}, "Say when it ends."),
         ({"node": "elsewhere"}, "valid choice"),
         ({"check_id": "no.such"}, "valid choice"),
         ({"reason": "nul\x00"}, "Null characters"),

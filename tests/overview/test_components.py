@@ -1,13 +1,15 @@
 """The first page's lines: no component that is bad reads as if all were well."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from apps.metrics import store
 from apps.metrics.kernel import State
+from apps.metrics.lives import Polling
 from apps.metrics.registry import checks
-from apps.overview.summary import components
+from apps.overview.summary import components, sentence
 from tests.watch import Watch
 
 
@@ -29,3 +31,17 @@ def test_whichever_check_is_bad_its_component_says_something_else_than_when_well
         assert told.text != well[url].text, verdict
         tried += 1
     assert tried > 30
+
+
+def test_the_verdict_counts_what_is_wrong_and_names_it(watch: Watch) -> None:
+    watch.poll(2)
+    found = [replace(v, state=State.PASS) for v in store.verdicts(watch.tier) if not checks()[v.check_id].shadow]
+    calm = Polling(datetime.now(UTC), timedelta(), overdue=False, beginning=False, worker_seen_at=None, beat_seen_at=None,
+                   killed_at=None, back_at=None)  # fmt: skip
+
+    def said(state: State, *worse: str) -> str:
+        judged = [replace(v, state=state) if v.check_id in worse else v for v in found]
+        return sentence(components(watch.tier, judged), calm)
+
+    assert said(State.WARN, "ratelimits.degraded") == "One thing needs a look: Decisions without Redis on lab-app."
+    assert said(State.FAIL, "app.up").startswith("Application: one thing is wrong (Application answers), p95")

@@ -12,17 +12,18 @@ from django.utils import timezone
 
 from apps.accounts.models import Person
 from apps.ledger.models import Entry
-from apps.metrics.kernel import NodeKind
+from apps.metrics.kernel import NodeKind, Unit
 from apps.metrics.models import Node, Series, Tier
 from apps.metrics.registry import checks
 from apps.metrics.store import copy
 from apps.playbook.guides import Playbook
-from apps.playbook.plan import WeekKind
+from apps.playbook.plan import Expectation, Measure, WeekKind
 from apps.playbook.validate import load
 from apps.rollouts.comparison import Shift
 from apps.rollouts.criteria import criteria
 from apps.rollouts.criterion import Criterion, by_value
 from apps.rollouts.models import Baseline, Comparison, Deployment, Rollout, Signature, Tick
+from apps.rollouts.sheet import in_words
 from apps.rollouts.start import start
 from apps.rollouts.stretch import Reading
 from tests.people import Browser
@@ -222,3 +223,32 @@ def test_the_final_week_compares_the_programme_with_the_first_blocks_baseline(
     assert verdict(rollout, "read-throughput")[0] == "unknown"
     page = browser(devops).get(url(rollout)).content.decode()
     assert f"/weeks/{FINAL}/comparison/#metric-request-throughput" in page
+
+
+@pytest.mark.parametrize(
+    ("measure", "low", "high", "words"),
+    [
+        ("change", -0.5, -0.2, "20 % to 50 % less"),
+        ("change", None, -0.95, "at least 95 % less"),
+        ("change", -0.2, 0.0, "0 % to 20 % less"),
+        ("change", 0.25, 0.4, "25 % to 40 % more"),
+        ("change", 1.0, None, "at least 100 % more"),
+        ("change", None, 0.05, "at most 5 % more"),
+        ("change", -0.1, 0.1, "from 10 % less to 10 % more"),
+        ("difference", -0.2, -0.05, "50 ms to 200 ms less"),
+        ("value", None, 2.0, "at most 2 s"),
+        ("value", 1.0, 2.0, "1 s to 2 s"),
+    ],
+)
+def test_a_promise_is_written_as_it_is_read_aloud(
+    measure: str, low: float | None, high: float | None, words: str
+) -> None:
+    promised = Expectation(unit=Unit.SECONDS, low=low, high=high, measure=Measure(measure))
+    assert in_words(promised).replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+def test_who_has_to_enter_a_value_is_told_where(rollout: Rollout, viewer: Person, browser: Browser) -> None:
+    page = " ".join(browser(viewer).get(url(rollout)).content.decode().split())
+    link = f'<a href="/rollouts/{rollout.pk}/weeks/week-3-4/comparison/">on the comparison page of “Week 3–4: read replicas”</a>'
+    assert f"A person enters its value {link}" in page
+    assert browser(viewer).get(url(rollout, "weeks/week-3-4/comparison/")).status_code == 200

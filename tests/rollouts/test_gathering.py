@@ -1,9 +1,12 @@
 """Before a baseline is captured, its page says what each metric has of what a comparison needs, what is missing, and until when."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from scipy.signal import lfilter
 
@@ -13,10 +16,12 @@ from apps.metrics.models import Node, Series, Tier
 from apps.metrics.registry import checks
 from apps.metrics.store import copy
 from apps.playbook.plan import Week
+from apps.playbook.validate import load
 from apps.rollouts.gathering import Gathered, gathered, said
-from apps.rollouts.models import Rollout
+from apps.rollouts.models import Deployment, Rollout
 from apps.rollouts.start import playbook_of, start
 from tests.people import Browser
+from tests.rollouts.conftest import begin
 
 SLOT = timedelta(seconds=10)
 
@@ -41,7 +46,11 @@ def latency(rollout: Rollout, window: str = "1h") -> Gathered:
 
 
 def week(rollout: Rollout) -> Week:
-    return next(w for w in playbook_of(rollout).weeks if w.slug == "week-1-2")
+    return week_of(playbook_of(rollout).weeks, "week-1-2")
+
+
+def week_of(weeks: Sequence[Week], slug: str) -> Week:
+    return next(w for w in weeks if w.slug == slug)
 
 
 def test_what_was_never_measured_is_named(rollout: Rollout, viewer: Person, stranger: Person, browser: Browser) -> None:
@@ -88,3 +97,18 @@ def test_what_stopped_or_never_moves_is_not_waited_for(rollout: Rollout) -> None
     Series.objects.all().update(object="other")
     sampled(rollout, [0.25] * 12)
     assert "never moved" in latency(rollout, "15m").missing
+
+
+def test_a_deployed_week_without_a_baseline_says_that_it_is_too_late_and_who_can_go_on(
+    lead: Person, qa: Person, dba: Person, viewer: Person, browser: Browser
+) -> None:
+    whole = load(settings.PLAYBOOK)
+    found = begin(replace(whole, weeks=(week_of(whole.weeks, "week-1-2"), whole.weeks[-1])), lead, qa)
+    where = f"/rollouts/{found.pk}/weeks/week-1-2/gathering/"
+    Deployment.objects.create(rollout=found, week="week-1-2", what="v1", by=dba, at=timezone.now())
+    page = browser(viewer).get(where).content.decode()
+    assert "<h1>It is too late for a baseline: none was captured before the deployment</h1>" in page
+    assert "samples that a comparison needs" not in page
+    assert "can be overridden, on the record, by: DevOps engineer, DBA, Engineering lead." in page
+    assert "#overrides" not in page
+    assert f'href="/rollouts/{found.pk}/weeks/week-1-2/#overrides"' in browser(dba).get(where).content.decode()

@@ -104,3 +104,8 @@ def test_a_slot_may_ask_for_a_passkey(lead: Person, qa: Person, dba: Person, bro
     key = Passkey()
     key.enrol(dba)
     assert sign(browser(dba), rollout, "dba", key) == 302
+
+
+def test_weeks_are_listed_in_the_order_of_the_plan(ready: Rollout, viewer: Person, browser: Browser) -> None:
+    page = browser(viewer).get(url(ready, "sign-offs/")).content.decode()
+    assert page.index(f'id="{WEEK}"') < page.index('id="week-1-2"') < page.index(f'id="{FINAL}"')

@@ -127,17 +127,45 @@ def test_a_rollout_from_before_there_were_dates_says_so_and_can_be_given_some(
     assert browser(viewer).get(url(undated, "timeline.json")).json()["weeks"][1]["planned"] is None
     chosen = {"first_monday": str(monday(rollout)), "why": WHY, "seen": ""}
     assert browser(lead).post(url(undated, "timeline/move/"), chosen).status_code == 302
-    assert "Old begins in" in browser(viewer).get(url(undated)).content.decode()
+    assert "Old is on plan; its first block begins in" in browser(viewer).get(url(undated)).content.decode()
 
 
 def test_it_says_how_far_behind_its_plan_it_is(rollout: Rollout, lead: Person) -> None:
-    assert re.fullmatch(r"Phase 2 begins in \d+ days and is on plan", timeline(rollout).verdict)
+    assert re.fullmatch(r"Phase 2 is on plan; its first block begins in \d+ days", timeline(rollout).verdict)
     begin(rollout, 0, lead)
     late = today(rollout.tier).weekday() + 1
     seen = timeline(rollout)
     assert seen.rows[0].late == late
     assert seen.verdict == f"Phase 2 is {late} day{'s' if late > 1 else ''} behind its plan"
     assert seen.rows[1].late == 0
+
+
+def test_the_lead_says_which_week_is_under_way_and_what_it_needs_once(
+    rollout: Rollout, lead: Person, viewer: Person, browser: Browser
+) -> None:
+    client, needs = browser(viewer), "Before week 1. Next: settle the prerequisites (0 of 31)."
+    begin(rollout, -3, lead)
+    page = client.get(url(rollout)).content.decode()
+    assert f"Under way until then: {needs}" in page
+    assert "gantt-today" not in page, "its first date is still to come"
+    assert "The upright line is today" not in page
+    begin(rollout, 0, lead)
+    page = client.get(url(rollout)).content.decode()
+    assert f"Under way: {needs}" in page
+    assert "gantt-today" in page
+    assert "The upright line is today" in page
+
+
+def test_who_caught_up_is_on_plan_again(
+    rollout: Rollout, qa: Person, dba: Person, lead: Person, devops: Person, browser: Browser
+) -> None:
+    settle(rollout, qa)
+    for who, slot in ((devops, "devops"), (dba, "dba"), (lead, "lead")):
+        assert sign(browser(who), f"/rollouts/{rollout.pk}/weeks/{FIRST}/sign/{slot}/") == 302
+    assert timeline(rollout).verdict.startswith("Phase 2 is on plan; its first block begins in")
+    begin(rollout, 0, lead)
+    assert timeline(rollout).rows[0].late
+    assert timeline(rollout).verdict == "Phase 2 is in week 1 and on plan again"
 
 
 def test_the_log_is_by_the_tiers_day(rollout: Rollout, devops: Person, viewer: Person, browser: Browser) -> None:
