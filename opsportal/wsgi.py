@@ -3,10 +3,10 @@
 import os
 from typing import Any
 
+import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.core.wsgi import get_wsgi_application
 from django.utils.http import parse_header_parameters
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsportal.settings")
@@ -28,5 +28,5 @@ class Handler(WSGIHandler):
     request_class = Request
 
 
-get_wsgi_application()  # sets Django up
+django.setup(set_prefix=False)
 application = Handler()

@@ -16,6 +16,7 @@ CRITICAL, BESIDE = "partitioning-tried", "staging-clone"
 HISTORY = "polls-complete"  # needs ten minutes of polling, which no test has
 MEMORY = "The staging host has half of the memory."
 SAW = "Seen on Monday, in order."
+WAITS = "another person confirms."
 VALUES = {"redis-version": "7", "redis-memory": "48 MB", "training-backend": "3 h", "training-devops": "4 h",
           "training-on-call": "2 h", "documents-read": "60 min"}  # fmt: skip
 
@@ -106,9 +107,8 @@ def test_ticking_by_keyboard_alone(person: People, rollout: str) -> None:
 def test_a_challenge_takes_two_people(person: People, rollout: str, until: Until) -> None:
     reader, other = person(Role.QA, rollout + FIRST), person(Role.DEVOPS)
     click(item(reader, CHALLENGE), "Read out")
-    expect(item(reader, CHALLENGE)).to_contain_text("another person confirms.")
-    click(item(reader, CHALLENGE), "Confirm")
-    expect(item(reader, CHALLENGE).get_by_role("alert")).to_be_visible()
+    expect(item(reader, CHALLENGE)).to_contain_text(WAITS)
+    expect(item(reader, CHALLENGE).get_by_role("button", name="Confirm", exact=True)).to_have_count(0)
     other.goto(rollout + FIRST)
     click(item(other, CHALLENGE), "Confirm")
     ticked(item(other, CHALLENGE))
@@ -134,6 +134,8 @@ def test_what_another_person_does_appears_on_the_open_page(person: People, rollo
 def settle(page: Page, slug: str) -> None:
     """One item, whatever kind it is, by its own form."""
     line = item(page, slug)
+    if WAITS in line.inner_text():  # a second try of this test
+        return
     if slug == HISTORY:
         line.get_by_text("Does not apply", exact=True).click()
         line.get_by_label("Why it does not apply").fill("This portal runs since a minute.")
@@ -145,7 +147,7 @@ def settle(page: Page, slug: str) -> None:
         click(line, "Record value")
     elif line.get_by_role("button", name="Read out").count():
         click(line, "Read out")
-        expect(line.get_by_role("button", name="Confirm")).to_be_visible()
+        expect(line).to_contain_text(WAITS)
         return
     else:
         line.get_by_role("textbox").first.fill(SAW)

@@ -56,10 +56,10 @@ def test_nobody_sees_anothers_name_and_a_new_name_is_there_at_once(
     tier: Tier,  # noqa: F811
 ) -> None:
     mine, theirs = browser(viewer), browser(qa)
-    assert "<strong>Viewer</strong>" in text(mine, PAGE)
-    assert "<strong>Viewer</strong>" not in text(theirs, PAGE)
+    assert '<strong class="wide-only">Viewer</strong>' in text(mine, PAGE)
+    assert '<strong class="wide-only">Viewer</strong>' not in text(theirs, PAGE)
     Person.objects.filter(pk=viewer.pk).update(display_name="<i>Vera</i>")
-    assert "<strong>&lt;i&gt;Vera&lt;/i&gt;</strong>" in text(mine, PAGE)
+    assert '<strong class="wide-only">&lt;i&gt;Vera&lt;/i&gt;</strong>' in text(mine, PAGE)
 
 
 def test_a_new_alert_is_counted_in_the_rail_at_once(viewing: Client, tier: Tier) -> None:  # noqa: F811
