@@ -1,8 +1,9 @@
 """One real portal for all stories, and a browser in which each of its people is logged in."""
 
 import re
+import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,7 +125,13 @@ def person(_people: People) -> Iterator[People]:
     assert _people.leave() == []
 
 
-Start = Callable[[str], str]
+def started(person: People, name: str) -> str:
+    """The path of a rollout that a lead starts under a name of its own, `/rollouts/1/`; a second try of a story starts another."""
+    page = person(Role.LEAD, "/rollouts/")
+    page.get_by_label("Name").fill(f"{name} {secrets.token_hex(2)}")
+    page.get_by_role("button", name="Start rollout").click()
+    expect(page).to_have_url(re.compile(r"/rollouts/\d+/$"))
+    return page.url.removeprefix(person.portal.url)
 
 
 @pytest.fixture(scope="package")

@@ -1,7 +1,5 @@
 """Somebody edits the playbook's files while a rollout runs: a lead reads what differs and what it takes, and adopts it for one week."""
 
-import re
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from apps.accounts.roles import Role
-from tests.browser.conftest import PHONE, People
+from tests.browser.conftest import PHONE, People, started
 from tests.browser.test_pages import holds_for_everybody
 
 BEFORE, AFTER = "The backup was restored on another host,", "The backup was restored on two other hosts,"
@@ -26,11 +24,8 @@ def edited(person: People) -> Iterator[Path]:
 
 
 def test_a_lead_adopts_a_newer_definition_for_one_week(person: People, edited: Path) -> None:
-    page = person(Role.LEAD, "/rollouts/")
-    page.get_by_label("Name").fill(f"Amended on the way {secrets.token_hex(3)}")
-    page.get_by_role("button", name="Start rollout").click()
-    expect(page).to_have_url(re.compile(r"/rollouts/\d+/$"))
-    rollout = page.url.removeprefix(person.portal.url)
+    rollout = started(person, "Amended on the way")
+    page = person(Role.LEAD, rollout)
     expect(page.get_by_text("Newer definition available")).to_have_count(0)
 
     text = edited.read_text(encoding="utf-8")

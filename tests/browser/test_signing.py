@@ -1,8 +1,6 @@
 """A DBA adds a passkey on the profile page, signs a week and signs in with it, in Chromium with its virtual authenticator."""
 
 import json
-import re
-import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +9,7 @@ from playwright.sync_api import Page, expect
 from apps.accounts.roles import Role
 from apps.playbook.validate import load
 from opsportal.settings import PLAYBOOK
-from tests.browser.conftest import People
+from tests.browser.conftest import People, started
 from tests.browser.test_pages import holds_for_everybody
 
 WEEK = "weeks/pre-rollout/"
@@ -27,11 +25,7 @@ SETTLED = """INSERT INTO rollouts_tick (rollout_id, week, item, by_id, at, outco
 @pytest.fixture
 def week(person: People) -> Iterator[str]:
     """The path of a rollout whose first week waits for signatures only."""
-    page = person(Role.LEAD, "/rollouts/")
-    page.get_by_label("Name").fill(f"Signed with keys {secrets.token_hex(3)}")
-    page.get_by_role("button", name="Start rollout").click()
-    expect(page).to_have_url(re.compile(r"/rollouts/\d+/$"))
-    path = page.url.removeprefix(person.portal.url)
+    path = started(person, "Signed with keys")
     items = ", ".join(f"'{item.slug}'" for item in load(PLAYBOOK).weeks[0].items())
     by = person.portal.username(Role.QA)
     assert person.portal.query(SETTLED.format(rollout=path.split("/")[2], items=items, by=by))

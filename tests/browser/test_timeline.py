@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from apps.accounts.roles import Role
-from tests.browser.conftest import PHONE, People
+from tests.browser.conftest import PHONE, People, started
 
 
 def test_the_timeline_is_drawn_where_there_is_room_and_whole_on_paper(person: People, rollout: str) -> None:
@@ -28,7 +28,8 @@ def test_the_timeline_fits_a_phone(person: People, rollout: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_printed_week_says_who_signs_and_shows_nothing_to_click(person: People, rollout: str) -> None:
+def test_a_printed_week_says_who_signs_and_shows_nothing_to_click(person: People) -> None:
+    rollout = started(person, "Printed")
     page = person(Role.LEAD, rollout)
     at = "getComputedStyle(document.querySelector('time.moment[title]'), '::after').content"
     assert page.evaluate(at) == "none"
