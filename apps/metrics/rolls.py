@@ -4,7 +4,7 @@ Pure functions of arrays. NaN is "asked, and there was no number": it counts for
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from apps.metrics.levels import ROLLED
 
 Numbers: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.intp]
+
+GAP = 2.5  # times as far apart as usual
+TELLING = 3  # distances between values
 
 NEEDS = {"avg": ("sum", "count"), "max": ("max",), "min": ("min",), "last": ("last",)}
 """Which columns of a rolled up level each way of thinning out needs."""
@@ -52,6 +55,18 @@ def steps_of(times: NDArray[np.int64], origin: float, step: float) -> tuple[NDAr
     starts = np.searchsorted(times, origin + numbers * step)
     there = np.diff(starts, append=len(times)) > 0
     return numbers[there], starts[there]
+
+
+def interruption(apart: NDArray[Any]) -> float:
+    """How far apart, in steps, two values of a line must be for a gap: two and a half times as far as they are as a rule.
+
+    What is asked every minute is a minute apart on a grid of ten seconds too. Of few values one cannot tell, so that each step counts.
+
+    >>> interruption(np.array([1, 1, 40, 1])), interruption(np.array([6, 6, 6, 7])), interruption(np.array([6, 6]))
+    (2.5, 15.0, 2.5)
+    """
+    usual = float(np.median(apart)) if len(apart) >= TELLING else 1.0
+    return GAP * max(usual, 1.0)
 
 
 def merged(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> tuple[Numbers, ...]:

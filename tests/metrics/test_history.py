@@ -185,6 +185,13 @@ def test_a_gap_stays_a_gap_at_every_level(tier: Tier) -> None:
         assert line.times[hole + 1] == (FROM + 4 * HOUR).timestamp()
 
 
+def test_what_is_asked_every_minute_is_no_gap_every_minute(tier: Tier) -> None:
+    keep(tier, FROM, FROM + HOUR, every=timedelta(minutes=1), skip=lambda number: 30 <= number < 35)
+    (line, _gaps) = store.lines(tier, [METRIC], FROM, FROM + HOUR, 360, "avg")
+    assert line.values.count(None) == 1, "the five minutes without"
+    assert len(line.values) == 56
+
+
 def test_numbers_that_are_none_are_kept_as_none(tier: Tier) -> None:
     node = Node.objects.get().pk
     PostgresHistory().write(tier, FROM, {(node, METRIC, "x"): float("nan"), (node, METRIC, "y"): float("inf")})

@@ -17,7 +17,7 @@ from apps.metrics.kernel import Row
 from apps.metrics.levels import HOUR, RAW, Grid, grid
 from apps.metrics.lines import Grain, Line
 from apps.metrics.models import Tier
-from apps.metrics.rolls import NEEDS, Numbers, merged, single, starts_of, steps_of, thinned
+from apps.metrics.rolls import NEEDS, Numbers, interruption, merged, single, starts_of, steps_of, thinned
 from apps.metrics.store import SeriesBook, copy_stream
 
 LINES = (Path(__file__).parent.parent / "sql" / "lines.sql").read_text(encoding="utf-8")
@@ -27,7 +27,6 @@ ROWS = {
     "min": "min(value) AS first, NULL::float8 AS second",
     "last": "(array_agg(value ORDER BY at DESC) FILTER (WHERE value IS NOT NULL))[1] AS first, NULL::float8 AS second",
 }
-GAP = 2.5  # steps without a value
 
 Part = tuple[NDArray[np.int64], tuple[Numbers, ...]]
 """Numbers of steps, and for each the columns that the way of thinning out needs."""
@@ -144,7 +143,8 @@ def _line(key: tuple[str, str, str], parts: Sequence[Part], wanted: Grid, grain:
     if not len(starts):
         return Line(*key, [], [], grain)
     values, numbers = thinned(grain.reduce, columns, starts), numbers[starts]
-    gaps = np.flatnonzero(np.diff(numbers) > GAP) + 1
+    apart = np.diff(numbers)
+    gaps = np.flatnonzero(apart > interruption(apart)) + 1
     values = np.insert(values, gaps, np.nan)
     numbers = np.insert(numbers, gaps, numbers[gaps - 1] + 1)
     times = wanted.origin.timestamp() + numbers * wanted.step

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import numpy as np
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
@@ -25,6 +26,7 @@ from apps.metrics.levels import floored
 from apps.metrics.lines import Grain, Line
 from apps.metrics.models import Forwarding, Node, Tier, Unsent
 from apps.metrics.names import external, labels, quoted
+from apps.metrics.rolls import interruption
 from apps.telemetry import correlation
 
 log = structlog.get_logger()
@@ -34,7 +36,6 @@ TIMEOUT = httpx.Timeout(10, connect=3)
 SOURCE = gettext_lazy("the store of history")
 FUNCTIONS = {"avg": "avg_over_time", "max": "max_over_time", "min": "min_over_time", "last": "last_over_time"}
 LOCK = 0x6F707362  # one sender at a time, so that samples arrive in their order
-GAP = 2.5  # steps without a value
 ALMOST = 0.001  # seconds: a window of PromQL has its end in it and not its beginning; ours are the other way round
 
 
@@ -165,8 +166,10 @@ def _query(tier: Tier, metrics: Sequence[str], reduce: str, step: int) -> str:
 def _line(key: tuple[str, str, str], points: Sequence[tuple[float, float]], step: int, grain: Grain) -> Line:
     times: list[float] = []
     values: list[float | None] = []
-    for at, value in sorted(points):
-        if times and at - times[-1] > GAP * step:
+    found = sorted(points)
+    longest = interruption(np.diff([at for at, _value in found]) / step) * step
+    for at, value in found:
+        if times and at - times[-1] > longest:
             times.append(times[-1] + step)
             values.append(None)
         times.append(at)
