@@ -10,7 +10,7 @@ from apps.ledger.models import Entry
 from apps.playbook.plan import Week
 from apps.rollouts.models import Pin, Rollout, StoredFile
 
-ATTACHING = {"rollout.tick", "rollout.issue"}
+ATTACHING = {"rollout.tick", "rollout.read", "rollout.propose", "rollout.issue"}
 
 
 def bundle(rollout: Rollout, week: Week | None = None) -> IO[bytes]:
@@ -36,11 +36,13 @@ def _amended(entries: Sequence[Entry]) -> dict[str, bytes]:
 
 
 class Attached(Mapping[str, bytes]):
-    """The attached files that entries name, by digest and the ending each was last sent with; read when asked for."""
+    """The attached files that entries name, by digest and the ending each was first sent with; read when asked for."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         bodies = (entry.content for entry in entries if entry.kind in ATTACHING)
-        said = {file["sha256"]: file["name"] for body in bodies for file in body.get("files", ())}
+        said: dict[str, str] = {}
+        for file in (file for body in bodies for file in body.get("files", ())):
+            said.setdefault(file["sha256"], file["name"])
         kept = StoredFile.objects.filter(pk__in=list(said)).order_by("pk").values_list("pk", flat=True)
         self._digests = {f"{digest}.{said[digest].rpartition('.')[2].lower()}": digest for digest in kept}
 

@@ -82,13 +82,15 @@ def test_a_bundle_never_holds_many_files_at_once(
 
 
 def test_what_the_first_of_two_people_attached_stays_with_the_item(
-    rollout: Rollout, qa: Person, dba: Person, browser: Browser
+    rollout: Rollout, qa: Person, dba: Person, browser: Browser, settings: Settings
 ) -> None:
+    settings.LEDGER_KEY = SigningKey.make("portal.test/ledger", LOG).secret
     critical = next(i for i in at(rollout).week.items() if i.critical and i.kind is not ItemKind.CHALLENGE)
     aside = url(rollout, f"items/{critical.slug}/")
     why = {"not_applicable": "on", "note": "This tier has none of it.", "files": [sent()]}
     assert browser(qa).post(aside + "tick/", why).status_code == 302
     assert DIGEST in browser(dba).get(url(rollout, "")).content.decode(), "seen before somebody agrees"
+    assert f"attachments/{DIGEST}.png" in unpack(bundled(rollout)), "whether or not somebody agrees"
     assert browser(dba).post(aside + "agree/").status_code == 302
     read = next(i for i in at(rollout).week.items() if i.kind is ItemKind.CHALLENGE)
     where = url(rollout, f"items/{read.slug}/tick/")
@@ -103,13 +105,15 @@ def test_what_the_first_of_two_people_attached_stays_with_the_item(
 
 
 def test_the_same_bytes_sent_later_rename_nobodys_file(
-    rollout: Rollout, qa: Person, support: Person, viewer: Person, browser: Browser
+    rollout: Rollout, qa: Person, support: Person, viewer: Person, browser: Browser, settings: Settings
 ) -> None:
+    settings.LEDGER_KEY = SigningKey.make("portal.test/ledger", LOG).secret
     browser(qa).post(url(rollout, f"items/{attest(rollout)}/tick/"), {"files": [sent("first.log", b"a,b\n")]})
     browser(support).post(url(rollout, "issues/"), {"text": "Look.", "files": [sent("second.csv", b"a,b\n")]})
     digest = hashlib.sha256(b"a,b\n").hexdigest()
     got = browser(viewer).get(f"/rollouts/{rollout.pk}/files/{digest}/")
     assert (got["Content-Type"], "first.log" in got["Content-Disposition"]) == ("text/plain", True)
+    assert [name for name in unpack(bundled(rollout)) if digest in name] == [f"attachments/{digest}.log"]
 
 
 def test_a_file_of_an_issue_is_signed_with_it(rollout: Rollout, qa: Person, browser: Browser) -> None:
