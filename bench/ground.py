@@ -12,7 +12,9 @@ import django
 import httpx
 
 from apps.lab import load
+from apps.lab.layout import Node
 from apps.lab.tier import Lab
+from bench.harness import with_children
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = 100_000
@@ -34,6 +36,12 @@ def ground() -> Iterator[Lab]:
     finally:
         load.stop(lab.layout)
         lab.down(keep=found)
+
+
+def store_pids(lab: Lab) -> list[int]:
+    """The processes of the portal's own store."""
+    process = lab.servers.find(Node.STORE)
+    return with_children([process.pid]) if process else []
 
 
 def _say(line: str) -> None:

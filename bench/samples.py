@@ -15,21 +15,20 @@ from numpy.typing import NDArray
 
 from apps.lab.layout import Layout, Node
 from apps.lab.tier import Lab
-from apps.metrics import chunks, copyformat, seal, store
-from apps.metrics.board import Board
+from apps.metrics import copyformat, seal, store
 from apps.metrics.histories import postgres
 from apps.metrics.kernel import NodeKind
-from apps.metrics.levels import HOUR, ONE_HOUR, RAW, Grid, floored
+from apps.metrics.levels import HOUR, RAW, Grid, floored
 from apps.metrics.models import Node as Watched
 from apps.metrics.models import Series, Slot, Tier
 from apps.metrics.ranges import Range
-from apps.metrics.readings import Readings
-from apps.metrics.rolls import rolled
-from apps.overview.summary import boards
 from bench import stores
-from bench.harness import Contestant, Goal, Part, Times, machine, race, report, table, with_children
+from bench.dashboards import dashboards_drawn
+from bench.ground import store_pids
+from bench.harness import Contestant, Goal, Part, Times, machine, race, report, table
 from bench.history import furnish
 from bench.recording import Recorded, record
+from bench.year import year
 
 SLUG = "bench-history"
 STEP = timedelta(seconds=10)
@@ -77,8 +76,11 @@ def main(lab: Lab, quick: bool) -> None:
             sizes = _sizes(owner, peers, sum(int(np.isfinite(values).sum()) for values in series))
             lively = next((n for n, one in enumerate(chosen) if one.lively), 0)
             ranges = _ranges(lab, mine, peers, lively, Range(start, end), rounds * 3)
-        dashboards = _dashboards(owner, tier, recorded, end)
-    _report(lab.layout, Found(ingest, sizes, ranges, dashboards, f"{len(chosen)} series over {days} days", sealed))
+        dashboards = dashboards_drawn(owner, tier, recorded, end)
+        long = year(lab, owner, mine, recorded, Range(end - timedelta(days=32 if quick else 365), end), rounds * 3)
+    _report(
+        lab.layout, Found(ingest, sizes, ranges, long, dashboards, f"{len(chosen)} series over {days} days", sealed)
+    )
 
 
 @contextmanager
@@ -141,12 +143,7 @@ def _ingest(
     ]
     settle = lambda: owner.execute("TRUNCATE bench_sample")  # noqa: E731
     contestants = [Contestant(name, part, run, settle=settle) for name, part, run in ways]
-    return race(contestants, rounds, lambda: _store_pids(lab)), len(rows)
-
-
-def _store_pids(lab: Lab) -> list[int]:
-    process = lab.servers.find(Node.STORE)
-    return with_children([process.pid]) if process else []
+    return race(contestants, rounds, lambda: store_pids(lab)), len(rows)
 
 
 def _fill(
@@ -210,56 +207,7 @@ def _ranges(
         Contestant(EXACT, Part.OURS, exact),
         *map(asked, peers),
     ]
-    return race(contestants, rounds, lambda: _store_pids(lab))
-
-
-def _dashboards(
-    owner: psycopg.Connection, tier: Tier, recorded: Sequence[Recorded], end: datetime
-) -> list[tuple[str, int, float, float]]:
-    """Every dashboard of the real tier over 30 days and over a year: how many series, median milliseconds for all its lines."""
-    rng = np.random.default_rng(2)
-    hours = 400 * 24
-    ids = {
-        (node or "", metric, of): pk
-        for pk, node, metric, of in Series.objects.filter(tier=tier).values_list("id", "node__name", "metric", "object")
-    }
-    begin = floored(end - hours * HOUR, ONE_HOUR.span)
-    owner.execute("SELECT metrics_make_partitions(%s, 400)", [begin.date()])
-    owner.execute("SELECT metrics_make_partitions(%s, 60)", [(begin + timedelta(days=400)).date()])
-    owner.execute("TRUNCATE metrics_sealed")
-    for place in range(0, hours, 768):
-        when = begin + place * HOUR
-        times = np.arange(768, dtype=np.int64) * 3_600_000 + round(when.timestamp() * 1000)
-        packed = []
-        for one in recorded:
-            values = one.longer(768 * 6, rng)
-            columns = rolled(values, np.arange(0, len(values), 6))
-            packed.append((ids[one.node, one.metric, one.object], chunks.pack(chunks.Stretch(times, columns))))
-        owner.execute(
-            "SELECT metrics_keep_chunks('metrics_chunk_1h', %s, %s, %s)",
-            [when, [pk for pk, _ in packed], [content for _, content in packed]],
-        )
-    owner.execute("INSERT INTO metrics_sealed (hour, polls) VALUES (%s, 0)", [end - HOUR])
-    for name, kept in (("sample", 2), ("poll", 14), ("chunk_raw", 14), ("chunk_5m", 100)):  # as maintenance would
-        owner.execute(
-            "SELECT metrics_drop_partitions(%s, %s)", [f"metrics_{name}", (end - timedelta(days=kept)).date()]
-        )
-    owner.execute("ANALYZE metrics_chunk_1h")
-    return [_dashboard(tier, board) for board in boards()]
-
-
-def _dashboard(tier: Tier, board: Board) -> tuple[str, int, float, float]:
-    now = datetime.now(UTC)
-    found = []
-    for days in (30, 365):
-        times = []
-        lines: list[object] = []
-        for _ in range(7):
-            began = datetime.now(UTC)
-            lines = list(Readings(tier, board.room, ()).lines(board.charts, Range(now - timedelta(days=days), now)))
-            times.append((datetime.now(UTC) - began).total_seconds() * 1000)
-        found.append((len(lines), float(np.median(times))))
-    return board.room, found[0][0], found[0][1], found[1][1]
+    return race(contestants, rounds, lambda: store_pids(lab))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +217,17 @@ class Found:
     ingest: tuple[dict[str, Times], int]
     sizes: dict[str, float]
     ranges: dict[str, Times]
+    year: dict[str, Times]
     dashboards: Sequence[tuple[str, int, float, float]]
     what: str
     sealing: float
+
+
+def _drawn_out(title: str, found: dict[str, Times]) -> str:
+    head = ("way", "wall, ms", "own CPU, ms", "store's CPU, ms")
+    return table(title, head, [
+        (name, *(one.median(what) * 1000 for what in ("wall", "cpu", "servers"))) for name, one in found.items()
+    ])  # fmt: skip
 
 
 def _report(layout: Layout, found: Found) -> None:
@@ -279,15 +235,16 @@ def _report(layout: Layout, found: Found) -> None:
     sealing = f"sealing one hour of one series takes {found.sealing * 1000:.2f} ms"
     sizes, dashboards = found.sizes, found.dashboards
     speed = {name: rows / one.median("wall") for name, one in times.items()}
-    wall = {name: one.median("wall") * 1000 for name, one in found.ranges.items()}
+    wall, year_wall = (
+        {name: one.median("wall") * 1000 for name, one in of.items()} for of in (found.ranges, found.year)
+    )
     tables = [
         table(f"{rows:,} rows into a table laid out as a day of samples", ("way", "rows/s", "own CPU, ms", "servers' CPU, ms"), [
             (name, f"{speed[name]:,.0f}", one.median("cpu") * 1000, one.median("servers") * 1000) for name, one in times.items()
         ]),
         table(f"Bytes a sample, {found.what}; {sealing}", ("where", "bytes"), sizes.items()),
-        table("One series over all of it, to 1,000 points", ("way", "wall, ms", "own CPU, ms", "store's CPU, ms"), [
-            (name, wall[name], one.median("cpu") * 1000, one.median("servers") * 1000) for name, one in found.ranges.items()
-        ]),
+        _drawn_out("One series over all of it, to 1,000 points", found.ranges),
+        _drawn_out("One series over a year, to 1,000 points", found.year),
         table("All lines of a dashboard, ms", ("dashboard", "lines", "30 days", "1 year"), dashboards),
     ]  # fmt: skip
     goals = [
@@ -296,10 +253,17 @@ def _report(layout: Layout, found: Found) -> None:
         Goal("bytes a sample to VictoriaMetrics'", sizes["raw"] / sizes["VictoriaMetrics"], 2.0),
         Goal("one series to Prometheus' time", wall[TAKEN] / wall["Prometheus"], 0.5),
         Goal("one series of single samples to Prometheus' time", wall[EXACT] / wall["Prometheus"], 1.1),
+        Goal("one series over a year to Prometheus' time", year_wall[TAKEN] / year_wall["Prometheus"], 0.5),
         Goal("slowest dashboard over 30 days, ms", max(one[2] for one in dashboards), 50),
         Goal("slowest dashboard over a year, ms", max(one[3] for one in dashboards), 50),
     ]
     with psycopg.connect(layout.dsn(Node.STORE, "opsportal_owner")) as owner:
         version = owner.info.parameter_status("server_version") or ""
-    raw = {"rows_per_second": speed, "bytes_per_sample": sizes, "range_ms": wall, "dashboards": list(dashboards)}
+    raw = {
+        "rows_per_second": speed,
+        "bytes_per_sample": sizes,
+        "range_ms": wall,
+        "year_ms": year_wall,
+        "dashboards": list(dashboards),
+    }
     report("samples", tables, goals, machine(postgresql=version, psycopg=psycopg.__version__), raw)
