@@ -11,7 +11,8 @@ MASK = "[masked]"
 # Each is bounded by the end of the text, so that one without its own end is read once and not again from each beginning.
 _ROW = re.compile(r"(Failing row contains )\(.*?(?:\)\.(?=\\?[\n'\")]|\\n|\Z)|\Z)", re.DOTALL)
 _INPUT = re.compile(
-    r"""((?:invalid\ input\ (?:syntax|value)\ for|malformed\ \w{1,20}\ literal|field\ value\ out\ of\ range|COPY\ \S{1,130},\ line\ \d{1,20})
+    r"""((?:invalid\ input\ (?:syntax|value)\ for|malformed\ \w{1,20}\ literal|field\ value\ out\ of\ range
+    |COPY\ \S{1,130},\ line\ \d{1,20})
     [^"\n]{0,160}?:\ )\\?".*?(?:"(?=[\n')]|\\|\Z)|\Z)""",
     re.DOTALL | re.VERBOSE,
 )
