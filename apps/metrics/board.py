@@ -125,7 +125,7 @@ class Board:
     tables: tuple[Table, ...]
 
     def __post_init__(self) -> None:
-        ids = [one.id for one in (*self.charts, *self.tables)]
+        ids = [chart.id for chart in self.charts] + [table.id for table in self.tables]
         twice = sorted({one for one in ids if ids.count(one) > 1})
         if twice:
             raise ValueError(

@@ -71,7 +71,7 @@ def test_what_copy_repeats_is_not_sent(db: None) -> None:
 
 def pipelined(client: Redis) -> object:
     pipe = client.pipeline()
-    pipe.execute_command("NOSUCH", SECRET)
+    pipe.execute_command("NOSUCH", SECRET)  # type: ignore[no-untyped-call]
     return pipe.execute()
 
 
