@@ -74,7 +74,7 @@ def test_what_a_function_does_is_counted_once_with_its_call(primary: Asking, own
         owner.execute("SELECT pg_temp.busy()")
     rows, _samples = primary.derive(TOP, primary.ask())
     whole, texts = dict[str, Any](rows[0]), [str(row["query"]) for row in rows]
-    assert whole["recent_calls"] == 10
+    assert 10 <= whole["recent_calls"] < 20, "others of the lab may have asked something too"
     assert "SELECT pg_temp.busy()" in texts
     assert not any("inner_one" in text for text in texts)
 
