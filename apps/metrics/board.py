@@ -115,7 +115,7 @@ class BoardData(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A room's dashboard."""
+    """A room's dashboard. Raises ValueError where a chart and a table, or two of them, have one id: their files have one address."""
 
     room: str
     title: str
@@ -123,3 +123,11 @@ class Board:
     facts: Callable[[BoardData], Sequence[Fact]]
     charts: tuple[Chart, ...]
     tables: tuple[Table, ...]
+
+    def __post_init__(self) -> None:
+        ids = [chart.id for chart in self.charts] + [table.id for table in self.tables]
+        twice = sorted({one for one in ids if ids.count(one) > 1})
+        if twice:
+            raise ValueError(
+                f"The board of {self.room} has more than one {', '.join(twice)}: name one of them otherwise."
+            )

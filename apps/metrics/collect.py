@@ -19,6 +19,7 @@ from apps.metrics.kernel import Answer, Failure, FailureKind, NodeKind, NodeView
 from apps.metrics.probe import MISREAD, Probe, misread
 from apps.metrics.readers import KINDS, Identity, Reader, Target, Unreadable
 from apps.metrics.readers.base import CONNECT_SECONDS, Said
+from apps.telemetry.tracing import annotate, span
 
 log = structlog.get_logger()
 
@@ -161,6 +162,16 @@ class Collector:
         return NodePoll(target, None, Failure(FailureKind.TIMEOUT, message), datetime.now(UTC) - at, None, at)
 
     async def _one(self, target: Target, probes: Sequence[Probe], before: Mapping[tuple[int, str], Before]) -> NodePoll:
+        """What a node said, within a span: what it is asked past Django's cursors is in no other."""
+        with span("ask node", node=target.name, kind=target.kind.value, questions=len(probes)):
+            said = await self._said(target, probes, before)
+            if said.failure:
+                annotate(failure=said.failure.kind.value)
+            return said
+
+    async def _said(
+        self, target: Target, probes: Sequence[Probe], before: Mapping[tuple[int, str], Before]
+    ) -> NodePoll:
         started, at = monotonic(), datetime.now(UTC)
         try:
             reader = self._reader(target)

@@ -158,20 +158,20 @@ def refuse(request: HttpRequest, problem: ValueError) -> HttpResponse:
 def _table_file(tier: Tier, board: Board, table: Table, form: str) -> HttpResponse:
     data = Readings(tier, board.room, ())
     name = f"{tier.slug}-{board.room}-{table.id}"
-    answers = data.rows(table.source)
-    keys = [column.key for column in table.columns]
+    columns = [column for column in table.columns if column.key != "node"]
+    keys = ["node", "at", *(column.key for column in columns)]
+    # A tier probe's rows tell their node themselves.
+    rows = [
+        {**row, "node": answer.node or row.get("node"), "at": answer.at}
+        for answer in data.rows(table.source)
+        for row in table.of(answer.rows)
+    ]
     if form == "json":
-        rows = [
-            {"node": a.node, "at": a.at, **{key: row.get(key) for key in keys}}
-            for a in answers
-            for row in table.of(a.rows)
-        ]
-        document = {"tier": tier.slug, "table": table.id, "taken": data.now, "units": _units(table), "rows": rows}
+        shown = [{key: row.get(key) for key in keys} for row in rows]
+        document = {"tier": tier.slug, "table": table.id, "taken": data.now, "units": _units(table), "rows": shown}
         return json_file(name, document)
-    head = ["node", "at", *(f"{c.key} ({c.unit.value})" if c.unit else c.key for c in table.columns)]
-    return csv_file(
-        name, head, ([a.node, a.at, *(row.get(key) for key in keys)] for a in answers for row in table.of(a.rows))
-    )
+    head = ["node", "at", *(f"{c.key} ({c.unit.value})" if c.unit else c.key for c in columns)]
+    return csv_file(name, head, ([row.get(key) for key in keys] for row in rows))
 
 
 def _units(table: Table) -> dict[str, str]:

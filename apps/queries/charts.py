@@ -106,7 +106,7 @@ TABLES = (
         limit=30,
     ),
     Table(
-        "waits",
+        "wait-events",
         "What sessions at work wait for at this moment",
         "queries.waits",
         (

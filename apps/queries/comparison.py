@@ -1,7 +1,8 @@
 """Two windows of time compared, statement by statement and in all: pure functions of lines.
 
 Statements are measured once a minute. An average is over the minutes that were measured; a minute in which a statement was not among
-those that are kept counts as none of it. What no statement alone explains is in "other".
+those that are kept counts as none of it. What no statement alone explains is in "other". Of a minute in which a server dropped statements
+from its list neither "other" nor the whole is known: those two are averages over the minutes in which they are.
 """
 
 from collections import defaultdict
@@ -127,8 +128,9 @@ def measured(lines: Iterable[Line], step_seconds: float) -> Measured:
         steps[node] |= found.keys()
     total: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for (node, of), found in bins.items():
+        minutes = len(found) if of in {ALL, OTHER} else len(steps[node])
         for place, metric in enumerate(("calls", "load", "rows")):
-            total[of][place] += sum(values.get(metric, 0.0) for values in found.values()) / len(steps[node])
+            total[of][place] += sum(values.get(metric, 0.0) for values in found.values()) / minutes
     longest = max((len(found) for found in steps.values()), default=0)
     return Measured({of: Figures(*sums) for of, sums in total.items()}, longest * step_seconds, len(steps))
 

@@ -46,6 +46,7 @@ TABLE = """
 _DENIED = re.compile(r"^permission denied for (?P<kind>table|view|materialized view|function|schema) (?P<name>.+)$")
 _WRITES = re.compile(r"\b(insert\s+into|update|delete\s+from|merge\s+into)\b", re.IGNORECASE)
 MAKE_UP, LET_GO = "SELECT hypopg_create_index(%s)", "SELECT hypopg_reset()"
+FORGET = "DISCARD PLANS"  # an index made up does not make the server plan anew what it has a generic plan for
 
 
 class Problem(Enum):
@@ -186,6 +187,7 @@ async def _cost_with(
 ) -> float:
     """The cost as if the index were there: hypopg makes it up for this session only."""
     await connection.execute(MAKE_UP, [guess.hypothetical])
+    await connection.execute(FORGET)
     plan = await _plan(connection, values)
     await connection.execute(LET_GO)
     return float(plan["Total Cost"])

@@ -75,7 +75,7 @@ TABLES = (
         empty="No standby is connected to the primary.",
     ),
     Table(
-        "slots",
+        "slot-states",
         "Replication slots",
         "replicas.slots",
         (

@@ -65,9 +65,10 @@ def endpoint(environ: Mapping[str, str] = os.environ) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ImproperlyConfigured(f"{name} must look like http://collector:4318.")
-    for protocol in PROTOCOLS:
-        if environ.get(protocol, HTTP) != HTTP:
-            raise ImproperlyConfigured(f"{protocol} is {environ[protocol]!r}: spans are sent by {HTTP} only.")
+    # The one for traces overrules the one for everything; what is empty counts as not set.
+    name, protocol = next(((name, environ[name]) for name in PROTOCOLS if environ.get(name)), ("", HTTP))
+    if protocol != HTTP:
+        raise ImproperlyConfigured(f"{name} is {protocol!r}: spans are sent by {HTTP} only.")
     return url
 
 

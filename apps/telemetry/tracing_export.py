@@ -3,11 +3,12 @@
 import atexit
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -15,9 +16,41 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from apps.telemetry import correlation
 from apps.telemetry.tracing_scrub import clean
 
-MOST = 2048  # spans that wait or are being sent; OpenTelemetry's own bound
 CLOSING_SECONDS = 2.0  # for what waits when the process ends; nothing when the last batch was not taken either
 log = structlog.get_logger("tracing")
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """`most`: spans that wait or are being sent; `at_once`: in one batch; `every_ms`: the longest that a span waits for its batch."""
+
+    most: int
+    at_once: int
+    every_ms: int
+
+
+def batching(environ: Mapping[str, str] = os.environ) -> Batching:
+    """
+    What the OTEL_BSP_… variables say; by default what OpenTelemetry has for them.
+
+    Raises:
+        ImproperlyConfigured: what the library would refuse no sooner than at the end of the first span, within somebody's request.
+    """
+    most = _positive(environ, "OTEL_BSP_MAX_QUEUE_SIZE", 2048)
+    at_once = _positive(environ, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(512, most))
+    if at_once > most:
+        raise ImproperlyConfigured(
+            f"OTEL_BSP_MAX_EXPORT_BATCH_SIZE is {at_once}: write at most {most}, which is OTEL_BSP_MAX_QUEUE_SIZE."
+        )
+    return Batching(most, at_once, _positive(environ, "OTEL_BSP_SCHEDULE_DELAY", 5000))
+
+
+def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
+    given = environ.get(name, "").strip()
+    number = int(given) if given.isascii() and given.isdigit() else 0
+    if given and not number:
+        raise ImproperlyConfigured(f"{name} is {given!r}: write a whole number above 0, or leave it out for {default}.")
+    return number or default
 
 
 @dataclass(slots=True)
@@ -37,8 +70,8 @@ class Sending(SpanProcessor):
     Those begin with the first span that is to be sent, so in gunicorn's workers and not in the process that forks them; a fork begins anew.
     """
 
-    def __init__(self, exporter: Callable[[], SpanExporter]) -> None:
-        self._exporter = exporter
+    def __init__(self, exporter: Callable[[], SpanExporter], batches: Batching | None = None) -> None:
+        self._exporter, self._batches = exporter, batches or batching()
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
         atexit.register(self.shutdown)
@@ -59,7 +92,7 @@ class Sending(SpanProcessor):
         if span.context is None or not span.context.trace_flags.sampled:
             return
         with self._lock:
-            if self.counts.waiting >= MOST:
+            if self.counts.waiting >= self._batches.most:
                 self.counts.dropped += 1
                 return
             self.counts.waiting += 1
@@ -67,7 +100,13 @@ class Sending(SpanProcessor):
         batch.on_end(span)
 
     def _start(self) -> BatchSpanProcessor:
-        self._batch = BatchSpanProcessor(_Outgoing(self._exporter(), self), max_queue_size=MOST)
+        how = self._batches
+        self._batch = BatchSpanProcessor(
+            _Outgoing(self._exporter(), self),
+            max_queue_size=how.most,
+            schedule_delay_millis=how.every_ms,
+            max_export_batch_size=how.at_once,
+        )
         # Started now: while the interpreter ends no thread can be, and the library would wait 30 s.
         threading.Thread(target=self._close, args=(self._batch,), name="tracing-close", daemon=True).start()
         return self._batch

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.status import Status
 
+from apps.telemetry.echoes import without_echoes
 from apps.telemetry.masking import MASK, end_of_trace, is_id, mask, mask_text, secret_key
 from apps.telemetry.statements import normalised
 
@@ -115,4 +116,4 @@ def _text(text: str, hidden: list[str]) -> str:
     """Masked; half a surrogate pair, of which the whole batch would die, is replaced."""
     for part in hidden:
         text = text.replace(part, MASK)
-    return mask_text(text).encode("utf-8", "replace").decode()
+    return mask_text(without_echoes(text)).encode("utf-8", "replace").decode()

@@ -50,6 +50,23 @@ def test_a_minute_without_a_statement_is_none_of_it_and_one_without_anything_doe
     assert found.measured == 600
 
 
+def test_a_server_that_drops_statements_from_its_list_does_not_seem_to_work_less() -> None:
+    """Of such minutes neither the whole nor the rest is known; it is no half of it."""
+    before = lines(a=(4, 1000), other=(6, 1000))
+    after = [
+        Line(line.metric, "one", line.object, line.times, list(line.values) if line.object == "a" else [10, None] * 5)
+        for line in before
+        if line.object
+    ]
+    after += [
+        Line(f"queries.history.{m}", "one", "", before[0].times, [14, None] * 5) for m in ("calls", "load", "rows")
+    ]
+    found = compared(before, after)
+    assert found.whole.before.load == pytest.approx(10)
+    assert found.whole.after.load == pytest.approx(14), "4 of the statement, 10 of the rest"
+    assert [(change.name, change.load) for change in found.changes] == [("other", 4), ("a", 0)]
+
+
 def test_servers_are_added_up() -> None:
     two = [Line(line.metric, "two", line.object, line.times, line.values) for line in lines(a=(1, 10))]
     found = measured(lines(a=(1, 10)) + two, 60)

@@ -23,7 +23,9 @@ def test_the_page_says_how_queries_are_and_why_we_know(watch: Watch, browser: Br
 
 def test_statements_as_files(watch: Watch, browser: Browser, viewer: Person) -> None:
     watch.poll()
-    rows = list(csv.DictReader(browser(viewer).get(PAGE + "tables/statements.csv").content.decode().splitlines()))
+    rows = list(
+        csv.DictReader(browser(viewer).get(PAGE + "tables/statements.csv").content.decode("utf-8-sig").splitlines())
+    )
     assert {"node", "query", "calls (count)", "mean_ms (ms)"} <= rows[0].keys()
     document = json.loads(browser(viewer).get(PAGE + "tables/statements.json").content)
     assert any(row["query"] == "(all statements)" for row in document["rows"])

@@ -63,6 +63,22 @@ def test_the_top_names_the_statement_without_its_constants(primary: Asking, owne
     assert first["recent_share"] > 0.5
 
 
+def test_what_a_function_does_is_counted_once_with_its_call(primary: Asking, owner: psycopg.Connection) -> None:
+    owner.execute("SELECT pg_stat_statements_reset()")
+    owner.execute("""
+        CREATE FUNCTION pg_temp.busy() RETURNS bigint LANGUAGE plpgsql AS
+        $$BEGIN RETURN (SELECT count(*) FROM generate_series(1, 200000) AS inner_one); END$$""")
+    owner.execute("SET pg_stat_statements.track = 'all'")
+    primary.derive(TOP, primary.ask())
+    for _ in range(10):
+        owner.execute("SELECT pg_temp.busy()")
+    rows, _samples = primary.derive(TOP, primary.ask())
+    whole, texts = dict[str, Any](rows[0]), [str(row["query"]) for row in rows]
+    assert 10 <= whole["recent_calls"] < 20, "others of the lab may have asked something too"
+    assert "SELECT pg_temp.busy()" in texts
+    assert not any("inner_one" in text for text in texts)
+
+
 def test_passwords_in_statements_are_not_read(primary: Asking, owner: psycopg.Connection) -> None:
     owner.execute("CREATE ROLE short_lived PASSWORD 'open sesame'")
     owner.execute("DROP ROLE short_lived")

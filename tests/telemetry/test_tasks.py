@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import structlog
-from celery import shared_task
+from celery import Task, chain, shared_task
 from celery.contrib.testing.worker import start_worker
 from django.db import connection
 
@@ -36,6 +36,17 @@ def ask_again_and_again() -> None:
     connection.close()
 
 
+@shared_task(bind=True, max_retries=2)
+def insist(self: Task[Any, Any]) -> None:
+    if self.request.retries < 2:
+        raise self.retry(countdown=0)
+
+
+@shared_task
+def add(one: int, other: int) -> int:
+    return one + other
+
+
 @pytest.fixture
 def worker() -> Iterator[None]:
     """A worker; ask for it before `lines`: when it starts, Django sets up logging once more."""
@@ -55,6 +66,25 @@ def test_a_task_goes_on_under_the_id_of_the_request_that_ordered_it(worker: None
     assert (spoken["event"], spoken["correlation_id"]) == ("spoken", "order-1")
     assert (done["state"], done["correlation_id"]) == ("SUCCESS", "order-1")
     assert done["duration_ms"] >= 0
+
+
+def test_the_id_goes_on_with_a_retry_a_chain_and_what_follows_a_failure(
+    worker: None, lines: Lines, until: Until
+) -> None:
+    with correlation.correlated("order-3"):
+        insist.delay()
+        chain(add.s(1, 2), add.s(3), add.s(4)).delay()
+        stumble.apply_async(link_error=speak.si())
+    with correlation.correlated("order-4"):
+        add.apply_async((1, 2), link=add.s(5))
+
+    def ended(name: str) -> list[tuple[str, str]]:
+        return [(line["state"], line["correlation_id"]) for line in of_task(lines, name) if line["event"] == "task"]
+
+    until(lambda: len(ended("insist")) == 3 and len(ended("add")) == 5 and ended("stumble"), 20)
+    assert sorted(ended("insist")) == [("RETRY", "order-3"), ("RETRY", "order-3"), ("SUCCESS", "order-3")]
+    assert sorted(ended("add")) == [("SUCCESS", "order-3")] * 3 + [("SUCCESS", "order-4")] * 2
+    assert [line["correlation_id"] for line in lines() if line["event"] == "spoken"] == ["order-3"]
 
 
 def test_a_task_that_fails_says_why_without_the_secret(worker: None, lines: Lines, until: Until) -> None:

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from apps.accounts.models import Person
-from apps.lab.layout import free_ports
+from apps.lab.layout import Layout, Node, free_ports
 from apps.metrics.alerting import Channel
 from apps.metrics.models import Tier
 from apps.metrics.secrets import seal
 from apps.telemetry import tracing
-from apps.telemetry.tracing import State, endpoint, span
+from apps.telemetry.tracing import State, span
 from tests.conftest import Until
 from tests.receivers import Hook
 from tests.telemetry.collector import Collector, Taken, collecting
@@ -383,13 +382,39 @@ def test_a_silent_collector_does_not_hold_up_the_end(collector: Collector, porta
     assert time.time() - float(said) < 6
 
 
-@pytest.mark.parametrize(
-    ("environ", "complaint"),
-    [
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "must look like"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http/protobuf only"),
-    ],
-)
-def test_what_cannot_work_is_refused_at_the_start(environ: dict[str, str], complaint: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match=complaint):
-        endpoint(environ)
+POLLED = """
+import os
+from datetime import timedelta
+from apps.metrics.collect import Collector
+from apps.metrics.kernel import NodeKind, NodeRole
+from apps.metrics.readers import Target
+from apps.telemetry import correlation
+from apps.telemetry.tracing import span
+there, away = os.environ["THERE"], "postgresql://app:zq-secret-zq@127.0.0.1:1/x"
+targets = [Target(n, name, NodeKind.POSTGRES, NodeRole.PRIMARY, url) for n, (name, url) in enumerate((("there", there), ("away", away)))]
+collector = Collector(timedelta(seconds=10))
+with correlation.correlated("poll/1"), span("ask"):
+    collector.poll(targets, {}, {})
+collector.close()
+"""
+
+
+def test_each_node_that_a_poll_asks_is_a_span_and_says_how_it_failed(
+    lab: object, layout: Layout, collector: Collector, portal_environment: dict[str, str]
+) -> None:
+    run(
+        POLLED,
+        portal_environment,
+        THERE=layout.dsn(Node.PRIMARY, "opsportal_poll"),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        OTEL_TRACES_SAMPLER="always_on",
+    )
+    (whole,) = collector.named("ask")
+    asked = {span.attributes["node"]: span for span in collector.named("ask node")}
+    assert {name: (span.parent, span.attributes["correlation_id"]) for name, span in asked.items()} == {
+        "there": (whole.id, "poll/1"),
+        "away": (whole.id, "poll/1"),
+    }
+    assert "failure" not in asked["there"].attributes
+    assert asked["away"].attributes["failure"] == "unreachable"
+    assert b"zq-secret-zq" not in b"".join(collector.raw)

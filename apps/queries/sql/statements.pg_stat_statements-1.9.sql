@@ -4,7 +4,8 @@
 --   in the row of the total also entries (statements counted), stats_reset, and dealloc: how often the
 --   list was full and dropped the least used twentieth of its statements.
 -- Listed are the 100 statements with the most time and the 20 most called of those whose mean is 100 ms or more; the total holds all.
--- Not counted: our own login's statements, and those that never touched a block nor gave a row (BEGIN, COMMIT, SET).
+-- Not counted: our own login's statements, those that never touched a block nor gave a row (BEGIN, COMMIT, SET), and with track = 'all' those
+--   within functions (toplevel false): their calls and time are in the calling statement's.
 WITH statement AS MATERIALIZED (
     SELECT
         queryid,
@@ -12,7 +13,7 @@ WITH statement AS MATERIALIZED (
         sum(total_exec_time) AS total_ms,
         sum(rows)::bigint AS rows
     FROM pg_stat_statements(false)
-    WHERE userid <> current_user::regrole
+    WHERE userid <> current_user::regrole AND toplevel
     GROUP BY queryid
     HAVING sum(rows + shared_blks_hit + shared_blks_read + local_blks_hit + local_blks_read + temp_blks_written) > 0
 ), listed AS (

@@ -1,5 +1,5 @@
 -- Purpose: the texts of the statements that `statements` lists. Reading texts costs ten times the counters, so this is asked only for statements not seen before.
--- Privilege: pg_read_all_stats (in pg_monitor); the extension pg_stat_statements, 1.8 or newer, in this database.
+-- Privilege: pg_read_all_stats (in pg_monitor); the extension pg_stat_statements, 1.8, in this database.
 -- Columns: object (queryid), query (its first 4000 characters, constants replaced by $1, $2 …; NULL when the server has lost it).
 --   PostgreSQL keeps constants of utility statements (CREATE ROLE … PASSWORD '…'): they are left out before anything is kept.
 WITH statement AS MATERIALIZED (
