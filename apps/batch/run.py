@@ -179,7 +179,7 @@ def begun(rows: Iterable[Any], how: How) -> tuple[Any, Iterable[Any]]:
     source, at = iter(rows), datetime.now(UTC)
     try:
         first = next(source, NOTHING)
-    except Exception as error:  # noqa: BLE001  as in `Run`
+    except Exception as error:
         none = timedelta()
         nothing = Result(Ended.BROKEN, Counts(), (), 0, at, datetime.now(UTC) - at, none, none, 0, how.resume, None)
         raise SourceFailed(f"The input broke off before its first row: {error}", nothing) from error

@@ -15,6 +15,7 @@ from apps.telemetry import correlation
 
 WHOLE = 10.0  # seconds for one delivery, connecting and answering
 MOST = 64 * 1024  # bytes of an answer that are read
+UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is the open internet
 
 
 class Forbidden(Exception):
@@ -85,6 +86,8 @@ def public(address: str) -> bool:
 
     >>> [public(a) for a in ("8.8.8.8", "127.0.0.1", "169.254.169.254", "10.1.2.3", "::1", "::ffff:10.1.2.3", "64:ff9b::a01:203")]
     [True, False, False, False, False, False, False]
+    >>> [public(a) for a in ("2606:4700::1", "64:ff9b::808:808", "::10.1.2.3", "fec0::1", "64:ff9b:1::a01:203")]
+    [True, True, False, False, False]
     """
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
@@ -93,6 +96,8 @@ def public(address: str) -> bool:
             within = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if within is not None:
             return public(str(within))
+        if found not in UNICAST:  # what Python does not know to be inside: site-local and embedding addresses of old
+            return False
     return found.is_global and not found.is_multicast
 
 

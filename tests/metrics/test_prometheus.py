@@ -23,6 +23,7 @@ from apps.metrics.names import external
 from apps.metrics.registry import checks
 from apps.overview.summary import boards
 from tests.people import Browser
+from tests.receivers import Hook
 
 METRIC = "pools.pools.waiting"
 SLOT = timedelta(seconds=10)
@@ -162,6 +163,22 @@ def test_what_the_store_refuses_for_good_does_not_block_the_rest(
     assert history.settle(FROM) == 2
     assert Forwarding.objects.get().lost == 1
     assert history.state(FROM)["history_lost_polls"] == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_wrong_address_or_token_loses_nothing(
+    status: int, hook: Hook, tier: Tier, use: Callable[[str], PrometheusHistory]
+) -> None:
+    """As of a Prometheus that takes no remote write (404), or behind a proxy whose token was changed."""
+    history = use(f"http://127.0.0.1:{hook.port}")
+    write(history, tier, 3)
+    hook.answers = [status]
+    assert history.settle(FROM) == 0
+    told = history.state(FROM)
+    assert (told["history_waiting_polls"], told["history_lost_polls"]) == (3, 0)
+    assert str(status) in told["history_message"]
+    assert history.settle(FROM) == 3
+    assert len({one.body for one in hook.received}) == 3
 
 
 def test_a_page_says_that_history_could_not_be_read_and_shows_the_rest(

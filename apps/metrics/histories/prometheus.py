@@ -32,6 +32,8 @@ from apps.telemetry import correlation
 log = structlog.get_logger()
 
 MOST_UNSENT = 10_000  # polls; a day of one tier and a little
+MENDED = {401, 403, 404, 405, 407, 408, 429}
+"""Answers that are of the address, the token or the moment, not of what was sent: samples wait until somebody has mended that."""
 TIMEOUT = httpx.Timeout(10, connect=3)
 SOURCE = gettext_lazy("the store of history")
 FUNCTIONS = {"avg": "avg_over_time", "max": "max_over_time", "min": "min_over_time", "last": "last_over_time"}
@@ -84,7 +86,7 @@ class PrometheusHistory:
                 answer = self._client.post("/api/v1/write", content=bytes(first.body), headers=HEADERS)
             except httpx.HTTPError as error:
                 return _waits(now, f"{type(error).__name__}: {error}")
-            if answer.status_code == 429 or answer.status_code >= 500:
+            if answer.status_code in MENDED or answer.status_code >= 500:
                 return _waits(now, f"{answer.status_code} {answer.text[:200]}")
             if not answer.is_success:  # it will never take this one; the next may be better
                 _lost(1, now, f"{answer.status_code} {answer.text[:200]}")
