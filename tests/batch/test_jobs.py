@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -19,6 +20,7 @@ from apps.accounts.models import Person
 from apps.accounts.roles import Role
 from apps.accounts.tasks import forget_expired_sessions
 from apps.batch import Cancel, Ended, How, Refused, Remember, Retry, create, process, table, token_of_job
+from apps.batch.files import opened
 from apps.batch.job import begin
 from apps.batch.models import ChunkDone, Job
 from apps.batch.result import State
@@ -196,7 +198,16 @@ def test_the_command_carries_files_into_tables(stored_shop: Shop, tmp_path: Path
     (tmp_path / "gone.csv").write_text("id\n1\n3\n", encoding="utf-8")
     command("delete", "public.price", str(tmp_path / "gone.csv"))
     assert stored_shop.rows() == [(2, 22)]
-    assert list(Job.objects.values_list("name", flat=True)) == ["gone.csv", "prices.jsonl", "prices.csv"]
+    jobs = list(Job.objects.values_list("name", "total", "seen"))
+    assert jobs == [("gone.csv", 2, 2), ("prices.jsonl", 2, 2), ("prices.csv", 2, 2)], "how far it is, is known"
+
+
+def test_rows_are_counted_before_they_are_carried(tmp_path: Path) -> None:
+    sheet = tmp_path / "odd.csv"
+    for content in ("", "a", "a,b\r\n", 'a,b\n1,"two\nlines"\n\n2,"say ""hi"""\n \n3,x', "a\n\n\n", 'a\n"\n\n\n"\n'):
+        sheet.write_bytes(content.encode())
+        with suppress(Refused), opened(sheet, "") as found:
+            assert found.total == len(list(found.rows)), content
 
 
 def test_the_command_says_what_is_wrong(stored_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

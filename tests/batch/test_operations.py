@@ -1,5 +1,8 @@
 """Each operation on raw tables and on models: what is in the database afterwards, and what the result says of it."""
 
+import os
+import pty
+import termios
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +19,7 @@ from apps.batch import (
     OnError,
     Refused,
     Wire,
+    bar,
     create,
     delete,
     process,
@@ -300,6 +304,22 @@ def test_a_table_swapped_meanwhile_is_noticed(shop: Shop) -> None:
         assert shop.rows() == []
     finally:
         shop.run("DROP TABLE price_old")
+
+
+def test_a_bar_in_the_terminal_shows_how_far_it_is(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, there = pty.openpty()
+    termios.tcsetwinsize(there, (24, 80))
+    with os.fdopen(there, "w") as terminal:
+        monkeypatch.setattr("sys.stderr", terminal)
+        with bar("prices", total=300) as progress:
+            create(shop.price, prices(300), columns=COLUMNS, using=shop.address, how=How(chunk=100, progress=progress))
+        terminal.flush()
+        drawn = ""
+        while "\n" not in drawn:  # it ends its line when it is done
+            drawn += os.read(person, 100_000).decode()
+    os.close(person)
+    assert "prices: 100%" in drawn
+    assert "300/300" in drawn
 
 
 def test_stop_is_an_option_of_every_operation(shop: Shop) -> None:

@@ -71,8 +71,8 @@ class Command(BaseCommand):
         using = self._database(options["database_from"])
         with _interruptible() as cancel:
             try:
-                with bar(file.name) as progress, opened(file, options["null"]) as sheet:
-                    how = self._how(file, options, cancel, progress)
+                with opened(file, options["null"]) as sheet, bar(file.name, sheet.total) as progress:
+                    how = self._how(file, options, cancel, progress, sheet.total)
                     found = table(options["table"], using)
                     result = self._run(verb, found, sheet, tuple(filter(None, options["key"].split(","))), using, how)
             except SourceFailed as broken:
@@ -94,7 +94,7 @@ class Command(BaseCommand):
             case _:
                 return delete(found, sheet.rows, key=key or sheet.columns or (), using=using, how=how)
 
-    def _how(self, file: Path, options: dict[str, Any], cancel: Cancel, progress: Any) -> How:
+    def _how(self, file: Path, options: dict[str, Any], cancel: Cancel, progress: Any, total: int | None) -> How:
         kept = (
             None if options["dry_run"] else Remember(options["name"] or file.name, os.environ.get("USER") or "system")
         )
@@ -109,6 +109,7 @@ class Command(BaseCommand):
             remember=kept,
             cancel=cancel,
             progress=progress,
+            total=total,
         )
 
     def _database(self, variable: str | None) -> str:
