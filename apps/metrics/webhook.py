@@ -5,6 +5,8 @@ import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
@@ -15,6 +17,7 @@ from apps.telemetry import correlation
 
 WHOLE = 10.0  # seconds for one delivery, connecting and answering
 MOST = 64 * 1024  # bytes of an answer that are read
+LONGEST_PAUSE = 3600.0  # seconds that a receiver may ask to wait
 UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is the open internet
 
 
@@ -153,7 +156,19 @@ async def _post(parts: SplitResult, address: str, body: bytes, headers: Mapping[
 
 
 def _seconds(text: str) -> float | None:
-    return min(float(text), 3600.0) if text.isascii() and text.isdecimal() else None
+    """What Retry-After says, in seconds or as a date; None where it says neither.
+
+    >>> _seconds("120"), _seconds("99999"), _seconds("Fri, 31 Dec 2100 23:59:59 GMT"), _seconds("soon"), _seconds("")
+    (120.0, 3600.0, 3600.0, None, None)
+    """
+    if text.isascii() and text.isdecimal():
+        return min(float(text), LONGEST_PAUSE)
+    try:
+        found = parsedate_to_datetime(text)
+        after = (found.replace(tzinfo=found.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(after, 0.0), LONGEST_PAUSE)
 
 
 def masked(error: Exception, secrets: Sequence[str]) -> str:

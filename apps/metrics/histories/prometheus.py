@@ -27,6 +27,7 @@ from apps.metrics.lines import Grain, Line
 from apps.metrics.models import Forwarding, Node, Tier, Unsent
 from apps.metrics.names import external, labels, quoted
 from apps.metrics.rolls import interruption
+from apps.metrics.store import SeriesBook, upsert_newest
 from apps.telemetry import correlation
 
 log = structlog.get_logger()
@@ -45,13 +46,16 @@ class PrometheusHistory:
     """`url`: without `/api/v1`; it may hold user and password."""
 
     def __init__(self, url: str, token: str = "") -> None:
+        self._book = SeriesBook()
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(
             base_url=url, timeout=TIMEOUT, headers=bearer, event_hooks={"request": [correlation.carry]}
         )
 
     def write(self, tier: Tier, slot: datetime, values: Mapping[Key, float | None]) -> None:
-        """Write them down as unsent, and drop the oldest where too many wait."""
+        """Write them down as unsent, the newest for scrapers too, and drop the oldest where too many wait."""
+        ids = self._book.ids(tier.pk, values)
+        upsert_newest(slot, [(ids[key], _number(value)) for key, value in values.items()])
         names = dict(Node.every.filter(tier=tier).values_list("id", "name"))
         series = (
             (labels(metric, tier.slug, names.get(node or 0, ""), of), _number(value))
