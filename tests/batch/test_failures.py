@@ -367,9 +367,11 @@ def test_an_input_that_breaks_off_is_told_with_what_was_done(shop: Shop) -> None
 
 
 def test_an_input_that_breaks_off_at_once_keeps_the_token_of_the_run_before(shop: Shop) -> None:
-    def rows() -> Iterator[tuple[int, int]]:
+    def read() -> list[tuple[int, int]]:
         raise OSError("the file is gone")
-        yield
+
+    def rows() -> Iterator[tuple[int, int]]:
+        yield from read()
 
     with pytest.raises(SourceFailed, match="before its first row: the file is gone") as caught:
         create(shop.price, rows(), columns=COLUMNS, using=shop.address, how=How(resume="as before"))
