@@ -128,11 +128,11 @@ def post(parts: SplitResult, address: str, body: bytes, headers: Mapping[str, st
 
 
 async def _post(parts: SplitResult, address: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    host = parts.hostname or ""
+    host, named = _ascii(parts.hostname or ""), _ascii(parts.netloc)
     at = f"[{address}]" if ":" in address else address
     url = httpx.URL(parts._replace(netloc=f"{at}:{parts.port}" if parts.port else at, fragment="").geturl())
     asked = httpx.Request(
-        "POST", url, content=body, headers={**headers, "Host": parts.netloc}, extensions={"sni_hostname": host}
+        "POST", url, content=body, headers={**headers, "Host": named}, extensions={"sni_hostname": host}
     )
     async with (
         asyncio.timeout(WHOLE),
@@ -153,6 +153,15 @@ async def _post(parts: SplitResult, address: str, body: bytes, headers: Mapping[
         finally:
             await answer.aclose()
     return Answer(answer.status_code, _seconds(answer.headers.get("Retry-After", "")))
+
+
+def _ascii(name: str) -> str:
+    """A host as it is asked for on the wire. Raises UnicodeError for one that cannot be.
+
+    >>> _ascii("exämple.org:8443"), _ascii("[::1]:80")
+    ('xn--exmple-cua.org:8443', '[::1]:80')
+    """
+    return name if name.isascii() else name.encode("idna").decode()
 
 
 def _seconds(text: str) -> float | None:

@@ -241,6 +241,9 @@ def test_what_was_looked_at_is_what_is_connected_to(hook: Hook) -> None:
     assert answer.status == 200
     assert hook.received[0].headers["host"] == parts.netloc
     assert hook.received[0].path == "/hook?a=1"
+    foreign = urlsplit(f"http://exämple.org:{hook.port}/hök")
+    assert webhook.post(foreign, "127.0.0.1", b"{}", {}).status == 200
+    assert hook.received[1].headers["host"] == f"xn--exmple-cua.org:{hook.port}"
 
 
 AWAY = """
