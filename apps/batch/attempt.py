@@ -110,15 +110,15 @@ class Worker:
     def _judge(self, chunk: Chunk[Any], error: Exception) -> Settling | None:
         if isinstance(error, errors.UniqueViolation) and error.diag.constraint_name == "batch_chunk_once":
             return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
-        if is_passing(error):
+        if is_hopeless(error):
+            return Settling(chunk, Outcome.HOPELESS, _undone(chunk), error=error)
+        if is_passing(error) or self.careful:  # row by row, what is a row's fault does not come here
             self._drop_lost()
             if self.retried + 1 < self.how.retry.attempts and not self._cancelled_while_waiting():
                 self.retried += 1
                 return None
             cause = (RowError(chunk.first, chunk.last, kind_of(error), _words(error)),)
             return Settling(chunk, Outcome.GIVEN_UP, _undone(chunk), cause, self.xid)
-        if is_hopeless(error):
-            return Settling(chunk, Outcome.HOPELESS, _undone(chunk), error=error)
         self.careful = True
         return None
 
@@ -206,4 +206,5 @@ def _words(error: Exception) -> str:
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     detail = error.diag.message_detail if isinstance(error, psycopg.Error) and error.sqlstate not in WHOLE_ROW else None
     words = ": ".join(filter(None, [primary or str(error).strip() or type(error).__name__, detail]))
-    return words[:LONGEST_CAUSE]
+    # What no text of the store can hold would keep the whole chunk from being recorded.
+    return words[:LONGEST_CAUSE].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

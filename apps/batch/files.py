@@ -15,10 +15,11 @@ CSV, LINES = (".csv", ".tsv"), (".jsonl", ".ndjson", ".json")
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A file that is open: the columns its first line names (None where each row names its own), and its rows."""
+    """A file that is open: the columns its first line names (None where each row names its own), its rows, and how many (None: a pipe)."""
 
     columns: tuple[str, ...] | None
     rows: Iterator[Any]
+    total: int | None
 
 
 @contextmanager
@@ -37,16 +38,33 @@ def opened(path: Path, null: str) -> Iterator[Sheet]:
     kind = path.suffix.lower()
     if kind not in CSV + LINES:
         raise Refused(f"{path.name} is read as CSV or JSON lines by its ending: {', '.join(CSV + LINES)}.")
+    total = _counted(path, csv_like=kind in CSV) if path.is_file() else None
     with path.open(encoding="utf-8-sig", newline="") as file:
-        yield _csv(file, path.name, null, "\t" if kind == ".tsv" else ",") if kind in CSV else Sheet(None, _lines(file))
+        if kind in CSV:
+            yield _csv(file, path.name, null, "\t" if kind == ".tsv" else ",", total)
+        else:
+            yield Sheet(None, _lines(file), total)
 
 
-def _csv(file: TextIO, name: str, null: str, delimiter: str) -> Sheet:
+def _counted(path: Path, *, csv_like: bool) -> int:
+    """How many rows there are, by a quick look through the whole file; a row of CSV ends outside of quotes."""
+    rows, quotes = -1 if csv_like else 0, 0
+    with path.open("rb") as file:
+        for line in file:
+            if csv_like:
+                quotes += line.count(b'"')
+                rows += quotes % 2 == 0 and bool(line.rstrip(b"\r\n"))
+            else:
+                rows += bool(line.strip())
+    return max(rows, 0)
+
+
+def _csv(file: TextIO, name: str, null: str, delimiter: str, total: int | None) -> Sheet:
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     head = next(reader, [])
     if not all(head):
         raise Refused(f"The first line of {name} must name every column.")
-    return Sheet(tuple(head), ([None if cell == null else cell for cell in row] for row in reader if row))
+    return Sheet(tuple(head), ([None if cell == null else cell for cell in row] for row in reader if row), total)
 
 
 def _lines(file: TextIO) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, TypeAlias, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, models, router
@@ -11,7 +10,7 @@ from psycopg import Connection, sql
 from apps.batch.copying import UNFIT, copying
 from apps.batch.how import COPIED_CHUNK, PLAIN_CHUNK, How, Wire
 from apps.batch.result import Result
-from apps.batch.run import NOTHING, run
+from apps.batch.run import NOTHING, begun, run
 from apps.batch.session import connect, is_address, refuse_inside_transaction
 from apps.batch.shape import Shape, fields_of, shape_of
 from apps.batch.tables import Refused, Table, of_name
@@ -102,7 +101,11 @@ def update(
 def delete(
     target: Target, keys: Iterable[Any], *, key: Sequence[str] = (), using: str = "", how: How | None = None
 ) -> Result:
-    """Delete the rows with these keys: bare values, or tuples for a key of several columns. Nothing cascades in Python."""
+    """
+    Delete the rows with these keys: bare values, tuples for a key of several columns, mappings, or instances of the model.
+
+    Nothing cascades in Python, and no signal is sent.
+    """
     return _write(_Asked(Operation.DELETE, target, None, key, None), keys, using, how)
 
 
@@ -177,17 +180,18 @@ class _Asked:
     def _shape(self, first: Any, keys: tuple[str, ...], using: str) -> Shape:
         if first is NOTHING:
             return Shape((), list)
-        if self.operation is Operation.DELETE:  # rows are keys, whatever the target
+        if self.operation is Operation.DELETE and not isinstance(first, models.Model):  # keys, whatever the target
             return shape_of(first, keys, None, using)
+        if self.operation is Operation.DELETE and not isinstance(self.target, Table):
+            named = {str(field.column): name for name, field in fields_of(self.target).items()}
+            return shape_of(first, [named[key] for key in keys], self.target, using)
         return shape_of(first, self.columns, None if isinstance(self.target, Table) else self.target, using)
 
 
 def _write(asked: _Asked, rows: Iterable[Any], using: str, how: How | None) -> Result:
     how, using = how or How(), _database(asked.target, using, write=True)
     refuse_inside_transaction(using)
-    source = iter(rows)
-    first = next(source, NOTHING)
-    whole: Iterable[Any] = () if first is NOTHING else chain([first], source)
+    first, whole = begun(rows, how)
     size = how.chunk or COPIED_CHUNK
     with connect(using) as connection:
         work = asked.work(first, connection, using, how.wire)

@@ -15,6 +15,7 @@ class Ended(StrEnum):
     CANCELLED = "cancelled"
     STOPPED = "stopped"  # at the first guilty row, as asked for
     TRIPPED = "tripped"  # the circuit breaker gave up
+    BROKEN = "broken"  # the input raised an error
 
 
 class State(TextChoices):

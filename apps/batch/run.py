@@ -66,8 +66,8 @@ class Run:
                     failure = self._feed(crew, chunks(rows, self.size))
                 finally:
                     self._drain(crew)
-            self.ended = self.ended or Ended.COMPLETE
-            state = State.BROKEN if failure else State(self.ended.value)
+            self.ended = Ended.BROKEN if failure else self.ended or Ended.COMPLETE
+            state = State(self.ended.value)
         finally:
             if self.record is not None:
                 self.record.end(self._standing(), state.value)
@@ -174,6 +174,18 @@ class Run:
         )
 
 
+def begun(rows: Iterable[Any], how: How) -> tuple[Any, Iterable[Any]]:
+    """An input's first row, NOTHING where it has none, and the whole input. Raises SourceFailed where it breaks off there."""
+    source, at = iter(rows), datetime.now(UTC)
+    try:
+        first = next(source, NOTHING)
+    except Exception as error:
+        none = timedelta()
+        nothing = Result(Ended.BROKEN, Counts(), (), 0, at, datetime.now(UTC) - at, none, none, 0, how.resume, None)
+        raise SourceFailed(f"The input broke off before its first row: {error}", nothing) from error
+    return first, () if first is NOTHING else chain([first], source)
+
+
 def run(
     work: Work, rows: Iterable[Any], how: How, using: str, size: int, opened: Connection[Any] | None = None
 ) -> Result:
@@ -183,9 +195,7 @@ def run(
     Args:
         opened: a connection in autocommit to the address `using`, which the first worker takes and closes.
     """
-    source = iter(rows)
-    first = next(source, NOTHING)
-    whole: Iterable[Any] = () if first is NOTHING else chain([first], source)
+    first, whole = begun(rows, how)
     identity = Identity(work.operation.value, work.target, size, "" if first is NOTHING else head_of(first))
     made = Run(work, how, using, size, identity, opened=opened)
     earlier = job_of(how.resume) if how.resume else None

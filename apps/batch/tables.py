@@ -88,6 +88,22 @@ def resolve(connection: psycopg.Connection[Any], schema: str, name: str) -> Tabl
 
 
 def of_name(connection: psycopg.Connection[Any], text: str) -> Table:
-    """The table written as `schema.name`; without a schema it is in `public`. Raises as `resolve` does."""
-    schema, _, name = text.rpartition(".")
-    return resolve(connection, schema or "public", name)
+    """
+    The table written as `schema.name`; without a schema it is in `public`. Names may hold dots: the table that there is counts.
+
+    Raises:
+        Refused: as `resolve` does, or dots make it the name of several tables.
+        psycopg.Error: the server did not answer.
+    """
+    dots = [place for place, letter in enumerate(text) if letter == "."]
+    tried = [(text[:place], text[place + 1 :]) for place in dots] or [("public", text)]
+    found: list[Table] = []
+    for last, (schema, name) in enumerate(tried, 1 - len(tried)):
+        try:
+            found.append(resolve(connection, schema, name))
+        except Refused:
+            if not (last or found):
+                raise
+    if len(found) > 1:
+        raise Refused(f"{text!r} is the name of {len(found)} tables of different schemas. Rename one of them.")
+    return found[0]

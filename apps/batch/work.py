@@ -102,7 +102,7 @@ class Staged(Writing):
     apply: bytes
 
     def do(self, session: Session, part: Part) -> Counts:
-        """COPY the part aside, then apply it; of rows with the same key the last one counts."""
+        """COPY the part aside, then apply it; of rows with the same key the last one counts, None is never the same."""
         rows = self._last_of_each(self.tuples(part.rows))
         with session.raw.cursor() as cursor:
             cursor.execute(self.stage)
@@ -113,8 +113,16 @@ class Staged(Writing):
 
     def _last_of_each(self, rows: Rows) -> Rows:
         places = [index for index, column in enumerate(self.copying.columns) if column.name in self.key]
-        latest = dict(zip(map(itemgetter(*places), rows), rows, strict=True))
-        return rows if len(latest) == len(rows) else list(latest.values())
+        key = itemgetter(*places)
+        latest = dict(zip(map(key, rows), rows, strict=True))
+        if len(latest) == len(rows):
+            return rows
+        # To a unique index two keys without a value are two keys.
+        return list({object() if _lacks_value(of := key(row)) else of: row for row in rows}.values())
+
+
+def _lacks_value(key: Any) -> bool:
+    return key is None or (isinstance(key, tuple) and None in key)
 
 
 @dataclass(frozen=True, slots=True)

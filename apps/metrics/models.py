@@ -157,6 +157,17 @@ class Series(models.Model):
         return f"{self.metric} {self.object}"
 
 
+class Newest(models.Model):
+    """The newest sample of a series, for those who scrape the portal; kept only where samples are kept in another store of history."""
+
+    series = models.OneToOneField(Series, models.CASCADE, primary_key=True)
+    at = models.DateTimeField()
+    value = models.FloatField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.series_id} {self.value}"
+
+
 class LatestAnswer(models.Model):
     """The rows a probe brought last, as given: objects of the tables, raw rows of evidence, counters before."""
 

@@ -231,6 +231,11 @@ def upsert_standings(
     _execute("upsert_standings.sql", tier_id, rows)
 
 
+def upsert_newest(slot: datetime, rows: Sequence[tuple[int, float | None]]) -> None:
+    """Replace the newest samples by series id, where samples are kept elsewhere."""
+    _execute("upsert_newest.sql", slot, rows)
+
+
 def upsert_statuses(slot: datetime, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, str, str]]:
     """How a poll found the nodes: node id, up, failure, message, role, version, identity, clock offset, duration (seconds).
 

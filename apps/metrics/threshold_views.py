@@ -58,14 +58,18 @@ def change(request: HttpRequest, tier: str, check: str) -> HttpResponse:
 @allow(Permission.SET_THRESHOLDS)
 @require_POST
 def revert(request: HttpRequest, tier: str, check: str, threshold: int) -> HttpResponse:
-    """Let what the room declares count again."""
+    """Let the tier's thresholds, or where there are none the declared ones, count again."""
     person = request.user
     assert isinstance(person, Person)
     found = get_object_or_404(
         Threshold.objects.select_related("tier", "node"), tier__slug=tier, check_id=check, pk=threshold
     )
     if thresholds.revert(found, person):
-        messages.success(request, _("Reverted. The default counts from the next poll on."))
+        counts = thresholds.limits(found.tier).of(check, found.node.name if found.node else "")
+        if counts is not None and counts.changed is not None:
+            messages.success(request, _("Reverted. What is set on the tier counts from the next poll on."))
+        else:
+            messages.success(request, _("Reverted. The default counts from the next poll on."))
     else:
         messages.warning(request, _("Somebody changed it in the meantime; nothing was changed."))
     return redirect("metrics:check", tier=tier, check=check)

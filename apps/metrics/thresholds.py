@@ -90,7 +90,8 @@ def change(
     with transaction.atomic():
         # One after the other: where nothing was set yet there is no row to wait at.
         Tier.objects.select_for_update(no_key=True).get(pk=tier.pk)
-        before = _end(tier, check.id, node, by)
+        was = _counting(tier, check, node)
+        _end(tier, check.id, node, by)
         made = Threshold.objects.create(
             tier=tier,
             node=node,
@@ -101,13 +102,16 @@ def change(
             by=by,
             at=datetime.now(UTC),
         )
-        was = (before.warn, before.fail) if before else (check.warn, check.fail)
         _record("threshold.set", made, by, {"was": _told(check, *was), "now": _told(check, *ends), "reason": reason})
     return made
 
 
 def revert(found: Threshold, by: Person) -> bool:
-    """Let the declared thresholds count again; recorded in the ledger. Returns whether there was anything to end."""
+    """
+    Let what counts otherwise count again: the tier's thresholds for a node, else the declared ones; recorded in the ledger.
+
+    Returns whether there was anything to end.
+    """
     with transaction.atomic():
         ended = _end(found.tier, found.check_id, found.node, by)
         if ended is None or ended.pk != found.pk:
@@ -116,9 +120,16 @@ def revert(found: Threshold, by: Person) -> bool:
         check = checks().get(found.check_id)
         body = {}
         if check:
-            body = {"was": _told(check, ended.warn, ended.fail), "now": _told(check, check.warn, check.fail)}
+            now = _told(check, *_counting(found.tier, check, found.node))
+            body = {"was": _told(check, ended.warn, ended.fail), "now": now}
         _record("threshold.revert", ended, by, body)
     return True
+
+
+def _counting(tier: Tier, check: Check, node: Node | None) -> tuple[float | None, float | None]:
+    """The thresholds that count there now."""
+    counts = limits(tier).of(check.id, node.name if node else "") or check
+    return counts.warn, counts.fail
 
 
 def _end(tier: Tier, check_id: str, node: Node | None, by: Person) -> Threshold | None:

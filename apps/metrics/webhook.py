@@ -5,6 +5,8 @@ import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
@@ -15,6 +17,8 @@ from apps.telemetry import correlation
 
 WHOLE = 10.0  # seconds for one delivery, connecting and answering
 MOST = 64 * 1024  # bytes of an answer that are read
+LONGEST_PAUSE = 3600.0  # seconds that a receiver may ask to wait
+UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is the open internet
 
 
 class Forbidden(Exception):
@@ -85,6 +89,8 @@ def public(address: str) -> bool:
 
     >>> [public(a) for a in ("8.8.8.8", "127.0.0.1", "169.254.169.254", "10.1.2.3", "::1", "::ffff:10.1.2.3", "64:ff9b::a01:203")]
     [True, False, False, False, False, False, False]
+    >>> [public(a) for a in ("2606:4700::1", "64:ff9b::808:808", "::10.1.2.3", "fec0::1", "64:ff9b:1::a01:203")]
+    [True, True, False, False, False]
     """
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
@@ -93,6 +99,8 @@ def public(address: str) -> bool:
             within = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if within is not None:
             return public(str(within))
+        if found not in UNICAST:  # what Python does not know to be inside: site-local and embedding addresses of old
+            return False
     return found.is_global and not found.is_multicast
 
 
@@ -120,11 +128,11 @@ def post(parts: SplitResult, address: str, body: bytes, headers: Mapping[str, st
 
 
 async def _post(parts: SplitResult, address: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    host = parts.hostname or ""
+    host, named = _ascii(parts.hostname or ""), _ascii(parts.netloc)
     at = f"[{address}]" if ":" in address else address
     url = httpx.URL(parts._replace(netloc=f"{at}:{parts.port}" if parts.port else at, fragment="").geturl())
     asked = httpx.Request(
-        "POST", url, content=body, headers={**headers, "Host": parts.netloc}, extensions={"sni_hostname": host}
+        "POST", url, content=body, headers={**headers, "Host": named}, extensions={"sni_hostname": host}
     )
     async with (
         asyncio.timeout(WHOLE),
@@ -147,8 +155,29 @@ async def _post(parts: SplitResult, address: str, body: bytes, headers: Mapping[
     return Answer(answer.status_code, _seconds(answer.headers.get("Retry-After", "")))
 
 
+def _ascii(name: str) -> str:
+    """A host as it is asked for on the wire. Raises UnicodeError for one that cannot be.
+
+    >>> _ascii("exämple.org:8443"), _ascii("[::1]:80")
+    ('xn--exmple-cua.org:8443', '[::1]:80')
+    """
+    return name if name.isascii() else name.encode("idna").decode()
+
+
 def _seconds(text: str) -> float | None:
-    return min(float(text), 3600.0) if text.isascii() and text.isdecimal() else None
+    """What Retry-After says, in seconds or as a date; None where it says neither.
+
+    >>> _seconds("120"), _seconds("99999"), _seconds("Fri, 31 Dec 2100 23:59:59 GMT"), _seconds("soon"), _seconds("")
+    (120.0, 3600.0, 3600.0, None, None)
+    """
+    if text.isascii() and text.isdecimal():
+        return min(float(text), LONGEST_PAUSE)
+    try:
+        found = parsedate_to_datetime(text)
+        after = (found.replace(tzinfo=found.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(after, 0.0), LONGEST_PAUSE)
 
 
 def masked(error: Exception, secrets: Sequence[str]) -> str:

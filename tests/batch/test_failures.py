@@ -299,6 +299,18 @@ def test_what_no_retry_helped_is_told_and_done_by_the_next_run(shop: Shop) -> No
     assert shop.rows() == [(n, n) for n in range(8)]
 
 
+def test_what_is_no_rows_fault_does_not_go_on_for_ever(shop: Shop) -> None:
+    """A table that somebody holds, and a limit to how long a statement may last: no row is guilty of that."""
+    price, impatient = shop.price, f"{shop.address}?options=-c%20statement_timeout%3D50ms"
+    how = How(retry=Retry(3, timedelta(milliseconds=10)))
+    with psycopg.connect(shop.address) as other:
+        other.execute("LOCK TABLE price IN SHARE MODE")
+        result = create(price, [(1, 1), (2, 2)], columns=COLUMNS, using=impatient, how=how)
+    assert [(error.first, error.last, error.kind) for error in result.errors] == [(0, 1, "57014")]
+    assert result.counts.undone == 2
+    assert create(price, [(1, 1), (2, 2)], columns=COLUMNS, using=shop.address, how=How(resume=result.token)).ok
+
+
 def test_cancelling_keeps_what_was_done_and_tells_it(shop: Shop) -> None:
     cancel = Cancel()
     how = How(chunk=10, cancel=cancel, progress=lambda now: cancel.set() if now.counts.seen >= 30 else None)
@@ -346,8 +358,24 @@ def test_an_input_that_breaks_off_is_told_with_what_was_done(shop: Shop) -> None
     with pytest.raises(SourceFailed, match="the file ends here") as caught:
         create(shop.price, rows(), columns=COLUMNS, using=shop.address, how=How(chunk=10))
     assert isinstance(caught.value.__cause__, OSError)
-    assert caught.value.result.counts.written == 20
+    broken = caught.value.result
+    assert (broken.ended, broken.ok, broken.counts.written) == (Ended.BROKEN, False, 20)
     assert shop.one("SELECT count(*) FROM price") == 20
+    whole = [(n, n) for n in range(30)]
+    again = create(shop.price, whole, columns=COLUMNS, using=shop.address, how=How(chunk=10, resume=broken.token))
+    assert (again.ok, again.counts.written) == (True, 10)
+
+
+def test_an_input_that_breaks_off_at_once_keeps_the_token_of_the_run_before(shop: Shop) -> None:
+    def read() -> list[tuple[int, int]]:
+        raise OSError("the file is gone")
+
+    def rows() -> Iterator[tuple[int, int]]:
+        yield from read()
+
+    with pytest.raises(SourceFailed, match="before its first row: the file is gone") as caught:
+        create(shop.price, rows(), columns=COLUMNS, using=shop.address, how=How(resume="as before"))
+    assert (caught.value.result.ok, caught.value.result.token) == (False, "as before")
 
 
 def test_a_missing_privilege_ends_the_run_and_is_raised(shop: Shop) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -18,7 +19,8 @@ from django.utils import timezone
 from apps.accounts.models import Person
 from apps.accounts.roles import Role
 from apps.accounts.tasks import forget_expired_sessions
-from apps.batch import Cancel, Ended, How, Refused, Remember, create, process, table, token_of_job
+from apps.batch import Cancel, Ended, How, Refused, Remember, Retry, create, process, table, token_of_job
+from apps.batch.files import opened
 from apps.batch.job import begin
 from apps.batch.models import ChunkDone, Job
 from apps.batch.result import State
@@ -196,7 +198,16 @@ def test_the_command_carries_files_into_tables(stored_shop: Shop, tmp_path: Path
     (tmp_path / "gone.csv").write_text("id\n1\n3\n", encoding="utf-8")
     command("delete", "public.price", str(tmp_path / "gone.csv"))
     assert stored_shop.rows() == [(2, 22)]
-    assert list(Job.objects.values_list("name", flat=True)) == ["gone.csv", "prices.jsonl", "prices.csv"]
+    jobs = list(Job.objects.values_list("name", "total", "seen"))
+    assert jobs == [("gone.csv", 2, 2), ("prices.jsonl", 2, 2), ("prices.csv", 2, 2)], "how far it is, is known"
+
+
+def test_rows_are_counted_before_they_are_carried(tmp_path: Path) -> None:
+    sheet = tmp_path / "odd.csv"
+    for content in ("", "a", "a,b\r\n", 'a,b\n1,"two\nlines"\n\n2,"say ""hi"""\n \n3,x', "a\n\n\n", 'a\n"\n\n\n"\n'):
+        sheet.write_bytes(content.encode())
+        with suppress(Refused), opened(sheet, "") as found:
+            assert found.total == len(list(found.rows)), content
 
 
 def test_the_command_says_what_is_wrong(stored_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +234,25 @@ def test_the_command_says_what_is_wrong(stored_shop: Shop, tmp_path: Path, monke
     command("upsert", "public.price", str(sheet), "--database-from", "ELSEWHERE")
     assert (7, 70) in stored_shop.rows()
     assert not Job.objects.first().exact  # type: ignore[union-attr]
+
+
+def test_the_command_tells_where_a_broken_file_goes_on(stored_shop: Shop, tmp_path: Path) -> None:
+    lines = tmp_path / "prices.jsonl"
+    lines.write_text('{"id": 1, "amount": 1}\n{"id": 2, "amount": 2}\nnonsense\n', encoding="utf-8")
+    with pytest.raises(CommandError, match=r"line 3 is no JSON[\s\S]*Broken: 2 written[\s\S]*--resume ") as told:
+        command("insert", "public.price", str(lines), "--chunk", "1", "--stop", "--isolation", "serializable")
+    lines.write_text('{"id": 1, "amount": 1}\n{"id": 2, "amount": 2}\n{"id": 3, "amount": 3}\n', encoding="utf-8")
+    command("insert", "public.price", str(lines), "--chunk", "1", "--resume", str(told.value).rpartition(" ")[2])
+    assert stored_shop.rows() == [(1, 1), (2, 2), (3, 3)]
+    assert Job.objects.get().state == State.COMPLETE
+
+
+def test_words_that_no_text_can_hold_are_kept_without_them(stored_shop: Shop) -> None:
+    def refuse(_rows: object) -> None:
+        raise ValueError("a\0b \ud800")
+
+    result = process([1], refuse, how=How(remember=Remember("odd"), retry=Retry(2, timedelta(milliseconds=10))))
+    assert [error["cause"] for error in Job.objects.get().errors] == [result.errors[0].cause] == ["a\ufffdb ?"]
 
 
 def test_old_runs_and_expired_sessions_are_forgotten_in_chunks(

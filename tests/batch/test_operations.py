@@ -1,5 +1,8 @@
 """Each operation on raw tables and on models: what is in the database afterwards, and what the result says of it."""
 
+import os
+import pty
+import termios
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +19,7 @@ from apps.batch import (
     OnError,
     Refused,
     Wire,
+    bar,
     create,
     delete,
     process,
@@ -57,6 +61,18 @@ def test_upsert_updates_what_is_there_and_the_last_of_a_key_counts(shop: Shop) -
     result = upsert(shop.price, rows, columns=COLUMNS, using=shop.address)
     assert (result.counts.written, result.counts.skipped) == (2, 1)
     assert shop.rows() == [(0, 0), (1, 77), (2, 20), (9, 91)]
+
+
+def test_keys_without_a_value_are_keys_of_their_own(shop: Shop) -> None:
+    shop.run("CREATE TABLE code (id int4, word text UNIQUE)")
+    try:
+        rows = [(1, None), (2, None), (3, "a"), (4, "a")]
+        code = table("public.code", shop.address)
+        result = upsert(code, rows, key=("word",), columns=("id", "word"), using=shop.address)
+        assert (result.counts.written, result.counts.skipped) == (3, 1)
+        assert shop.rows("SELECT id, word FROM code ORDER BY id") == [(1, None), (2, None), (4, "a")]
+    finally:
+        shop.run("DROP TABLE code")
 
 
 def test_upsert_sets_only_what_it_is_told_or_nothing(shop: Shop) -> None:
@@ -177,6 +193,13 @@ def test_instances_are_upserted_by_a_unique_field(stored_shop: Shop) -> None:
     assert list(stream(Person, columns=("username",))) == [("ann",), ("bob",)]
 
 
+def test_instances_are_deleted_by_their_key(stored_shop: Shop) -> None:
+    ann, bob, eve = (Person.objects.create(username=name, password="-") for name in ("ann", "bob", "eve"))
+    assert delete(Person, Person.objects.filter(pk=ann.pk).iterator()).counts.written == 1
+    assert delete(Person, [eve], key=("username",)).counts.written == 1
+    assert list(Person.objects.values_list("pk", flat=True)) == [bob.pk]
+
+
 def test_process_runs_in_a_transaction_that_models_take_part_in(stored_shop: Shop) -> None:
     def hire(names: Any) -> None:
         for name in names:
@@ -253,6 +276,19 @@ def test_hostile_names_are_names(shop: Shop) -> None:
         shop.run(f'DROP TABLE "{quoted}"')
 
 
+def test_names_may_hold_dots_and_never_stand_for_two_tables(shop: Shop) -> None:
+    shop.run('CREATE TABLE "price.v1.old" (id int4)')
+    try:
+        assert str(table("public.price.v1.old", shop.address)) == "public.price.v1.old"
+        shop.run('CREATE SCHEMA "public.price"; CREATE TABLE "public.price"."v1.old" (id int4)')
+        with pytest.raises(Refused, match="the name of 2 tables"):
+            table("public.price.v1.old", shop.address)
+        with pytest.raises(Refused, match="There is no table"):
+            table("public.price.v2.old", shop.address)
+    finally:
+        shop.run('DROP TABLE "price.v1.old"; DROP SCHEMA IF EXISTS "public.price" CASCADE')
+
+
 def test_tables_that_are_none_or_not_there_are_refused(shop: Shop) -> None:
     for name in ("public.nothing", "nowhere.price", "pg_catalog.pg_stat_activity", "PUBLIC.price"):
         with pytest.raises(Refused, match="There is no table"):
@@ -268,6 +304,22 @@ def test_a_table_swapped_meanwhile_is_noticed(shop: Shop) -> None:
         assert shop.rows() == []
     finally:
         shop.run("DROP TABLE price_old")
+
+
+def test_a_bar_in_the_terminal_shows_how_far_it_is(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, there = pty.openpty()
+    termios.tcsetwinsize(there, (24, 80))
+    with os.fdopen(there, "w") as terminal:
+        monkeypatch.setattr("sys.stderr", terminal)
+        with bar("prices", total=300) as progress:
+            create(shop.price, prices(300), columns=COLUMNS, using=shop.address, how=How(chunk=100, progress=progress))
+        terminal.flush()
+        drawn = ""
+        while "\n" not in drawn:  # it ends its line when it is done
+            drawn += os.read(person, 100_000).decode()
+    os.close(person)
+    assert "prices: 100%" in drawn
+    assert "300/300" in drawn
 
 
 def test_stop_is_an_option_of_every_operation(shop: Shop) -> None:

@@ -137,6 +137,24 @@ def test_a_threshold_is_typed_with_its_unit_shown_with_its_reason_and_reverted(
     assert [e.kind for e in Entry.objects.order_by("seq")] == ["threshold.set", "threshold.set", "threshold.revert"]
 
 
+def test_a_nodes_threshold_stands_over_its_tiers_and_falls_back_to_it(
+    tier: Tier, dba: Person, browser: Browser
+) -> None:
+    check = next(c.id for c in checks().values() if c.kind == "postgres" and c.warn == 0.8 and c.fail)
+    url, client = f"/t/lab/checks/{check}/", browser(dba)
+    client.post(f"{url}change/", limits(warn="50 %", fail="60 %"))
+    client.post(f"{url}change/", limits(warn="70 %", fail="75 %", node="primary"))
+    shown = client.get(url).content.decode()
+    assert "Revert to what is set on Lab" in shown
+    assert "Revert to the default" in shown
+    one = Threshold.objects.get(node__name="primary")
+    answer = client.post(f"{url}{one.pk}/revert/", follow=True).content.decode()
+    assert "What is set on the tier counts" in answer
+    said = [json.loads(bytes(e.body)) for e in Entry.objects.filter(kind__startswith="threshold.").order_by("seq")]
+    assert [e["was"] for e in said[1:]] == [e["now"] for e in said[:-1]], "each tells what counted there before"
+    assert said[-1]["now"] == said[0]["now"]
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [

@@ -46,14 +46,14 @@ def families(client: Client) -> dict[str, list[tuple[dict[str, str], float]]]:
 def test_a_scraper_reads_the_newest_samples_and_the_states_of_checks(
     watch: Watch, scrape: Client, fault: Inject
 ) -> None:
-    of = Series.objects.filter(metric="replicas.lag.seconds").first()
+    of = Series.objects.filter(metric="cache.info.used_memory").first()
     assert of is not None
     Series.objects.filter(pk=of.pk).update(object=HOSTILE)
     found = families(scrape)
     assert {labels["node"] for labels, value in found["pg_up"] if value == 1} == {
         "lab-primary", "lab-replica-1", "lab-replica-2",
     }  # fmt: skip
-    assert any(labels.get("object") == HOSTILE for labels, _value in found["opsportal_replicas_lag_seconds"])
+    assert any(labels.get("object") == HOSTILE for labels, _value in found["opsportal_cache_info_used_memory"])
     states = [
         (labels["state"], value)
         for labels, value in found["opsportal_check_state"]

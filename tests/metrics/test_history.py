@@ -8,6 +8,7 @@ from statistics import fmean
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from pytest_django import Settings
 
 from apps.metrics import chunks, seal, store
 from apps.metrics.histories.postgres import PostgresHistory
@@ -230,6 +231,32 @@ def test_maintenance_seals_and_drops_only_rows_that_are_in_chunks(tier: Tier) ->
         assert cursor.fetchone() == (None,)
     after = store.lines(tier, [METRIC], day, day + 2 * HOUR, 24, "max")
     assert [line.values for line in after] == [line.values for line in before]
+
+
+def test_each_level_is_kept_as_long_as_its_setting_says(tier: Tier, settings: Settings) -> None:
+    settings.RAW_RETENTION = timedelta(days=10)
+    settings.HISTORY_RETENTION = {"raw": timedelta(days=10), "5m": timedelta(days=60), "1h": timedelta(days=200)}
+    today = datetime.now(UTC).date()
+
+    def kept() -> dict[str, int]:
+        """The age in days of the oldest partition of each table, by its end."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT t.name, max(%s - to_date(right(i.inhrelid::regclass::text, 8), 'YYYYMMDD') - t.days)"
+                " FROM metrics_history_table t JOIN pg_inherits i ON i.inhparent = to_regclass(t.name) GROUP BY 1",
+                [today],
+            )
+            return dict(cursor.fetchall())
+
+    with connection.cursor() as cursor:
+        for ago in (300, 150, 40, 20, 8):
+            cursor.execute("SELECT metrics_make_partitions(%s, 1)", [today - timedelta(days=ago)])
+    assert all(age > 250 for age in kept().values())
+    maintain()
+    found = kept()
+    assert {name for name, age in found.items() if age < 10} >= {"metrics_poll", "metrics_chunk_raw"}
+    assert 10 < found["metrics_chunk_5m"] < 60
+    assert 60 < found["metrics_chunk_1h"] < 200
 
 
 def test_a_table_whose_name_ends_in_other_digits_stops_no_retention(tier: Tier) -> None:

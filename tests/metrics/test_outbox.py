@@ -227,7 +227,8 @@ def test_an_address_of_another_kind_is_refused(url: str) -> None:
     "host",
     ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1", "192.168.1.1", "[fd00::1]", "0.0.0.0",  # noqa: S104
         "2130706433",
-     "0x7f.1", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "100.64.0.1", "224.0.0.1"],
+     "0x7f.1", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "100.64.0.1", "224.0.0.1",
+     "[::127.0.0.1]", "[::ffff:0:127.0.0.1]", "[fec0::1]", "[64:ff9b:1::7f00:1]"],
 )  # fmt: skip
 def test_an_inner_address_is_refused_however_it_is_written(host: str) -> None:
     with pytest.raises(webhook.Forbidden, match="inside your network"):
@@ -240,6 +241,9 @@ def test_what_was_looked_at_is_what_is_connected_to(hook: Hook) -> None:
     assert answer.status == 200
     assert hook.received[0].headers["host"] == parts.netloc
     assert hook.received[0].path == "/hook?a=1"
+    foreign = urlsplit(f"http://exämple.org:{hook.port}/hök")
+    assert webhook.post(foreign, "127.0.0.1", b"{}", {}).status == 200
+    assert hook.received[1].headers["host"] == f"xn--exmple-cua.org:{hook.port}"
 
 
 AWAY = """

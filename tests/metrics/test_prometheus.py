@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from django.test import Client
+from pytest_django import Settings
 
 from apps.accounts.models import Person
 from apps.lab.layout import free_ports
@@ -23,6 +25,7 @@ from apps.metrics.names import external
 from apps.metrics.registry import checks
 from apps.overview.summary import boards
 from tests.people import Browser
+from tests.receivers import Hook
 
 METRIC = "pools.pools.waiting"
 SLOT = timedelta(seconds=10)
@@ -162,6 +165,38 @@ def test_what_the_store_refuses_for_good_does_not_block_the_rest(
     assert history.settle(FROM) == 2
     assert Forwarding.objects.get().lost == 1
     assert history.state(FROM)["history_lost_polls"] == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_wrong_address_or_token_loses_nothing(
+    status: int, hook: Hook, tier: Tier, use: Callable[[str], PrometheusHistory]
+) -> None:
+    """As of a Prometheus that takes no remote write (404), or behind a proxy whose token was changed."""
+    history = use(f"http://127.0.0.1:{hook.port}")
+    write(history, tier, 3)
+    hook.answers = [status]
+    assert history.settle(FROM) == 0
+    told = history.state(FROM)
+    assert (told["history_waiting_polls"], told["history_lost_polls"]) == (3, 0)
+    assert str(status) in told["history_message"]
+    assert history.settle(FROM) == 3
+    assert len({one.body for one in hook.received}) == 3
+
+
+def test_scrapers_read_the_newest_samples_whether_the_store_takes_them_or_not(
+    tier: Tier, use: Callable[[str], PrometheusHistory], settings: Settings
+) -> None:
+    settings.METRICS_TOKEN = "a-token-for-machines"
+    (nobody,) = free_ports(1)
+    history, node, now = use(f"http://127.0.0.1:{nobody}"), Node.objects.get(tier=tier).pk, datetime.now(UTC)
+    for number, ago in ((1.0, 20), (2.0, 10)):
+        history.write(
+            tier, now - timedelta(seconds=ago), {(node, METRIC, ""): number, (node, "node.state.up", ""): 1.0}
+        )
+    history.write(tier, now, {(node, "node.state.up", ""): 1.0})  # the other is not asked at each poll
+    told = Client(headers={"Authorization": f"Bearer {settings.METRICS_TOKEN}"}).get("/metrics").content.decode()
+    assert f'{external(METRIC)}{{tier="{tier.slug}",node="n"}} 2.0' in told
+    assert f'pg_up{{tier="{tier.slug}",node="n"}} 1.0' in told
 
 
 def test_a_page_says_that_history_could_not_be_read_and_shows_the_rest(

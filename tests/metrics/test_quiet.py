@@ -21,7 +21,7 @@ from apps.metrics.registry import checks
 from apps.metrics.secrets import seal
 from tests.conftest import Inject
 from tests.people import Browser
-from tests.watch import Watch
+from tests.watch import STEP, Watch
 
 REPLICA = "lab-replica-1"
 
@@ -154,3 +154,23 @@ def test_data_that_stay_away_are_an_alert_of_their_own_kind(
     watch.poll(4)
     assert not silent.all().exists()
     assert set(Alert.objects.filter(kind="no_data").values_list("closed_by", flat=True)) == {"back"}
+
+
+def test_an_alert_that_somebody_took_is_told_again_when_it_gets_worse_and_stays_taken(
+    watch: Watch, told: Callable[[], list[tuple[str, str, str]]], on_call: Person, dba: Person, browser: Browser
+) -> None:
+    check, node, tiny = checks()["node.clock_offset"], Node.objects.get(name=REPLICA), 1e-9
+    thresholds.change(watch.tier, check, node, (tiny, 5.0), "clocks must agree", dba)
+    watch.poll(int(check.hold / STEP) + 2)
+    (alert,) = watch.alerts(check.id)
+    assert browser(on_call).post(f"/alerts/{alert.pk}/acknowledge/", {"note": "ntpd is back soon"}).status_code == 302
+    watch.poll(2)
+    mine = [(change, of) for _node, change, of in told() if of == check.id]
+    assert mine == [("opened", check.id)], "as bad as before is no news"
+    thresholds.change(watch.tier, check, node, (tiny / 10, tiny), "clocks must agree", dba)
+    watch.poll(int(check.hold_of(State.FAIL) / STEP) + 2)
+    assert [change for _node, change, of in told() if of == check.id] == ["opened", "worse"]
+    (alert,) = watch.alerts(check.id)
+    assert (alert.state, alert.acknowledged_by) == ("fail", on_call)
+    shown = browser(dba).get(f"/alerts/{alert.pk}/").content.decode()
+    assert "ntpd is back soon" in shown

@@ -4,15 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from django.utils import timezone
 from pytest_django import Settings
 
+from apps.metrics.models import Forwarding, Unsent
 from tests.ledger.conftest import Sql, owner
+from tests.receivers import Hook
 
 __all__ = ["owner"]
 
@@ -48,6 +52,19 @@ def test_without_redis_it_goes_on(db: None, settings: Settings) -> None:
     assert found["redis.answers"]["state"] == "failure"
     assert found["store.login"]["state"] == "fine"
     assert "s3cr3t" not in json.dumps(found)
+
+
+def test_a_store_of_history_that_answers_and_takes_nothing_is_no_good_store(
+    db: None, settings: Settings, hook: Hook
+) -> None:
+    settings.HISTORY, settings.HISTORY_URL = "prometheus", f"http://127.0.0.1:{hook.port}"
+    assert doctor()[1]["outgoing.history"]["state"] == "fine"
+    Unsent.objects.create(at=timezone.now() - timedelta(minutes=5), samples=1, body=b"")
+    Forwarding.objects.create(pk=1, message="404 remote write receiver is not enabled")
+    found = doctor()[1]["outgoing.history"]
+    assert found["state"] == "failure"
+    assert "one poll waits to be taken. It said: 404" in found["detail"]
+    assert "--web.enable-remote-write-receiver" in found["remedy"]
 
 
 def test_a_login_that_could_rewrite_the_ledger_is_told_with_the_line_that_cures_it(

@@ -27,11 +27,14 @@ from apps.metrics.lines import Grain, Line
 from apps.metrics.models import Forwarding, Node, Tier, Unsent
 from apps.metrics.names import external, labels, quoted
 from apps.metrics.rolls import interruption
+from apps.metrics.store import SeriesBook, upsert_newest
 from apps.telemetry import correlation
 
 log = structlog.get_logger()
 
 MOST_UNSENT = 10_000  # polls; a day of one tier and a little
+MENDED = {401, 403, 404, 405, 407, 408, 429}
+"""Answers that are of the address, the token or the moment, not of what was sent: samples wait until somebody has mended that."""
 TIMEOUT = httpx.Timeout(10, connect=3)
 SOURCE = gettext_lazy("the store of history")
 FUNCTIONS = {"avg": "avg_over_time", "max": "max_over_time", "min": "min_over_time", "last": "last_over_time"}
@@ -43,13 +46,16 @@ class PrometheusHistory:
     """`url`: without `/api/v1`; it may hold user and password."""
 
     def __init__(self, url: str, token: str = "") -> None:
+        self._book = SeriesBook()
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(
             base_url=url, timeout=TIMEOUT, headers=bearer, event_hooks={"request": [correlation.carry]}
         )
 
     def write(self, tier: Tier, slot: datetime, values: Mapping[Key, float | None]) -> None:
-        """Write them down as unsent, and drop the oldest where too many wait."""
+        """Write them down as unsent, the newest for scrapers too, and drop the oldest where too many wait."""
+        ids = self._book.ids(tier.pk, values)
+        upsert_newest(slot, [(ids[key], _number(value)) for key, value in values.items()])
         names = dict(Node.every.filter(tier=tier).values_list("id", "name"))
         series = (
             (labels(metric, tier.slug, names.get(node or 0, ""), of), _number(value))
@@ -84,7 +90,7 @@ class PrometheusHistory:
                 answer = self._client.post("/api/v1/write", content=bytes(first.body), headers=HEADERS)
             except httpx.HTTPError as error:
                 return _waits(now, f"{type(error).__name__}: {error}")
-            if answer.status_code == 429 or answer.status_code >= 500:
+            if answer.status_code in MENDED or answer.status_code >= 500:
                 return _waits(now, f"{answer.status_code} {answer.text[:200]}")
             if not answer.is_success:  # it will never take this one; the next may be better
                 _lost(1, now, f"{answer.status_code} {answer.text[:200]}")

@@ -6,9 +6,13 @@ FROM metrics_series s
 JOIN metrics_tier t ON t.id = s.tier_id
 LEFT JOIN metrics_node n ON n.id = s.node_id
 CROSS JOIN LATERAL (
-    SELECT value, at FROM metrics_sample
-    WHERE series_id = s.id AND at > now() - interval '10 minutes'
-    ORDER BY at DESC LIMIT 1
+    SELECT known.value, known.at
+    FROM (
+        (SELECT value, at FROM metrics_sample WHERE series_id = s.id AND at > now() - interval '10 minutes' ORDER BY at DESC LIMIT 1)
+        UNION ALL
+        SELECT value, at FROM metrics_newest WHERE series_id = s.id AND at > now() - interval '10 minutes'
+    ) AS known
+    ORDER BY known.at DESC LIMIT 1
 ) p
 WHERE n.removed_at IS NULL AND p.value IS NOT NULL
 ORDER BY s.metric, t.slug, node, s.object

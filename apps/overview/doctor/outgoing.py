@@ -2,6 +2,7 @@
 
 import smtplib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 
 import httpx
@@ -9,16 +10,18 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import get_connection
 from django.db import DatabaseError
+from django.utils import timezone
 
 from apps.metrics import webhook
 from apps.metrics.alerting import ChannelKind
-from apps.metrics.models import Channel
+from apps.metrics.models import Channel, Forwarding, Unsent
 from apps.metrics.secrets import unseal
 from apps.overview.doctor.finding import Finding, State
 from apps.overview.doctor.together import together
 
 WITHIN_SECONDS = 5.0
 MARGIN = 1.0  # for resolving a name, which has no time-out of its own
+WAITS_LONG = timedelta(minutes=2)
 MAIL = ("outgoing.mail", "Mail server")
 HISTORY = ("outgoing.history", "Store of history")
 MAIL_REMEDY = "Check OPSPORTAL_EMAIL_URL and OPSPORTAL_EMAIL_PASSWORD, and that the portal's host may reach it."
@@ -53,7 +56,23 @@ def examine(*, store: bool, tier: str = "") -> Iterator[Finding]:
             "Add one on *Alerts → Who is told*.",
         )
     if HISTORY in jobs:
-        yield found.get(HISTORY) or _silent(HISTORY)
+        reached = found.get(HISTORY) or _silent(HISTORY)
+        yield (_not_taken() if store and reached.state is State.FINE else None) or reached
+
+
+def _not_taken() -> Finding | None:
+    """What a store that answers queries says of the samples that wait for it; None where none wait for long."""
+    try:
+        waiting = Unsent.objects.filter(at__lt=timezone.now() - WAITS_LONG).count()
+        said = Forwarding.objects.values_list("message", flat=True).first() if waiting else ""
+    except DatabaseError as error:
+        return Finding(*HISTORY, State.UNKNOWN, f"the store did not say what waits ({type(error).__name__})")
+    if not waiting:
+        return None
+    many = "one poll waits" if waiting == 1 else f"{waiting} polls wait"
+    told = f"answers queries, but {many} to be taken. It said: {said or 'nothing, as the worker sent nothing'}"
+    remedy = "Let it take remote write (Prometheus: --web.enable-remote-write-receiver) with OPSPORTAL_HISTORY_TOKEN."
+    return Finding(*HISTORY, State.FAILURE, told, remedy)
 
 
 def _channels(tier: str) -> Iterator[Channel]:

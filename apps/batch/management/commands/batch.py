@@ -1,5 +1,6 @@
 """`manage.py batch insert|upsert|update|delete TABLE FILE`: a CSV or JSON-lines file into a table, in chunks."""
 
+import csv
 import os
 import signal
 from argparse import ArgumentParser
@@ -15,6 +16,7 @@ from django.db import DEFAULT_DB_ALIAS
 from apps.batch import (
     Cancel,
     How,
+    Isolation,
     OnError,
     Refused,
     Remember,
@@ -47,6 +49,11 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, help="CSV with a first line of column names, or one JSON object a line")
         parser.add_argument("--key", default="", help="columns that tell rows apart, by commas (the primary key)")
         parser.add_argument("--chunk", type=int, help="rows of one transaction (40,000)")
+        parser.add_argument(
+            "--isolation",
+            choices=[level.name.lower().replace("_", "-") for level in Isolation],
+            default="read-committed",
+        )
         parser.add_argument("--parallel", type=int, default=1, help="chunks written at the same time (1)")
         parser.add_argument("--null", default="", help="the text that means NULL in CSV (nothing)")
         parser.add_argument("--stop", action="store_true", help="end at the first guilty row")
@@ -64,13 +71,13 @@ class Command(BaseCommand):
         using = self._database(options["database_from"])
         with _interruptible() as cancel:
             try:
-                with bar(file.name) as progress, opened(file, options["null"]) as sheet:
-                    how = self._how(file, options, cancel, progress)
+                with opened(file, options["null"]) as sheet, bar(file.name, sheet.total) as progress:
+                    how = self._how(file, options, cancel, progress, sheet.total)
                     found = table(options["table"], using)
                     result = self._run(verb, found, sheet, tuple(filter(None, options["key"].split(","))), using, how)
             except SourceFailed as broken:
                 raise CommandError(f"{broken}\n{self._words(broken.result)}") from broken
-            except (Refused, ValueError, OSError, psycopg.Error) as error:
+            except (Refused, ValueError, OSError, csv.Error, psycopg.Error) as error:
                 raise CommandError(f"Nothing more was written: {error}") from error
         if not result.ok:
             raise CommandError(self._words(result))
@@ -87,13 +94,14 @@ class Command(BaseCommand):
             case _:
                 return delete(found, sheet.rows, key=key or sheet.columns or (), using=using, how=how)
 
-    def _how(self, file: Path, options: dict[str, Any], cancel: Cancel, progress: Any) -> How:
+    def _how(self, file: Path, options: dict[str, Any], cancel: Cancel, progress: Any, total: int | None) -> How:
         kept = (
             None if options["dry_run"] else Remember(options["name"] or file.name, os.environ.get("USER") or "system")
         )
         return How(
             chunk=options["chunk"],
             parallel=options["parallel"],
+            isolation=Isolation[options["isolation"].replace("-", "_").upper()],
             on_error=OnError.STOP if options["stop"] else OnError.ACCUMULATE,
             wire=Wire.TEXT,
             dry_run=options["dry_run"],
@@ -101,6 +109,7 @@ class Command(BaseCommand):
             remember=kept,
             cancel=cancel,
             progress=progress,
+            total=total,
         )
 
     def _database(self, variable: str | None) -> str:
