@@ -29,7 +29,8 @@ from bench.recording import Recorded
 
 SAMPLES_AN_HOUR = 360
 POINTS = 1000
-BLOCK = "24h"  # of 2 h Prometheus writes thousands after a year sent at once, for many minutes; both are merged to a month
+# Of blocks of 2 h Prometheus writes thousands after a year sent at once, for many minutes; either are merged to a month.
+BLOCK = "24h"
 COMPANY = 4  # series that the stores keep
 RECORDED = "Prometheus, averages recorded every hour"
 OURS = "portal, the level it takes"

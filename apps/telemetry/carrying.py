@@ -11,7 +11,6 @@ from typing import Any
 import structlog
 from celery import Task
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from apps.telemetry import correlation, monitor, sessions
 
@@ -50,9 +49,9 @@ def take(task_id: str, task: Task[Any, Any], **_: Any) -> None:
     """Bind the id that came with the message for all lines of the task, and begin a record of its queries."""
     if task.request.is_eager:  # part of whoever calls it
         return
-    clear_contextvars()
+    correlation.unbind()
     word = correlation.accepted(task.request.get(CARRIER))
-    bind_contextvars(**{correlation.KEY: word, "task": task.name, "task_id": task_id})
+    correlation.bind(word, task=task.name, task_id=task_id)
     sessions.name_after(word)
     record, token = monitor.begin()
     _running[task_id] = _Run(perf_counter(), record, token)
@@ -64,7 +63,8 @@ def finish(task_id: str, state: str | None = None, **_: Any) -> None:
     run = _running.pop(task_id, None)
     if run is None:
         return
-    monitor.end(run.record, run.token)
+    monitor.leave(run.token)
+    monitor.hand_over(run.record)
     queries, seconds = monitor.spent(run.record)
     write = log.error if state == "FAILURE" else log.info
     write(
@@ -74,4 +74,4 @@ def finish(task_id: str, state: str | None = None, **_: Any) -> None:
         queries=queries,
         query_ms=round(seconds * 1000, 2),
     )
-    clear_contextvars()
+    correlation.unbind()

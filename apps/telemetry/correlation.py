@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar, Token
 from random import getrandbits
-from typing import TYPE_CHECKING
-
-from structlog.contextvars import bind_contextvars, get_contextvars, reset_contextvars
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import httpx
@@ -15,6 +15,11 @@ HEADER = "X-Correlation-ID"
 ACCEPTED = ("HTTP_X_CORRELATION_ID", "HTTP_X_REQUEST_ID")
 KEY = "correlation_id"
 # Long enough for every tracing system's ids; no character that means anything to a log, a header or a page.
+Bound: TypeAlias = Mapping[str, str]
+NOTHING: Bound = MappingProxyType({})
+# What every line says that is logged now: the id, and in a task its name and number. Read by each line, hence one variable of our own:
+# structlog's are looked for among all variables there are.
+_bound: ContextVar[Bound] = ContextVar("opsportal_bound", default=NOTHING)
 WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}", re.ASCII)
 
 
@@ -39,17 +44,36 @@ def from_request(meta: Mapping[str, str]) -> str:
 
 def current() -> str:
     """The id of what is being done now; empty outside requests and tasks."""
-    return str(get_contextvars().get(KEY, ""))
+    return _bound.get().get(KEY, "")
+
+
+def bound() -> Bound:
+    """What is bound to all lines logged now, the id among it."""
+    return _bound.get()
+
+
+def bind(word: str, **more: str) -> Token[Bound]:
+    """Bind an id, and more where that is told, for the lines logged from now on; `unbind` takes what this returns."""
+    outer = _bound.get()
+    return _bound.set({**outer, KEY: word, **more} if outer or more else {KEY: word})
+
+
+def unbind(token: Token[Bound] | None = None) -> None:
+    """Back to what was bound before, or to nothing."""
+    if token is None:
+        _bound.set(NOTHING)
+    else:
+        _bound.reset(token)
 
 
 @contextmanager
 def correlated(word: str) -> Iterator[None]:
     """Bind an id for the lines logged within."""
-    tokens = bind_contextvars(**{KEY: word})
+    token = bind(word)
     try:
         yield
     finally:
-        reset_contextvars(**tokens)
+        unbind(token)
 
 
 def outgoing_headers() -> dict[str, str]:

@@ -7,14 +7,16 @@ libraries log through `logging` passes the same processors.
 import copy
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
-from apps.telemetry import lines, tracing
+from apps.telemetry import correlation, lines, tracing
 from apps.telemetry.controls import spelled_out, spelled_out_in
 from apps.telemetry.masking import end_of_trace, mask, mask_arguments
 
@@ -29,25 +31,37 @@ QUIET = {
     "httpx": "WARNING",
     "opentelemetry.exporter": "CRITICAL",  # at each attempt; `tracing_export` says when it begins and ends
 }
-TRACES = {"exception", "stack"}
+TRACES = ("exception", "stack")
+AS_WRITTEN = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 BAR = "    │ "
+_METHODS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
 
 
-def masked(_: Any, __: str, event: EventDict) -> EventDict:
-    """Structlog processor: no secret leaves."""
-    for name in TRACES & event.keys():
-        if isinstance(event[name], str):
+def with_bound(_: Any, __: str, event: EventDict) -> EventDict:
+    """Structlog processor: the correlation id, and what else is bound to the lines of a request or a task."""
+    for name, value in correlation.bound().items():
+        event.setdefault(name, value)
+    return event
+
+
+def finished(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Structlog processor: the exception as text, no secret, and the time, which is never the same twice and needs no masking."""
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, method, event)
+    for name in TRACES:
+        if name in event and isinstance(event[name], str):
             event[name] = end_of_trace(event[name])
     clean: dict[str, Any] = mask(event)
+    clean["timestamp"] = datetime.now(UTC)
     return clean
 
 
 def as_json(_: Any, __: str, event: EventDict) -> str:
     """One line of JSON, for everybody: what some reader takes for the end of a line is escaped too."""
     try:
-        line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        line = orjson.dumps(event, default=str, option=AS_WRITTEN).decode()
     except TypeError:  # a lone surrogate, or a number that orjson has no room for
-        line = orjson.dumps(_storable(event), default=str).decode()
+        line = orjson.dumps(_storable(event), default=str, option=AS_WRITTEN).decode()
     return line if line.isascii() and "\x7f" not in line else spelled_out(line)
 
 
@@ -65,9 +79,10 @@ def kept_as_json(_: Any, __: str, event: EventDict) -> EventDict:
 
 def escaped(_: Any, __: str, event: EventDict) -> EventDict:
     """For terminals: control characters are shown, not obeyed. A traceback keeps its lines, each behind a bar."""
-    return {
+    shown = {
         spelled_out_in(key): _barred(value) if key in TRACES else spelled_out_in(value) for key, value in event.items()
     }
+    return shown | {"timestamp": f"{event['timestamp']:%Y-%m-%dT%H:%M:%S.%fZ}"}
 
 
 def _barred(trace: Any) -> str:
@@ -90,23 +105,17 @@ def _storable(value: Any) -> Any:
 def _common() -> list[Processor]:
     # What is added to every line stands here.
     return [
-        structlog.contextvars.merge_contextvars,
+        with_bound,
         structlog.processors.add_log_level,
         *([tracing.with_ids] if tracing.endpoint() else []),
     ]
 
 
 def _finishing(pretty: bool, keep: bool) -> list[Processor]:
-    # The time is added after masking: it is never the same twice and needs none.
-    clean: list[Processor] = [
-        structlog.processors.format_exc_info,
-        masked,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     if pretty:
         terminal = structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
-        return [*clean, *([kept_as_json] if keep else []), escaped, terminal]
-    return [*clean, as_json, *([kept] if keep else [])]
+        return [finished, *([kept_as_json] if keep else []), escaped, terminal]
+    return [finished, as_json, *([kept] if keep else [])]
 
 
 class Formatter(structlog.stdlib.ProcessorFormatter):
@@ -139,6 +148,7 @@ def configure(
         stream: where lines go, stderr by default.
         pretty: coloured text instead of JSON; by default when the stream is a terminal.
     """
+    global _lines  # noqa: PLW0603  one setup for a process
     config = config or {}
     level, keep = str(config.get("level", "INFO")), bool(config.get("keep", False))
     out = stream or sys.stderr
@@ -153,9 +163,36 @@ def configure(
         logger.setLevel(threshold)
         logger.handlers.clear()
         logger.propagate = True
+    _lines = Lines(
+        logging.getLevelNamesMapping()[level], [*_common(), *_finishing(pretty, keep)], structlog.WriteLogger(out)
+    )
     structlog.configure(
-        processors=[*_common(), *_finishing(pretty, keep)],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        processors=_lines.processors,
+        wrapper_class=structlog.make_filtering_bound_logger(_lines.least),
+        logger_factory=lambda *_: _lines.out,
         cache_logger_on_first_use=False,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """How lines are written: from which level on, through which processors, and where."""
+
+    least: int
+    processors: Sequence[Processor]
+    out: structlog.WriteLogger
+
+
+_lines = Lines(logging.CRITICAL, (), structlog.WriteLogger(sys.stderr))
+
+
+def say(level: int, event: EventDict) -> None:
+    """What structlog's `log.log` does, for the one line of every request: its fields are not copied from call to call."""
+    lines_now = _lines
+    if level < lines_now.least:
+        return
+    name = _METHODS[level]
+    line: Any = event
+    for process in lines_now.processors:
+        line = process(lines_now.out, name, line)
+    lines_now.out.msg(line)

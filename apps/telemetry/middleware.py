@@ -1,19 +1,19 @@
 """A correlation id and one log line for every request, and the headers that tell browsers what pages may do."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from time import perf_counter
+from typing import TypeGuard, cast
 
-import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from structlog.typing import FilteringBoundLogger
 
-from apps.telemetry import correlation, monitor, tracing
+from apps.telemetry import correlation, logs, monitor, tracing
+from apps.telemetry.streaming import Followed
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
-log = structlog.get_logger("request")
 
 # Every 5 seconds by every open page and every probe: at INFO their lines would drown the others.
 PROBES = {"healthz", "readyz", "telemetry:metrics-queries"}
@@ -27,47 +27,68 @@ class CorrelationMiddleware:
         self.get_response = get_response
         self.slow_seconds = float(getattr(settings, "SLOW_REQUEST_MS", 1000)) / 1000
         self._answer = tracing.around(self._recorded)
-        self._bound: FilteringBoundLogger = log.bind()
-        self._processors = structlog.get_config()["processors"]
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request, within its correlation id and with a record of its queries."""
         word = correlation.from_request(request.META)
-        with correlation.correlated(word):
+        token = correlation.bind(word)
+        try:
             response = self._answer(request)
+        finally:
+            correlation.unbind(token)
         response.headers[correlation.HEADER] = word
         return response
 
     def _recorded(self, request: HttpRequest) -> HttpResponseBase:
         started = perf_counter()
-        with monitor.recorded() as record:
+        record, token = monitor.begin()
+        try:
             response = self.get_response(request)
+            if _made_while_sent(response):
+                self._follow(request, response, started, record)
+                return response
+        finally:
+            monitor.leave(token)
         self._say(request, response, perf_counter() - started, record)
         return response
 
-    def _say(self, request: HttpRequest, response: HttpResponseBase, seconds: float, record: monitor.Record) -> None:
-        match, slow = request.resolver_match, seconds > self.slow_seconds
-        queries, query_seconds = monitor.spent(record)
-        self._logger().log(
-            self._level(request, response.status_code, slow),
-            "slow request" if slow else "request",
-            method=request.method,
-            # The pattern, which holds no id; a path only where there is no pattern.
-            **({"route": match.route} if match else {"route": None, "path": request.path}),
-            status=response.status_code,
-            duration_ms=round(seconds * 1000, 2),
-            user_id=_user_id(request),
-            bytes=len(response.content) if isinstance(response, HttpResponse) else None,
-            queries=queries,
-            query_ms=round(query_seconds * 1000, 2),
-        )
+    def _follow(
+        self, request: HttpRequest, response: StreamingHttpResponse, started: float, record: monitor.Record
+    ) -> None:
+        """Say the line when the answer is over: only then is known how long it took, what it asked and how much it was."""
 
-    def _logger(self) -> FilteringBoundLogger:
-        """The logger as it is set up now; making it anew for each line costs a fifth of the line."""
-        processors = structlog.get_config()["processors"]
-        if processors is not self._processors:
-            self._bound, self._processors = log.bind(), processors
-        return self._bound
+        def ended(sent: int) -> None:
+            self._say(request, response, perf_counter() - started, record, sent)
+
+        parts = cast(Iterable[bytes], response.streaming_content)
+        response.streaming_content = Followed(parts, copy_context(), ended)
+
+    def _say(
+        self,
+        request: HttpRequest,
+        response: HttpResponseBase,
+        seconds: float,
+        record: monitor.Record,
+        sent: int | None = None,
+    ) -> None:
+        monitor.hand_over(record)
+        match, status, slow = request.resolver_match, response.status_code, seconds > self.slow_seconds
+        queries, query_seconds = monitor.spent(record)
+        event = {
+            "event": "slow request" if slow else "request",
+            "method": request.method,
+            # The pattern, which holds no id; a path only where there is no pattern.
+            "route": match.route if match else None,
+            "status": status,
+            "duration_ms": round(seconds * 1000, 2),
+            "user_id": _user_id(request),
+            "bytes": _size(response) if sent is None else sent,
+            "queries": queries,
+            "query_ms": round(query_seconds * 1000, 2),
+        }
+        if match is None:
+            event["path"] = request.path
+        logs.say(self._level(request, status, slow), event)
 
     def _level(self, request: HttpRequest, status: int, slow: bool) -> int:
         if status >= 500:
@@ -77,6 +98,18 @@ class CorrelationMiddleware:
         name = request.resolver_match.view_name if request.resolver_match else ""
         refreshed = "HTTP_HX_REQUEST" in request.META and (status == 204 or name == LOG_PAGE)
         return logging.DEBUG if refreshed or (status == 200 and name in PROBES) else logging.INFO
+
+
+def _made_while_sent(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:
+    """Not a file: that is there already, and the web server sends it without reading it."""
+    return response.streaming and not isinstance(response, FileResponse) and not getattr(response, "is_async", False)
+
+
+def _size(response: HttpResponseBase) -> int | None:
+    if isinstance(response, HttpResponse):
+        return len(response.content)
+    told = response.headers.get("Content-Length", "")
+    return int(told) if told.isdecimal() else None
 
 
 def _user_id(request: HttpRequest) -> int | None:

@@ -110,22 +110,31 @@ def recorded() -> Iterator[Record]:
     try:
         yield record
     finally:
-        end(record, token)
+        leave(token)
+        hand_over(record)
 
 
 def begin() -> tuple[Record, Token[Record | None]]:
-    """Start a record where a `with` does not fit; `end` takes what this returns."""
+    """Start a record where a `with` does not fit: `leave` ends it, `hand_over` lets it count."""
     record: Record = {}
     return record, _record.set(record)
 
 
-def end(record: Record, token: Token[Record | None]) -> None:
-    """Hand a record over, and warn of what came too often."""
+def leave(token: Token[Record | None]) -> None:
+    """From now on queries go to the record that was there before."""
     _record.reset(token)
+
+
+def hand_over(record: Record) -> None:
+    """Let a whole record count, and warn of what came too often."""
     if not record:
         return
     pending.append(record)
-    often = [(len(d), s) for s, d in record.items() if len(d) >= limits.repeated and s.repeatable]
+    if often := [(len(d), s) for s, d in record.items() if len(d) >= limits.repeated and s.repeatable]:
+        _warn(record, often)
+
+
+def _warn(record: Record, often: list[tuple[int, Statement]]) -> None:
     for count, statement in sorted(often, key=lambda found: -found[0])[:WARNED]:
         log.warning(
             "repeated query",
@@ -139,7 +148,11 @@ def end(record: Record, token: Token[Record | None]) -> None:
 
 def spent(record: Record) -> tuple[int, float]:
     """How many queries a record holds, and the seconds they took."""
-    return sum(map(len, record.values())), sum(map(sum, record.values()))
+    count, seconds = 0, 0.0
+    for durations in record.values():
+        count += len(durations)
+        seconds += sum(durations)
+    return count, seconds
 
 
 def install(connection: BaseDatabaseWrapper, **_: Any) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
-from structlog.contextvars import get_contextvars
 
 from apps.telemetry import correlation, process
 
@@ -31,7 +30,7 @@ def name_after(word: str) -> None:
 
 def name_new(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Receiver of `connection_created`: the program's name, and the task's where a task opened it."""
-    _rename(connection, correlation.current() if "task_id" in get_contextvars() else "")
+    _rename(connection, correlation.current() if "task_id" in correlation.bound() else "")
 
 
 def _rename(connection: BaseDatabaseWrapper, word: str) -> None:
