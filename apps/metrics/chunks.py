@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -229,3 +230,17 @@ def joined(before: Stretch, after: Sequence[Stretch], start: int, end: int) -> S
         np.concatenate([part.times for part in parts]),
         tuple(np.concatenate([part.columns[place] for part in parts]) for place in range(width)),
     )
+
+
+def chained(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """Stretches of one line, in any order, as few as they can be: one where none overlaps another, else as they are.
+
+    >>> one, other = (Stretch(np.array(times), (np.array(times) / 2,)) for times in ([7, 8], [1, 2]))
+    >>> [(found.times.tolist(), found.columns[0].tolist()) for found in chained([one, other])]
+    [([1, 2, 7, 8], [0.5, 1.0, 3.5, 4.0])]
+    """
+    ordered = sorted(stretches, key=lambda one: int(one.times[0]))
+    if len(ordered) < 2 or any(one.times[-1] >= other.times[0] for one, other in pairwise(ordered)):
+        return ordered
+    columns = zip(*(one.columns for one in ordered), strict=True)
+    return [Stretch(np.concatenate([one.times for one in ordered]), tuple(map(np.concatenate, columns)))]

@@ -109,6 +109,6 @@ _ROLL: dict[str, Callable[[Numbers, Places], Numbers]] = {
     "min": np.fmin.reduceat,
     "max": np.fmax.reduceat,
     "sum": _sum,
-    "count": lambda values, starts: np.add.reduceat(np.nan_to_num(values), starts),
+    "count": lambda values, starts: np.add.reduceat(np.where(np.isnan(values), 0.0, values), starts),
     "last": _last,
 }

@@ -12,6 +12,7 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from apps.metrics import chunks, copyformat, seal
+from apps.metrics.chunks import chained
 from apps.metrics.histories import Key
 from apps.metrics.kernel import Row
 from apps.metrics.levels import HOUR, RAW, Grid, grid
@@ -94,7 +95,6 @@ def read(
     level, (start, end) = wanted.level, within
     columns = [level.columns.index(name) for name in NEEDS[reduce]] if level is not RAW else None
     low, high = (round(moment.timestamp() * 1000) for moment in (start, end))
-    origin, step = round(wanted.origin.timestamp() * 1000), wanted.step * 1000
     parameters = {
         "tier": tier.pk,
         "metrics": list(metrics),
@@ -106,6 +106,7 @@ def read(
         "step": wanted.step,
     }
     found: dict[tuple[str, str, str], list[Part]] = defaultdict(list)
+    stretches: dict[tuple[str, str, str], list[chunks.Stretch]] = defaultdict(list)
     rows: dict[tuple[str, str, str], list[tuple[int, float | None, float | None]]] = defaultdict(list)
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
@@ -116,15 +117,22 @@ def read(
                 continue
             stretch = chunks.unpack(packed, columns)
             a, b = np.searchsorted(stretch.times, (low, high))
-            numbers, starts = steps_of(stretch.times[a:b], origin, step)
-            if len(numbers):
-                cut = tuple(column[a:b] for column in stretch.columns)
-                cut = merged(reduce, single(reduce, cut[0]) if level is RAW else cut, starts)
-                found[metric, node, of].append((numbers, cut))
+            if a < b:
+                cut = chunks.Stretch(stretch.times[a:b], tuple(column[a:b] for column in stretch.columns))
+                stretches[metric, node, of].append(cut)
+    for key, ones in stretches.items():
+        found[key] += [_stepped(one, wanted, reduce) for one in chained(ones)]
     for key, listed in rows.items():
         table = np.array(listed, np.float64)
         found[key].append((table[:, 0].astype(np.int64), tuple(table[:, 1 : 1 + len(NEEDS[reduce])].T)))
     return found
+
+
+def _stepped(stretch: chunks.Stretch, wanted: Grid, reduce: str) -> Part:
+    origin, step = round(wanted.origin.timestamp() * 1000), wanted.step * 1000
+    numbers, starts = steps_of(stretch.times, origin, step)
+    columns = single(reduce, stretch.columns[0]) if wanted.level is RAW else stretch.columns
+    return numbers, merged(reduce, columns, starts)
 
 
 @cache
