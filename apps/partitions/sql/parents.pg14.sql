@@ -4,7 +4,7 @@
 -- Columns: object (schema and table), strategy (range, list, hash), key, partitions, indexes (of the parent), default_partition (NULL: none),
 --   default_rows (statistics' estimate; 0 without a default partition; NULL when statistics were lost), detach_pending (partitions half
 --   detached), never_analysed (1 when the parent has no statistics), lock_share (locks that a statement without the key takes, of the
---   shared lock table), last_added_at (when a partition was last attached; NULL without track_commit_timestamp).
+--   shared lock table; from PostgreSQL 16 on also those of the parent's indexes), last_added_at (when a partition was last attached; NULL without track_commit_timestamp).
 SELECT
     n.nspname || '.' || c.relname AS object,
     CASE p.partstrat WHEN 'r' THEN 'range' WHEN 'l' THEN 'list' WHEN 'h' THEN 'hash' END AS strategy,
@@ -21,7 +21,10 @@ SELECT
     END AS default_rows,
     child.detach_pending,
     (c.reltuples < 0 AND pg_stat_get_last_analyze_time(c.oid) IS NULL)::int AS never_analysed,
-    (1 + child.partitions * (1 + parent_index.indexes))::float8 / (
+    (
+        1 + CASE WHEN current_setting('server_version_num')::int >= 160000 THEN parent_index.indexes ELSE 0 END
+        + child.partitions * (1 + parent_index.indexes)
+    )::float8 / (
         current_setting('max_locks_per_transaction')::int
         * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)) AS lock_share,
     child.last_added_at
