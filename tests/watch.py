@@ -124,7 +124,7 @@ def samples_of(answer: Answer) -> dict[tuple[str, str], float | None]:
 
 
 def flush(connection: psycopg.Connection) -> None:
-    """Have the statistics of this session's work seen. Before PostgreSQL 15 a statement sends them when half a second went by: repeat it."""
+    """Have the statistics of this session's work seen. Before PostgreSQL 15 a statement sends them once in half a second: repeat it."""
     connection.execute("SELECT pg_stat_force_next_flush()" if connection.info.server_version >= 150000 else "SELECT")
 
 
