@@ -8,10 +8,13 @@ from urllib.parse import unquote, urlsplit
 
 from apps.metrics.forms import WHAT_TO_DO
 from apps.metrics.kernel import FailureKind, NodeKind
+from apps.metrics.readers.trust import sslmode
 from apps.overview.doctor.asked import Asked
 from apps.overview.doctor.postgres_writes import name
 
 AGAIN = "where the password was mistyped, remove the node and add it again"
+TLS_WANTED = re.compile("no encryption|SSL off|SSL required")
+OVER_TLS = "It may admit over TLS only, and the address forbids that: remove the node, and add it again with ?sslmode=verify-full."
 PRIMARY = "On the primary, as a superuser:"
 
 
@@ -98,6 +101,12 @@ def cure(asked: Asked) -> tuple[str, tuple[str, ...]]:
     """What to do about a node that did not answer, and the lines to run."""
     failure, target = asked.polled.failure, asked.polled.target
     assert failure is not None
+    if (
+        failure.kind is FailureKind.REFUSED
+        and TLS_WANTED.search(failure.message)
+        and sslmode(asked.address) == "disable"
+    ):
+        return OVER_TLS, ()
     database = unquote(urlsplit(asked.address).path.lstrip("/"))
     for known in CURES.get(target.kind, ()):
         if failure.kind is FailureKind.REFUSED and (said := re.search(known.words, failure.message)):
