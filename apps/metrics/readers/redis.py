@@ -97,6 +97,9 @@ class RedisReader(Reader):
         """See Reader."""
         connection, self.connection = self.connection, None
         if connection is not None:
+            writer = getattr(connection, "_writer", None)
+            if writer is not None and writer.get_extra_info("sslcontext"):
+                writer.transport.abort()  # TLS would wait for the server's goodbye, which a frozen one never says
             await connection.disconnect(nowait=True)
 
     async def _converse(self, probes: Sequence[Probe]) -> dict[str, Said]:
