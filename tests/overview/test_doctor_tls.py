@@ -1,9 +1,12 @@
 """Nodes over TLS, on the lab's own servers: they are polled, the doctor tells how, and what is wrong with a certificate is said as such."""
 
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import psycopg
 import pytest
@@ -18,10 +21,10 @@ from apps.lab import postgres, redis
 from apps.lab.layout import Layout, free_ports
 from apps.lab.layout import Node as Server
 from apps.lab.processes import write_private
-from apps.lab.register import register
+from apps.lab.register import KINDS, register
 from apps.lab.tier import Lab
 from apps.metrics.collect import Collector
-from apps.metrics.kernel import Failure, NodeKind, NodeRole
+from apps.metrics.kernel import Failure
 from apps.metrics.models import Node, Tier
 from apps.metrics.readers import Target
 from apps.metrics.readers.reach import Reach
@@ -145,8 +148,7 @@ def _mode(server: Server, mode: str) -> str:
 
 
 def _target(url: str, server: Server, roots: Path | str = "") -> Target:
-    kind = {Server.PRIMARY: NodeKind.POSTGRES, Server.PGBOUNCER: NodeKind.PGBOUNCER}.get(server, NodeKind.REDIS)
-    role = NodeRole.PRIMARY if server is Server.PRIMARY else NodeRole.NONE
+    kind, role = KINDS[server]
     return Target(1, server.value, kind, role, url, Reach(roots=str(roots)))
 
 
@@ -262,3 +264,45 @@ def test_a_plan_is_asked_for_over_tls_too(secured: Secured) -> None:
         with pytest.raises(NoPlan) as refusal:
             explain(target, 1, None)
         assert refusal.value.problem is problem
+
+
+class Health(BaseHTTPRequestHandler):
+    """Answers every GET with a JSON object."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_words: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def application(secured: Secured, tmp_path: Path) -> Iterator[int]:
+    """An application over TLS, by the servers' certificate; its port."""
+    folder = secured.layout.folder(Server.PRIMARY)
+    both = tmp_path / "both.pem"
+    both.write_text((folder / "tls.key").read_text() + (folder / "tls.crt").read_text(), encoding="utf-8")
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(both)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Health)
+    server.socket = served.wrap_socket(server.socket, server_side=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_an_application_is_believed_by_the_same_authority(secured: Secured, application: int) -> None:
+    url = f"https://localhost:{application}"
+    assert refused(url, Server.APP, secured.authority) is None
+    for roots, host, told in (
+        (secured.stranger, "localhost", "its certificate is not believed"),
+        (secured.authority, "127.0.0.1", "its certificate is not this host's"),
+    ):
+        failure = refused(url.replace("localhost", host), Server.APP, roots)
+        assert failure is not None
+        assert told in failure.message
