@@ -30,9 +30,10 @@ from tests.watch import Asking, Watch
 
 ROWS = 5000
 OTHERWISE = {
-    ("queries.costs", "since"),
-    ("queries.tables", "bloat_ratio"),
-}  # from 17 on; of tables that are large enough
+    ("queries.costs", "since"),  # from 17 on
+    ("queries.tables", "bloat_ratio"),  # of tables that are large enough
+    ("replicas.wal", "last_commit_at"),  # once there was one
+}
 NEVER_AT_REST = ("_seconds", "waits_for", "blocked_by", "longest")  # has a value only while something happens
 HAPPENING = {"queries.activity", "queries.blocking", "queries.waits"}
 
@@ -102,6 +103,17 @@ def test_the_doctor_is_content(lab: Lab, other: Layout, db: None) -> None:
     package = find_wheel()
     assert package is not None
     assert found[Node.PRIMARY, "nodes.version"]["detail"].startswith(f"PostgreSQL {package[1]}")
+
+
+def test_the_right_to_lock_tables_is_taken_away_by_the_line_that_is_told(lab: Lab, other: Layout, db: None) -> None:
+    register(other)
+    with psycopg.connect(other.dsn(Node.PRIMARY, "postgres", direct=True), autocommit=True) as owner:
+        owner.execute("GRANT MAINTAIN ON conversation TO opsportal_poll")
+        found = doctor()[Node.PRIMARY, "nodes.reads_only"]
+        assert "lock and rebuild public.conversation" in found["detail"]
+        for line in found["commands"]:
+            owner.execute(line.encode())
+    assert doctor()[Node.PRIMARY, "nodes.reads_only"]["state"] == "fine"
 
 
 def test_every_check_is_judged(other: Layout, db: None) -> None:

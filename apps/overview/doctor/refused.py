@@ -7,14 +7,13 @@ from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from apps.metrics.forms import WHAT_TO_DO
-from apps.metrics.kernel import FailureKind, NodeKind
+from apps.metrics.kernel import Failure, FailureKind, NodeKind
 from apps.metrics.readers.trust import sslmode
 from apps.overview.doctor.asked import Asked
 from apps.overview.doctor.postgres_writes import name
 
 AGAIN = "where the password was mistyped, remove the node and add it again"
-TLS_WANTED = re.compile("no encryption|SSL off|SSL required")
-OVER_TLS = "It may admit over TLS only, and the address forbids that: remove the node, and add it again with ?sslmode=verify-full."
+OVER_TLS = "remove the node, and add it again with ?sslmode=verify-full at the end of its address."
 PRIMARY = "On the primary, as a superuser:"
 
 
@@ -66,6 +65,7 @@ CURES = {
         ),
     ),
     NodeKind.PGBOUNCER: (
+        Cure("SSL required", f"It admits over TLS only: {OVER_TLS}", lambda _login, _database, _said: ()),
         Cure(
             "not allowed",
             "In its pgbouncer.ini, beside those that are there; then RELOAD on its console:",
@@ -101,19 +101,19 @@ def cure(asked: Asked) -> tuple[str, tuple[str, ...]]:
     """What to do about a node that did not answer, and the lines to run."""
     failure, target = asked.polled.failure, asked.polled.target
     assert failure is not None
-    if (
-        failure.kind is FailureKind.REFUSED
-        and TLS_WANTED.search(failure.message)
-        and sslmode(asked.address) == "disable"
-    ):
-        return OVER_TLS, ()
     database = unquote(urlsplit(asked.address).path.lstrip("/"))
     for known in CURES.get(target.kind, ()):
         if failure.kind is FailureKind.REFUSED and (said := re.search(known.words, failure.message)):
             lines = known.lines(asked.login, database, said)
             if lines is not None:
-                return known.remedy, lines
+                return f"{_tls(asked, failure)}{known.remedy}", lines
     return str(WHAT_TO_DO.get(failure.kind, "")), ()
+
+
+def _tls(asked: Asked, failure: Failure) -> str:
+    """A server that admits over TLS only says no more of a login without than that there is no entry for it."""
+    plain = "no encryption" in failure.message and sslmode(asked.address) == "disable"
+    return f"Where it admits over TLS only, {OVER_TLS} Otherwise: " if plain else ""
 
 
 def _hba(login: str, database: str, host: str) -> tuple[str, ...] | None:
