@@ -5,6 +5,7 @@ name with `_FILE` behind it (Docker and systemd credentials).
 """
 
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -48,6 +49,19 @@ def one_of(name: str, choices: tuple[str, ...]) -> str:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list, blanks dropped."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def authorities(name: str) -> str:
+    """The path of a file of certificates, or nothing; raises ImproperlyConfigured when it holds none or cannot be read."""
+    path = os.environ.get(name, "")
+    try:
+        if path:
+            ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{name} is {path!r}: name a file of certificates (PEM) that this process may read ({error.strerror or error})."
+        ) from error
+    return path
 
 
 def mail(name: str, password: str) -> dict[str, Any]:

@@ -132,6 +132,8 @@ POLL_SECONDS = env.whole("OPSPORTAL_POLL_SECONDS", default=10, least=2, most=300
 NODE_DEADLINE = timedelta(seconds=min(4, POLL_SECONDS * 0.4))
 # Which hosts a node may have: names, ends of names (.db.example.org), networks (10.0.0.0/8); empty: see docs/security.md.
 NODE_HOSTS = env.words("OPSPORTAL_NODE_HOSTS")
+# A PEM file: the authorities that sign the nodes' certificates, where those of the system do not.
+NODE_CA = env.authorities("OPSPORTAL_NODE_CA")
 
 # What watching one node may cost; above it the poller backs off from that node (docs/decisions/0027).
 NODE_MS_PER_MINUTE = env.whole("OPSPORTAL_NODE_MS_PER_MINUTE", default=1000, least=1, most=60_000)

@@ -6,6 +6,7 @@ Time between polls is the slots' own, ten seconds each, whatever the clock says:
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from django.conf import settings
 
@@ -120,6 +121,11 @@ def values(samples: object) -> dict[tuple[str, str], float | None]:
 def samples_of(answer: Answer) -> dict[tuple[str, str], float | None]:
     """The samples of one answer by metric and object."""
     return values(answer.samples)
+
+
+def flush(connection: psycopg.Connection) -> None:
+    """Have the statistics of this session's work seen. Before PostgreSQL 15 a statement sends them once in half a second: repeat it."""
+    connection.execute("SELECT pg_stat_force_next_flush()" if connection.info.server_version >= 150000 else "SELECT")
 
 
 @pytest.fixture

@@ -94,6 +94,11 @@ def programs(purpose: str) -> None:
     found = binaries.find()
     names = [
         f"PostgreSQL {found.postgres_version} ({found.postgres})",
+        *(
+            [f"PostgreSQL {found.watched_version} ({found.watched}) for the tier"]
+            if found.watched != found.postgres
+            else []
+        ),
         f"PgBouncer ({found.pgbouncer})",
         f"Redis {found.redis_version} ({found.redis})",
         *([f"Chromium ({find_browser()})"] if purpose == "test" else []),

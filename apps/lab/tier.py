@@ -139,7 +139,7 @@ class Lab:
         self._together([own, partial(self.servers.start, Node.STORE_REDIS, found)])
 
     def _postgres(self, found: Binaries, node: str, furnish: Callable[[Layout], None]) -> None:
-        layout, fresh = self.layout, not postgres.exists(self.layout, node)
+        layout, fresh = self.layout, not postgres.exists(self.layout, found, node)
         if fresh:
             self.servers.stop(node)
             self.say(f"{node}: making a new cluster.")
@@ -170,7 +170,7 @@ class Lab:
             seed.fill(layout, rows)
 
     def _replica(self, found: Binaries, node: str) -> None:
-        if not postgres.exists(self.layout, node):
+        if not postgres.exists(self.layout, found, node):
             self.servers.stop(node)
             self.say(f"{node}: copying the primary.")
             postgres.back_up(self.layout, found, node)

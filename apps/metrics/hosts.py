@@ -1,4 +1,4 @@
-"""Which hosts nodes may have: OPSPORTAL_NODE_HOSTS, and never the portal's own store."""
+"""Which hosts nodes may have (OPSPORTAL_NODE_HOSTS, and never the portal's own store), and who vouches for them (OPSPORTAL_NODE_CA)."""
 
 import socket
 from functools import cache
@@ -19,14 +19,14 @@ def reach() -> Reach:
         (str(database.get("HOST") or ""), int(database.get("PORT") or PORTS["postgresql"])),
         (redis.hostname or "", redis.port or PORTS["redis"]),
     )
-    return _reach(tuple(settings.NODE_HOSTS), own)
+    return _reach(tuple(settings.NODE_HOSTS), own, settings.NODE_CA)
 
 
 @cache
-def _reach(words: tuple[str, ...], own: tuple[tuple[str, int], ...]) -> Reach:
+def _reach(words: tuple[str, ...], own: tuple[tuple[str, int], ...], roots: str) -> Reach:
     allowed = read(list(words))
     places = frozenset((address, port) for host, port in own for address in _addresses(host))
-    return Reach(allowed.names, allowed.suffixes, allowed.networks, places)
+    return Reach(allowed.names, allowed.suffixes, allowed.networks, places, roots)
 
 
 def _addresses(host: str) -> list[Address]:

@@ -18,7 +18,7 @@ SCHEMES = {
     NodeKind.APPLICATION: ("http", "https"),
 }
 OF_POSTGRES = {NodeKind.POSTGRES, NodeKind.PGBOUNCER}
-QUERY_ALLOWED = {"", "sslmode=disable", "sslmode=prefer", "sslmode=require", "sslmode=verify-full"}
+QUERY_ALLOWED = {"", "sslmode=disable", "sslmode=prefer", "sslmode=require", "sslmode=verify-ca", "sslmode=verify-full"}
 
 
 def split(kind: NodeKind, url: str) -> tuple[str, str]:

@@ -18,7 +18,10 @@ from psycopg.rows import tuple_row
 
 from apps.metrics.kernel import NodeKind
 from apps.metrics.readers import Target
+from apps.metrics.readers.base import Unreadable
+from apps.metrics.readers.place import place
 from apps.metrics.readers.postgres import refusal
+from apps.metrics.readers.trust import for_libpq
 from apps.queries.advice import Guess, Table, guesses, quoted, scans
 from apps.queries.literals import masked
 
@@ -110,8 +113,12 @@ async def _bounded(target: Target, queryid: int, values: Sequence[str | None] | 
 
 async def _explain(target: Target, queryid: int, values: Sequence[str | None] | None) -> Planned:
     try:
+        where = await place(target)
         connection = await psycopg.AsyncConnection.connect(
             target.url,
+            host=where.hosts,
+            hostaddr=where.hostaddr,
+            sslrootcert=for_libpq(target.url, target.reach.roots),
             autocommit=True,
             row_factory=tuple_row,
             application_name="opsportal plan",
@@ -122,6 +129,8 @@ async def _explain(target: Target, queryid: int, values: Sequence[str | None] | 
         )
     except psycopg.OperationalError as error:
         raise NoPlan(Problem.UNREACHABLE, refusal(error).failure.message) from error
+    except Unreadable as error:
+        raise NoPlan(Problem.UNREACHABLE, error.failure.message) from error
     try:
         return await _planned(connection, queryid, values)
     except psycopg.Error as error:

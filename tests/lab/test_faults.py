@@ -172,6 +172,7 @@ def test_paused_replay_leaves_the_replica_behind_what_it_received(
     lab: Lab, client: Client, fault: Inject, until: Until
 ) -> None:
     behind = "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::bigint"
+    until(lambda: postgres.streaming(lab.layout))  # what is paused while it does not stream asks for no stream
     fault("pause-replay")
     until(lambda: int(str(client.ask(behind, Node.REPLICA_1))) >= 65536)
     assert int(str(client.ask(behind, Node.REPLICA_2))) < 65536

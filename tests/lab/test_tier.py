@@ -228,13 +228,14 @@ def test_a_broken_layout_says_what_to_do(tmp_path: Path) -> None:
         layouts.load(tmp_path)
 
 
-def test_missing_programs_are_named_with_their_packages(tmp_path: Path) -> None:
-    environment = os.environ | {"OPSPORTAL_PG_BIN": str(tmp_path)}
+@pytest.mark.parametrize("variable", [binaries.ANY, binaries.WATCHED])
+def test_missing_programs_are_named_with_their_packages(tmp_path: Path, variable: str) -> None:
+    environment = os.environ | {variable: str(tmp_path)}
     script = "from apps.lab import binaries; print(*binaries.missing(), sep='\\n')"
     run = subprocess.run(
         [sys.executable, "-S", "-c", script], cwd=BASE, env=environment, capture_output=True, text=True, check=True
     )
-    assert str(tmp_path) in run.stdout
+    assert f"{variable} ({tmp_path})" in run.stdout
     assert "apt-get install postgresql" in run.stdout
     assert binaries.missing() == ()
 

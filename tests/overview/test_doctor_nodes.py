@@ -212,6 +212,7 @@ def test_a_line_of_pg_hba_names_an_address_or_is_not_given(db: None) -> None:
         ["host app mon 10.0.0.7/32 scram-sha-256", reload], ["host app mon fd00::7/128 scram-sha-256", reload], [], [], [],
     ]  # fmt: skip
     assert "Let the portal's host in" in found["n2", "nodes.answers"]["remedy"]
+    assert "over TLS only" in found["n2", "nodes.answers"]["remedy"], "as its address forbids TLS"
 
 
 def test_a_tier_that_there_is_not_is_refused(db: None) -> None:

@@ -10,9 +10,10 @@ from psycopg import sql
 
 from apps.lab import postgres
 from apps.lab.layout import DATABASE, Layout, Node
-from apps.metrics.kernel import NodeKind
+from apps.metrics.kernel import NodeKind, Row
 from apps.queries.probes import PROBES, TIER_PROBES
-from tests.watch import Asking, samples_of
+from tests.conftest import Until
+from tests.watch import Asking, flush, samples_of
 
 TOP = next(probe for probe in TIER_PROBES if probe.id == "queries.top")
 
@@ -102,13 +103,18 @@ def test_the_longest_transaction_is_timed_and_listed(primary: Asking, owner: psy
     assert row["query"] == "SELECT '…', pg_sleep(…)"
 
 
-def test_dead_rows_are_the_statistics_own(primary: Asking, owner: psycopg.Connection) -> None:
+def test_dead_rows_are_the_statistics_own(primary: Asking, owner: psycopg.Connection, until: Until) -> None:
     owner.execute("CREATE TABLE dying WITH (autovacuum_enabled = off) AS SELECT n FROM generate_series(1, 30000) AS n")
     try:
         owner.execute("DELETE FROM dying WHERE n % 2 = 0")
-        owner.execute("SELECT pg_stat_force_next_flush()")
-        view = primary.ask()
-        row = next(row for row in view.rows("queries.tables") or () if row["object"] == "public.dying")
+
+        def dying() -> Row | None:
+            flush(owner)
+            rows = primary.ask().rows("queries.tables") or ()
+            return next((row for row in rows if row["object"] == "public.dying" and row["dead_rows"]), None)
+
+        row, view = until(dying, 5), primary.ask()
+        assert isinstance(row, dict)
         assert (row["live_rows"], row["dead_rows"], row["dead_ratio"]) == (15_000, 15_000, 0.5)
         assert (samples_of(view.answers["queries.tables"])["queries.tables.worst_dead_ratio", ""] or 0) >= 0.5
     finally:
@@ -170,3 +176,24 @@ def test_fast_questions_cost_the_server_under_five_milliseconds(primary: Asking,
         primary.ask()
         costs.append(cost() - before)
     assert sorted(costs)[3] < 5, costs
+
+
+def test_checkpoints_that_a_replica_is_asked_for(owner: psycopg.Connection, layout: Layout, until: Until) -> None:
+    upkeep = [probe for probe in PROBES if probe.id == "queries.upkeep"]
+    asking = Asking(NodeKind.POSTGRES, layout.dsn(Node.REPLICA_1, "opsportal_poll"), upkeep)
+    try:
+
+        def requested() -> int:
+            return int((asking.ask().rows("queries.upkeep") or ())[0]["checkpoints_requested"])
+
+        before = requested()
+        owner.execute("CHECKPOINT")
+        with postgres.connect(layout, Node.REPLICA_1) as replica:
+
+            def more() -> bool:
+                replica.execute("CHECKPOINT")
+                return requested() > before
+
+            until(more, 5)
+    finally:
+        asking.close()

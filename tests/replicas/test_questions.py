@@ -89,7 +89,7 @@ def test_what_only_collects_wal_is_no_standby(primary: Asking, layout: Layout, u
     make_folder(folder, layout.user)
     roster = Roster(folder)
     where = f"host={HOST} port={layout.port(Node.PRIMARY, direct=True)} user=replicator"
-    command = [str(find().postgres / "pg_receivewal"), "-D", str(folder), "-d", where]
+    command = [str(find().watched / "pg_receivewal"), "-D", str(folder), "-d", where]
     secret = bare_environment({"PGPASSWORD": layout.password("postgres", "replicator")})
     roster.start("collector", command, log=folder / "log", cwd=folder, user=layout.user, env=secret)
     try:

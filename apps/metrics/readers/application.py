@@ -20,10 +20,12 @@ from apps.metrics.readers.base import (
 )
 from apps.metrics.readers.place import place
 from apps.metrics.readers.traffic import Traffic
+from apps.metrics.readers.trust import context, distrust
 from apps.telemetry import correlation
 
 MOST_BYTES = 1_000_000
 ANSWER_SECONDS = 3
+LOST = {FailureKind.UNREACHABLE, FailureKind.TIMEOUT, FailureKind.WRONG_KIND}
 
 
 class ApplicationReader(Reader):
@@ -52,6 +54,7 @@ class ApplicationReader(Reader):
             follow_redirects=False,
             headers={"User-Agent": APPLICATION_NAME, "Accept": "application/json", "Host": named},
             trust_env=False,
+            verify=context(self.target.reach.roots),
             event_hooks={"request": [correlation.carry_async]},
         )
 
@@ -62,8 +65,7 @@ class ApplicationReader(Reader):
         paths = {str(probe.question) for probe in probes} or {"/health"}
         answers = dict(zip(paths, await asyncio.gather(*(self._get(client, path) for path in paths)), strict=True))
         failures = [said.failure for said in answers.values() if said.failure]
-        lost = {FailureKind.UNREACHABLE, FailureKind.TIMEOUT, FailureKind.WRONG_KIND}
-        if len(failures) == len(answers) and all(failure.kind in lost for failure in failures):
+        if len(failures) == len(answers) and all(_lost(failure) for failure in failures):
             await self.close()
             raise Unreadable(failures[0].kind, failures[0].message)
         said = {probe.id: answers[str(probe.question)] for probe in probes}
@@ -89,11 +91,18 @@ class ApplicationReader(Reader):
         except httpx.RemoteProtocolError:
             message = "What answers there does not speak HTTP."
             return Said(text, failure=Failure(FailureKind.WRONG_KIND, message))
-        except httpx.HTTPError:
+        except httpx.HTTPError as error:
+            if told := distrust(error):
+                return Said(text, failure=told.failure)
             message = "It does not accept connections, or closed this one."
             return Said(text, failure=Failure(FailureKind.UNREACHABLE, message))
         self.received += response.num_bytes_downloaded
         return _document(text, response)
+
+
+def _lost(failure: Failure) -> bool:
+    """Whether nothing was heard from it, and not only one document is not to be had."""
+    return failure.kind in LOST or failure.message.startswith("Not connected")
 
 
 def _document(text: str, response: httpx.Response) -> Said:

@@ -19,6 +19,7 @@ from apps.metrics.readers.base import (
 from apps.metrics.readers.place import place
 from apps.metrics.readers.postgres import failure, refusal
 from apps.metrics.readers.traffic import Traffic, traffic_of
+from apps.metrics.readers.trust import for_libpq
 from apps.metrics.readers.wire import Wire
 
 MARGIN = 1.2  # of the longest answer so far, for one that is a little slower
@@ -43,6 +44,7 @@ class PgBouncerReader(Reader):
                 self.target.url,
                 host=where.hosts,
                 hostaddr=where.hostaddr,
+                sslrootcert=for_libpq(self.target.url, self.target.reach.roots),
                 autocommit=True,
                 application_name=APPLICATION_NAME,
                 connect_timeout=CONNECT_SECONDS,

@@ -20,6 +20,7 @@ from apps.metrics.readers.base import (
 )
 from apps.metrics.readers.place import place
 from apps.metrics.readers.traffic import Traffic, traffic_of
+from apps.metrics.readers.trust import distrust_of_libpq, for_libpq
 from apps.metrics.readers.wire import Heard, Wire
 
 IDENTITY = sql(str(__file__).replace("readers/postgres.py", "registry.py"), "identity")
@@ -52,6 +53,7 @@ class PostgresReader(Reader):
                 self.target.url,
                 host=where.hosts,
                 hostaddr=where.hostaddr,
+                sslrootcert=for_libpq(self.target.url, self.target.reach.roots),
                 autocommit=True,
                 application_name=APPLICATION_NAME,
                 connect_timeout=CONNECT_SECONDS,
@@ -164,7 +166,8 @@ def refusal(error: psycopg.OperationalError) -> Unreadable:
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return Unreadable(FailureKind.TIMEOUT, f"It did not accept a connection within {CONNECT_SECONDS} s.")
     if "FATAL:" in text:
-        said = text.rpartition("FATAL:")[2].strip().partition("\n")[0]
+        # The first: what a server says to the login over TLS. libpq may then have tried without, where it says only that it wants TLS.
+        said = text.partition("FATAL:")[2].strip().partition("\n")[0]
         if "unsupported startup parameter" in said:
             message = (
                 "This is PgBouncer, not PostgreSQL: the portal reads each server directly, never through a pooler."
@@ -173,6 +176,8 @@ def refusal(error: psycopg.OperationalError) -> Unreadable:
         starting = "starting up" in said or "shutting down" in said or "too many" in said
         return Unreadable(FailureKind.UNREACHABLE if starting else FailureKind.REFUSED, f"It refused: {said}.")
     said = _first_line(error).rpartition(" failed: ")[2]
+    if told := distrust_of_libpq(said):
+        return told
     kind = FailureKind.TIMEOUT if "timeout" in said or "timed out" in said else FailureKind.UNREACHABLE
     return Unreadable(kind, f"No connection: {said}.")
 

@@ -17,13 +17,14 @@ class Reach:
     """What may be connected to: with nothing listed every host but those that are never a node (see `refusal`).
 
     `names`: hosts; `suffixes`: ends of names, such as `.db.example.org`; `networks`: of resolved addresses. `own`: address and port of
-    what belongs to the portal itself.
+    what belongs to the portal itself. `roots`: a file of certificates of authorities that are believed; empty: the system's alone.
     """
 
     names: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
     own: frozenset[tuple[Address, int]] = frozenset()
+    roots: str = ""
 
     def refusal(self, host: str, address: Address, port: int) -> str:
         """Why this host at this address is not connected to; empty when it is."""

@@ -27,6 +27,7 @@ from apps.metrics.readers.base import (
 from apps.metrics.readers.info import parse
 from apps.metrics.readers.place import place
 from apps.metrics.readers.traffic import Traffic, traffic_of
+from apps.metrics.readers.trust import distrust
 
 INFO = "INFO"
 
@@ -53,6 +54,7 @@ class RedisReader(Reader):
             client_name=APPLICATION_NAME,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
+            **({"ssl_ca_certs": self.target.reach.roots or None} if encrypted else {}),
         )
         connection: redis.asyncio.Connection = pool.make_connection()  # type: ignore[no-untyped-call]
         try:
@@ -95,6 +97,9 @@ class RedisReader(Reader):
         """See Reader."""
         connection, self.connection = self.connection, None
         if connection is not None:
+            writer = getattr(connection, "_writer", None)
+            if writer is not None and writer.get_extra_info("sslcontext"):
+                writer.transport.abort()  # TLS would wait for the server's goodbye, which a frozen one never says
             await connection.disconnect(nowait=True)
 
     async def _converse(self, probes: Sequence[Probe]) -> dict[str, Said]:
@@ -171,6 +176,8 @@ def _identity(info: Row) -> Identity:
 
 
 def _refusal(error: Exception) -> Unreadable:
+    if told := distrust(error):
+        return told
     match error:
         case AuthenticationError() | NoPermissionError():
             return Unreadable(FailureKind.REFUSED, str(error))

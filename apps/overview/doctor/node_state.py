@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from apps.metrics.kernel import NodeKind, NodeRole
 from apps.metrics.kernel import State as Judged
+from apps.metrics.readers.trust import proven
 from apps.metrics.registry import probes
 from apps.metrics.thresholds import Limits
 from apps.metrics.units import duration
@@ -22,6 +23,10 @@ OLDEST = {NodeKind.POSTGRES: (13,), NodeKind.PGBOUNCER: (1, 8), NodeKind.REDIS: 
 NEWEST = {NodeKind.POSTGRES: (18,)}
 CLOCK = "node.clock_offset"
 MOST_TOLD = 3
+VERIFY = (
+    "Add the node again with ?sslmode=verify-full at the end of its address; where no authority of the system signed its "
+    "certificate, name the file of the one that did in OPSPORTAL_NODE_CA first."
+)
 
 
 def state(asked: Asked, limits: Limits) -> Iterator[Finding]:
@@ -83,9 +88,15 @@ def _clock(asked: Asked, limits: Limits) -> Finding:
 
 def _tls(asked: Asked) -> Finding:
     of, encrypted = ("nodes.tls", "TLS"), _encrypted(asked)
+    here = urlsplit(asked.address).hostname in HERE
+    if encrypted and proven(asked.address):
+        return asked.finding(of, State.FINE, f"{encrypted}, its certificate is verified")
     if encrypted:
-        return asked.finding(of, State.FINE, encrypted)
-    if urlsplit(asked.address).hostname in HERE:
+        told = f"{encrypted}, and its certificate is not verified"
+        if here:
+            return asked.finding(of, State.FINE, f"{told}; it is on this machine")
+        return asked.finding(of, State.WARNING, f"{told}: whoever gets between the two may take its place.", VERIFY)
+    if here:
         return asked.finding(of, State.FINE, "none, and it is on this machine")
     if encrypted is None:
         return asked.finding(of, State.UNKNOWN, "The node did not say whether the connection is encrypted.")
@@ -103,7 +114,7 @@ def _encrypted(asked: Asked) -> str | None:
         case NodeKind.PGBOUNCER:
             return pgbouncer_rights.tls(asked)
         case _:
-            return "yes, by its address" if urlsplit(asked.address).scheme in {"rediss", "https"} else ""
+            return "yes" if urlsplit(asked.address).scheme in {"rediss", "https"} else ""
 
 
 def _questions(asked: Asked) -> Finding:

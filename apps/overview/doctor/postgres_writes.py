@@ -73,10 +73,10 @@ def _grant(row: Row, grantee: str) -> tuple[str, str]:
             return f"do what {row['object']} may", ""
         case "table":
             more = f" and {row['objects'] - 1} more of that schema" if row["objects"] > 1 else ""
-            line = (
-                f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA {name(row['place'])} FROM {grantee};"
-            )
-            return f"write to {row['place']}.{row['object']}{more}", line
+            deeds = "INSERT, UPDATE, DELETE, TRUNCATE" + (", MAINTAIN" if row["maintains"] else "")
+            line = f"REVOKE {deeds} ON ALL TABLES IN SCHEMA {name(row['place'])} FROM {grantee};"
+            deed = "write to" if row["writes"] else "lock and rebuild"
+            return f"{deed} {row['place']}.{row['object']}{more}", line
         case kind:
             line = f"REVOKE CREATE ON {kind.upper()} {name(row['object'])} FROM {grantee};"
             return f"create in {kind} {row['object']}", line

@@ -7,11 +7,13 @@ from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from apps.metrics.forms import WHAT_TO_DO
-from apps.metrics.kernel import FailureKind, NodeKind
+from apps.metrics.kernel import Failure, FailureKind, NodeKind
+from apps.metrics.readers.trust import sslmode
 from apps.overview.doctor.asked import Asked
 from apps.overview.doctor.postgres_writes import name
 
 AGAIN = "where the password was mistyped, remove the node and add it again"
+OVER_TLS = "remove the node, and add it again with ?sslmode=verify-full at the end of its address."
 PRIMARY = "On the primary, as a superuser:"
 
 
@@ -63,6 +65,7 @@ CURES = {
         ),
     ),
     NodeKind.PGBOUNCER: (
+        Cure("SSL required", f"It admits over TLS only: {OVER_TLS}", lambda _login, _database, _said: ()),
         Cure(
             "not allowed",
             "In its pgbouncer.ini, beside those that are there; then RELOAD on its console:",
@@ -103,8 +106,14 @@ def cure(asked: Asked) -> tuple[str, tuple[str, ...]]:
         if failure.kind is FailureKind.REFUSED and (said := re.search(known.words, failure.message)):
             lines = known.lines(asked.login, database, said)
             if lines is not None:
-                return known.remedy, lines
+                return f"{_tls(asked, failure)}{known.remedy}", lines
     return str(WHAT_TO_DO.get(failure.kind, "")), ()
+
+
+def _tls(asked: Asked, failure: Failure) -> str:
+    """A server that admits over TLS only says no more of a login without than that there is no entry for it."""
+    plain = "no encryption" in failure.message and sslmode(asked.address) == "disable"
+    return f"Where it admits over TLS only, {OVER_TLS} Otherwise: " if plain else ""
 
 
 def _hba(login: str, database: str, host: str) -> tuple[str, ...] | None:

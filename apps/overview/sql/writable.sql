@@ -2,7 +2,8 @@
 -- Privilege: none. A superuser may change everything and is told by polling_login.sql; here nothing is listed of it.
 -- Columns: kind (table, schema, database, role); place (schema of tables); object (one of them, or the role that it is a member of); objects (how
 --   many); through (PUBLIC, the login itself, or a role that it is a member of), everybody (whether that is PUBLIC); owned (whether that role
---   owns one of them).
+--   owns one of them), maintains (whether it may lock, vacuum and rebuild them, as MAINTAIN lets it from PostgreSQL 17 on), writes (whether it may
+--   do anything else).
 WITH held AS (
     SELECT 'table' AS kind, relnamespace AS namespace, relname::text AS name, relowner AS owner, acl.grantee, acl.privilege_type AS deed
     FROM pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner))) AS acl
@@ -23,16 +24,19 @@ WITH held AS (
     SELECT
         kind, coalesce(nspname::text, '') AS place, min(name) AS object, count(DISTINCT name) AS objects,
         CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee)::text END AS through, grantee = 0 AS everybody,
-        bool_or(owner = grantee) AS owned
+        bool_or(owner = grantee) AS owned,
+        bool_or(deed = 'MAINTAIN') AS maintains,
+        bool_or(deed <> 'MAINTAIN') AS writes
     FROM held LEFT JOIN pg_namespace ON pg_namespace.oid = namespace
-    WHERE deed IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'CREATE')
+    WHERE deed IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'CREATE', 'MAINTAIN')
         AND (grantee = 0 OR pg_has_role(session_user, grantee, 'MEMBER'))
         AND (nspname IS NULL OR nspname !~ '^pg_' AND nspname <> 'information_schema')
     GROUP BY kind, nspname, grantee
     UNION ALL
-    SELECT 'role', '', rolname, 1, rolname, false, false
+    SELECT 'role', '', rolname, 1, rolname, false, false, rolname = 'pg_maintain', rolname <> 'pg_maintain'
     FROM pg_roles
-    WHERE (rolsuper OR rolname IN ('pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program'))
+    WHERE (rolsuper OR rolname IN (
+        'pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program', 'pg_maintain'))
         AND pg_has_role(session_user, oid, 'MEMBER')
 )
 SELECT found.* FROM found

@@ -1,7 +1,7 @@
--- Purpose: each partition's bounds and statistics.
+-- Purpose: each partition's bounds and statistics. Before PostgreSQL 14.
 -- Privilege: none. A partition that DDL has locked, or waits to lock, is told by `locked` instead of being waited for.
 -- Columns: object (schema and partition), parent (schema and table), bound (as PostgreSQL prints it, times in UTC; NULL while locked), locked,
---   detach_pending, live_rows (statistics' estimate, NULL when unknown), last_analysed.
+--   detach_pending (never), live_rows (statistics' estimate, NULL when unknown), last_analysed.
 WITH locked AS MATERIALIZED (
     SELECT DISTINCT relation
     FROM pg_locks
@@ -13,7 +13,7 @@ SELECT
     pn.nspname || '.' || p.relname AS parent,
     CASE WHEN locked.relation IS NULL THEN pg_get_expr(c.relpartbound, c.oid) END AS bound,
     locked.relation IS NOT NULL AS locked,
-    i.inhdetachpending AS detach_pending,
+    false AS detach_pending,
     CASE
         WHEN pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_live_tuples(c.oid) + pg_stat_get_dead_tuples(c.oid) > 0
             THEN pg_stat_get_live_tuples(c.oid)

@@ -1,4 +1,4 @@
--- Purpose: indexes of partitioned tables that are invalid, or missing on a partition.
+-- Purpose: indexes of partitioned tables that are invalid, or missing on a partition. Before PostgreSQL 14.
 -- Privilege: none.
 -- Columns: object (schema and table), invalid (indexes of the table and its partitions that no query uses), missing (partitions without their
 --   part of an index of the table), broken (sum of both), names (of the invalid ones).
@@ -20,7 +20,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT count(*)
     FROM pg_index AS x
-    JOIN pg_inherits AS i ON i.inhparent = c.oid AND NOT i.inhdetachpending
+    JOIN pg_inherits AS i ON i.inhparent = c.oid
     WHERE x.indrelid = c.oid AND NOT EXISTS (
         SELECT 1
         FROM pg_inherits AS part

@@ -1,4 +1,5 @@
 -- Purpose: who waits for a lock that another session holds, and who holds it: sessions that wait, and those that they wait for.
+--   Before PostgreSQL 14, which is the first to say since when a session waits: here it is since its statement began, which may be longer.
 -- Privilege: pg_read_all_stats (in pg_monitor), to see other logins' sessions and statements.
 -- Columns: object (process id; 0 a prepared transaction), login, application, kind (what the process is), state, waits_for (event type and
 --   event), waited (s, for its lock; NULL when it does not wait), in_transaction (s), blocked_by (process ids), lock (what it waits for), mode (in
@@ -6,8 +7,8 @@
 --   characters; literals are left out before it is kept).
 -- At most 100 that wait are looked at. A row's lock is a wait for its transaction: the table is then known by the tuple lock that is queued for.
 WITH wanted AS MATERIALIZED (
-    SELECT pid, locktype, mode, relation, waitstart
-    FROM pg_locks
+    SELECT pid, locktype, mode, pg_locks.relation, query_start AS waitstart
+    FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
     WHERE NOT granted
     ORDER BY waitstart NULLS LAST
     LIMIT 100

@@ -1,9 +1,10 @@
--- Purpose: how many sessions there are and what they do; the longest transactions; locks waited for.
+-- Purpose: how many sessions there are and what they do; the longest transactions; locks waited for. Before PostgreSQL 14.
 -- Privilege: pg_read_all_stats (in pg_monitor), to see other logins' sessions.
 -- Columns: used_connections, usable_connections (max_connections less the reserved ones), connections_used (ratio of the two);
 --   active, idle, idle_in_transaction, other_states (sessions of clients); longest_transaction_seconds, idle_in_transaction_seconds (of the
---   longest now under way; 0 when there is none); waiting_locks (requests not granted), lock_wait_seconds (of the longest), locks_held (in
---   the shared lock table), lock_table_used (ratio of the table's size).
+--   longest now under way; 0 when there is none); waiting_locks (requests not granted), lock_wait_seconds (of the longest: since its
+--   statement began, for the server does not say since when it waits), locks_held (in the shared lock table), lock_table_used (ratio of the
+--   table's size).
 WITH client AS MATERIALIZED (
     SELECT pid, state, xact_start, state_change
     FROM pg_stat_activity
@@ -24,9 +25,9 @@ WITH client AS MATERIALIZED (
 ), locks AS (
     SELECT
         count(*) FILTER (WHERE NOT granted) AS waiting_locks,
-        coalesce(max(extract(epoch FROM clock_timestamp() - waitstart)), 0) AS lock_wait_seconds,
+        coalesce(max(extract(epoch FROM clock_timestamp() - query_start)) FILTER (WHERE NOT granted), 0) AS lock_wait_seconds,
         count(*) FILTER (WHERE NOT fastpath) AS locks_held
-    FROM pg_locks
+    FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
 ), room AS (
     SELECT
         current_setting('max_connections')::int

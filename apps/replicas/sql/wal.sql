@@ -1,9 +1,10 @@
 -- Purpose: where a server is in the WAL, and on a replica whether more arrives: the witnesses of replication lag.
+--   Before PostgreSQL 14.
 -- Privilege: pg_read_all_stats (in pg_monitor), to see pg_stat_wal_receiver.
 -- Columns: now; started_at; system_identifier; in_recovery; timeline; lsn_bytes (written on a primary, replayed on a replica, from 0/0);
 --   received_bytes (on a replica: flushed, from 0/0); receiver_status and message_age_seconds (NULL without a WAL receiver);
---   receiver_timeout_seconds (0: never); replay (not paused, pause requested, paused; NULL on a primary); last_commit_at (of the last
---   transaction replayed, by the primary's clock); conflicts (queries cancelled by recovery since started_at);
+--   receiver_timeout_seconds (0: never); replay (not paused, or paused, also while that is only requested; NULL on a primary);
+--   last_commit_at (of the last transaction replayed, by the primary's clock); conflicts (queries cancelled by recovery since started_at);
 --   oldest_xmin_age (transactions since the oldest snapshot that holds vacuum back; NULL on a replica).
 SELECT
     clock_timestamp() AS now,
@@ -19,7 +20,7 @@ SELECT
     receiver.status AS receiver_status,
     extract(epoch FROM clock_timestamp() - receiver.last_msg_receipt_time) AS message_age_seconds,
     extract(epoch FROM current_setting('wal_receiver_timeout')::interval) AS receiver_timeout_seconds,
-    CASE WHEN recovery.on THEN pg_get_wal_replay_pause_state() END AS replay,
+    CASE WHEN recovery.on THEN CASE WHEN pg_is_wal_replay_paused() THEN 'paused' ELSE 'not paused' END END AS replay,
     CASE WHEN recovery.on THEN pg_last_xact_replay_timestamp() END AS last_commit_at,
     (SELECT sum(conflicts) FROM pg_stat_database) AS conflicts,
     CASE WHEN NOT recovery.on THEN greatest(
