@@ -20,7 +20,7 @@ ROOMS = {
     "ledger": f"{COMMON} abreast bundle chain checkpoints examine export keys kinds leaf offline/* proofs search"
     " state templatetags/* tree verify witness",
     "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
-    " session shape signals tables terminal work",
+    " seen session shape signals tables terminal work",
     "accounts": f"{COMMON} adapter assertion batches checks factor_urls factors grants middleware notices passkeys"
     " policy recent request roles routes sessions statements third_party",
     "telemetry": f"{COMMON} callers carrying controls correlation echoes figures lines log_views logs masking"

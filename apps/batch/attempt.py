@@ -10,6 +10,7 @@ import psycopg
 from django.db import Error as DjangoError
 from psycopg import errors
 
+from apps.batch import seen
 from apps.batch.chunks import Chunk, Part, guilty
 from apps.batch.how import How, OnError
 from apps.batch.job import LONGEST_CAUSE, record_chunk
@@ -77,6 +78,9 @@ class Worker:
 
     def settle(self, chunk: Chunk[Any], doubt: int = 0) -> Settling:
         """Do a chunk. `doubt`: the transaction of an earlier run that may have committed it; 0 when there is none."""
+        return seen.around(self.work, chunk, lambda: self._settle(chunk, doubt))
+
+    def _settle(self, chunk: Chunk[Any], doubt: int) -> Settling:
         began, self.careful, self.xid, self.waiting = time.monotonic(), False, doubt, 0.0
         self.counts, self.errors = Counts(seen=len(chunk.rows), written=len(chunk.rows)), []
         self.retried, found = 0, None

@@ -54,11 +54,16 @@ def endpoint(environ: Mapping[str, str] = os.environ) -> str:
     Where spans go; empty when tracing is off.
 
     Raises:
-        ImproperlyConfigured: an address that is none, or another protocol than OTLP over HTTP.
+        ImproperlyConfigured: an address that is none, another protocol than OTLP over HTTP, or another exporter.
     """
     off = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    if off or environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
+    exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    if off or exporter == "none":
         return ""
+    if exporter not in {"", "otlp"}:
+        raise ImproperlyConfigured(
+            f"OTEL_TRACES_EXPORTER is {exporter!r}: spans are sent by otlp only, or not at all (none)."
+        )
     name, url = next(((name, environ[name]) for name in ENDPOINTS if environ.get(name)), ("", ""))
     if not url:
         return ""

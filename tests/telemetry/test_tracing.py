@@ -289,6 +289,37 @@ def test_spans_of_our_own_tell_what_failed_and_nothing_secret(
     assert b"zq-secret-zq" not in b"".join(collector.raw)
 
 
+BATCH = """
+from django.db import connection
+from apps.batch import How, create, table
+from apps.telemetry.tracing import span
+with connection.cursor() as cursor:
+    cursor.execute("DROP TABLE IF EXISTS traced_batch; CREATE TABLE traced_batch (id int PRIMARY KEY, said text)")
+try:
+    with span("carry"):
+        create(table("public.traced_batch"), [(n % 6, "zq-secret-zq") for n in range(8)], columns=("id", "said"), how=How(chunk=4))
+    create(table("public.traced_batch"), [(9, "x")], columns=("id", "said"))
+finally:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE traced_batch")
+"""
+
+
+def test_each_chunk_of_a_batch_is_a_span_of_whoever_carries_it(
+    transactional_db: None, collector: Collector, portal_environment: dict[str, str]
+) -> None:
+    owner = portal_environment | {"OPSPORTAL_DATABASE_URL": portal_environment["OPSPORTAL_OWNER_DATABASE_URL"]}
+    run(BATCH, owner, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_SAMPLER="always_on")
+    (carried,), chunks = collector.named("carry"), collector.named("batch create")
+    assert [(span.parent, span.trace) for span in chunks] == [
+        (carried.id, carried.trace)
+    ] * 2  # the second run began no trace
+    told = [(span.attributes["db.operation.batch.size"], span.attributes["opsportal.rows_failed"]) for span in chunks]
+    assert sorted(told) == [(4, 0), (4, 2)]
+    assert {span.attributes["db.collection.name"] for span in chunks} == {"public.traced_batch"}
+    assert b"zq-secret-zq" not in b"".join(collector.raw)
+
+
 FAILING = """
 from django.test import Client
 from apps.telemetry import readiness, tracing_setup

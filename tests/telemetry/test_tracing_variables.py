@@ -16,6 +16,10 @@ __all__ = ["collector"]
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "must look like"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http/protobuf only"),
         (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_TRACES_EXPORTER": "console"},
+            "'console': spans are sent by otlp",
+        ),
+        (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"},
             "_TRACES_PROTOCOL is",
         ),
