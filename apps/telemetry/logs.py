@@ -163,13 +163,12 @@ def configure(
         logger.setLevel(threshold)
         logger.handlers.clear()
         logger.propagate = True
-    _lines = Lines(
-        logging.getLevelNamesMapping()[level], [*_common(), *_finishing(pretty, keep)], structlog.WriteLogger(out)
-    )
+    least, writer = logging.getLevelNamesMapping()[level], structlog.WriteLogger(out)
+    _lines = Lines(least, [*_common(), *_finishing(pretty, keep)], writer)
     structlog.configure(
         processors=_lines.processors,
-        wrapper_class=structlog.make_filtering_bound_logger(_lines.least),
-        logger_factory=lambda *_: _lines.out,
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
     )
 
@@ -183,12 +182,15 @@ class Lines:
     out: structlog.WriteLogger
 
 
-_lines = Lines(logging.CRITICAL, (), structlog.WriteLogger(sys.stderr))
+_lines: Lines | None = None
 
 
 def say(level: int, event: EventDict) -> None:
     """What structlog's `log.log` does, for the one line of every request: its fields are not copied from call to call."""
     lines_now = _lines
+    if lines_now is None:  # an application that sets up structlog by itself
+        structlog.get_logger().log(level, **event)
+        return
     if level < lines_now.least:
         return
     name = _METHODS[level]

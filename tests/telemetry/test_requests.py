@@ -4,6 +4,8 @@ import asyncio
 import io
 import logging
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +224,32 @@ def test_pages_hold_no_inline_script_or_style(viewer: Person, browser: Browser) 
         scripts = re.findall(r"<script[^>]*>", page)
         assert all("src=" in script or "application/json" in script for script in scripts), url
         assert "<style" not in page, url
+
+
+FOREIGN = """
+import sys, types
+import django
+from django.conf import settings
+sys.modules["bare_urls"] = types.SimpleNamespace(urlpatterns=[])
+settings.configure(
+    INSTALLED_APPS=["apps.telemetry"], LOGGING_CONFIG=None, ROOT_URLCONF="bare_urls", ALLOWED_HOSTS=["*"],
+    MIDDLEWARE=["apps.telemetry.middleware.CorrelationMiddleware"], REDIS_URL="redis://127.0.0.1:1",
+)
+django.setup()
+import structlog
+structlog.configure(processors=[structlog.processors.KeyValueRenderer(key_order=["event", "method", "status"])])
+from django.test import Client
+Client().get("/nowhere/")
+"""
+
+
+def test_an_application_with_a_setup_of_its_own_has_the_line_in_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FOREIGN],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "event='request' method='GET' status=404" in done.stdout
