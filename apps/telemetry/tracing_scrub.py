@@ -12,8 +12,9 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.status import Status
 
-from apps.telemetry.echoes import without_echoes
-from apps.telemetry.masking import MASK, end_of_trace, is_id, mask, mask_text, secret_key
+from apps.telemetry.echoes import MASK, without_echoes
+from apps.telemetry.masking import end_of_trace, is_id, mask, mask_text
+from apps.telemetry.names import secret_key
 from apps.telemetry.statements import normalised
 
 STATEMENTS = frozenset({"db.statement", "db.query.text"})
