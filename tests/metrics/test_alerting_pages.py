@@ -91,6 +91,18 @@ def test_muting_a_node_makes_its_open_alerts_quiet_at_once_and_says_so(
     assert Mute.objects.get().ended_by == on_call
 
 
+def test_a_window_needs_no_more_than_a_length_and_a_reason(tier: Tier, on_call: Person, browser: Browser) -> None:
+    client = browser(on_call)
+    assert '<option value="1h" selected>1 hour</option>' in client.get(MUTES).content.decode()
+    before = timezone.now()
+    assert client.post(f"{MUTES}begin/", {"lasts": "1h", "reason": "vacuum full"}).status_code == 302
+    made = Mute.objects.get()
+    assert made.ends_at - made.starts_at == timedelta(hours=1)
+    assert before <= made.starts_at <= timezone.now()
+    assert client.post(f"{MUTES}begin/", window(lasts="24h")).status_code == 302
+    assert Mute.objects.order_by("id").last().ends_at < before + timedelta(hours=3), "a typed end stands over a length"
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
