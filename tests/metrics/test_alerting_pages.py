@@ -300,6 +300,21 @@ def test_the_history_says_how_long_who_why_and_what_came_before(
     assert browser(viewer).get("/alerts/history/?state=nonsense&before=x").status_code == 400
 
 
+def test_the_first_sentence_says_how_bad_it_is_and_what_nobody_has_taken(
+    tier: Tier, on_call: Person, browser: Browser
+) -> None:
+    node, client = Node.objects.get(), browser(on_call)
+    first = alert(tier, node=node)
+    assert "One alert is open: 1 fails; nobody has taken any" in client.get("/alerts/").content.decode()
+    alert(tier, object="b", state="warn")
+    alert(tier, object="c", state="no_data", kind="no_data")
+    client.post(f"/alerts/{first.pk}/acknowledge/", {"note": "on it"})
+    told = "3 alerts are open: 1 fails, 1 warns, 1 has no data; nobody has taken 2 of them"
+    assert told in client.get("/alerts/").content.decode()
+    Alert.objects.exclude(pk=first.pk).delete()
+    assert "One alert is open: 1 fails; somebody has taken each of them" in client.get("/alerts/").content.decode()
+
+
 def test_all_alerts_of_a_node_are_taken_with_one_note(tier: Tier, on_call: Person, browser: Browser) -> None:
     node = Node.objects.get()
     first, second, other = alert(tier, node=node), alert(tier, node=node, object="b"), alert(tier)
