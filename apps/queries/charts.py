@@ -70,7 +70,7 @@ TABLES = (
             Column("rows", "Rows", Unit.COUNT),
         ),
         empty="No statements are known. Is the extension pg_stat_statements loaded and installed in this database?",
-        limit=100,
+        limit=50,
     ),
     Table(
         "blocks",
