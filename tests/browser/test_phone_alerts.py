@@ -10,9 +10,9 @@ from tests.conftest import Inject
 def test_on_call_takes_an_alert_on_a_phone(person: People, fault: Inject) -> None:
     fault("stop-replica-2")
     phone = person(Role.ON_CALL, "/", PHONE)
+    row = phone.locator("table.as-cards tbody tr", has_text="Answering").first
     for path in ("/", "/alerts/"):
         phone.goto(path)
-        row = phone.locator("table.as-cards tbody tr", has_text="Answering").first
         expect(row).to_be_visible()
         for words in ("no", "fails when it says no", "take it"):
             box = row.get_by_text(words, exact=True).first.bounding_box()

@@ -100,7 +100,7 @@ def test_a_window_needs_no_more_than_a_length_and_a_reason(tier: Tier, on_call: 
     assert made.ends_at - made.starts_at == timedelta(hours=1)
     assert before <= made.starts_at <= timezone.now()
     assert client.post(f"{MUTES}begin/", window(lasts="24h")).status_code == 302
-    assert Mute.objects.order_by("id").last().ends_at < before + timedelta(hours=3), "a typed end stands over a length"
+    assert Mute.objects.latest("id").ends_at < before + timedelta(hours=3), "a typed end stands over a length"
 
 
 @pytest.mark.parametrize(
