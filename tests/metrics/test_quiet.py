@@ -119,7 +119,7 @@ def test_open_alerts_are_brought_up_to_date_together(watch: Watch, dba: Person) 
     with CaptureQueriesContext(connection) as asked:
         watch.poll()
     assert [one["sql"] for one in asked if one["sql"].startswith('UPDATE "metrics_alert"')] == []
-    now = dict(Standing.objects.filter(check_id=check.id).values_list("node_id", "value"))
+    now = {one.node_id: one.value for one in Standing.objects.filter(check_id=check.id)}
     for alert in opened:
         assert (alert.value, alert.updated_at, alert.announced) == (now[alert.node_id], watch.slot, "warn")
 
