@@ -93,6 +93,7 @@ class Demo:
         passwords, fresh = self._passwords()
         witnessed = witness.prepared(layout)
         variables = environment.portal(layout, self.options.url) | dict(witnessed.variables) | self._playbook()
+        environment.keep(layout.run, variables)
         self._manage("migrate", ["migrate", "--noinput"], variables, stop)
         self._manage("populate", ["populate", *(["--new-passwords"] if fresh else [])], variables, stop)
         supervisor = Supervisor(self.lab.servers.roster, layout.logs, self.say)
@@ -110,6 +111,7 @@ class Demo:
 
     def _end(self) -> None:
         ignore_signals()
+        environment.forget(self.directory / "run")
         self.lab.down()
         for child in CHILDREN.values():
             if child.poll() is None:
@@ -187,7 +189,10 @@ class Demo:
             self.say(
                 f"  {person.username:12}{passwords[person.username]:22}{person.role.value:10}{person.display_name}"
             )
-        self.say(f"\nCtrl-C stops everything and keeps the data. Logs are in {layout.logs}.")
+        self.say(
+            "\nIn another terminal, `.venv/bin/python manage.py lab manage doctor` examines it; any command goes there."
+        )
+        self.say(f"Ctrl-C stops everything and keeps the data. Logs are in {layout.logs}.")
 
 
 def addresses(layout: Layout) -> dict[str, dict[str, str]]:

@@ -21,6 +21,20 @@ from apps.metrics.units import example, read
 
 PERIODS = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30), "365d": timedelta(days=365)}
 LONGEST_MUTE = timedelta(days=14)
+_LENGTHS = {
+    "30m": timedelta(minutes=30),
+    "1h": timedelta(hours=1),
+    "4h": timedelta(hours=4),
+    "8h": timedelta(hours=8),
+    "24h": timedelta(days=1),
+}
+MUTED_FOR = (
+    ("30m", gettext_lazy("30 minutes")),
+    ("1h", gettext_lazy("1 hour")),
+    ("4h", gettext_lazy("4 hours")),
+    ("8h", gettext_lazy("8 hours")),
+    ("24h", gettext_lazy("24 hours")),
+)
 _WHEN = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
 
@@ -44,8 +58,12 @@ class MuteForm(forms.Form):
     starts_at = MomentField(
         label=gettext_lazy("From"), required=False, widget=_WHEN, help_text=gettext_lazy("Empty: from now on.")
     )
+    lasts = forms.ChoiceField(label=gettext_lazy("For"), required=False, choices=MUTED_FOR, initial="1h")
     ends_at = MomentField(
-        label=gettext_lazy("To"), widget=_WHEN, error_messages={"required": gettext_lazy("Say when it ends.")}
+        label=gettext_lazy("Or until"),
+        required=False,
+        widget=_WHEN,
+        help_text=gettext_lazy("Empty: for as long as chosen above."),
     )
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -63,11 +81,15 @@ class MuteForm(forms.Form):
         _choose(self, "check_id", [("", _("every check")), *((c.id, f"{c.id} · {c.title}") for c in known)])
 
     def clean(self) -> dict[str, Any]:
-        """The window ends after it begins, in the future, and within two weeks."""
+        """The window ends after it begins, in the future, and within two weeks; a typed end stands over a chosen length."""
         data = super().clean() or self.cleaned_data
         now = timezone.now()
         start, end = data.get("starts_at") or now, data.get("ends_at")
+        if end is None and "ends_at" not in self.errors and data.get("lasts"):
+            end = data["ends_at"] = start + _LENGTHS[data["lasts"]]
         if end is None:
+            if "ends_at" not in self.errors:
+                self.add_error("ends_at", _("Say when it ends."))
             return data
         if end <= max(start, now):
             self.add_error("ends_at", _("The window has to end after it begins, and not in the past."))

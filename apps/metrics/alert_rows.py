@@ -7,6 +7,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.metrics.alerts import Kind
 from apps.metrics.dependence import OF_NODES
@@ -82,6 +84,34 @@ def rows(tier: Tier, found: Iterable[Alert], *, told: bool = False) -> list[Aler
 def _done(tier: Tier, found: Sequence[Alert]) -> list[Occasion]:
     opened = [alert.opened_at for alert in found]
     return between(tier, min(opened) - BEFORE, max(opened)) if opened else []
+
+
+def sentence(opened: Sequence[Alert]) -> str:
+    """How many alerts are open, how bad they are, and how many of them nobody has taken: what is to be known first."""
+    if not opened:
+        return _("No alert is open")
+    silent = sum(alert.kind == Kind.SILENCE for alert in opened)
+    failing = sum(alert.state == State.FAIL and alert.kind != Kind.SILENCE for alert in opened)
+    counts = (
+        ngettext("%(n)d fails", "%(n)d fail", failing) % {"n": failing} if failing else "",
+        _warning(len(opened) - failing - silent),
+        ngettext("%(n)d has no data", "%(n)d have no data", silent) % {"n": silent} if silent else "",
+    )
+    whole = ngettext("One alert is open", "%(n)d alerts are open", len(opened)) % {"n": len(opened)}
+    return f"{whole}: {', '.join(filter(None, counts))}; {_untaken(opened)}"
+
+
+def _warning(count: int) -> str:
+    return ngettext("%(n)d warns", "%(n)d warn", count) % {"n": count} if count else ""
+
+
+def _untaken(opened: Sequence[Alert]) -> str:
+    free = sum(alert.acknowledged_at is None for alert in opened)
+    if not free:
+        return _("somebody has taken each of them")
+    if free == len(opened):
+        return _("nobody has taken any")
+    return _("nobody has taken %(n)d of them") % {"n": free}
 
 
 def groups(tier: Tier, opened: Sequence[Alert]) -> list[Group]:

@@ -18,7 +18,7 @@ from apps.accounts.policy import Permission, allow, permitted
 from apps.ledger.chain import append
 from apps.metrics import context, muting, store
 from apps.metrics.alert_forms import Acknowledgement, HistoryFilter
-from apps.metrics.alert_rows import groups, rows
+from apps.metrics.alert_rows import groups, rows, sentence
 from apps.metrics.models import Alert, NodeStatus, Tier
 
 CLOSED = 20
@@ -41,7 +41,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
     loud = [alert for alert in opened if not alert.quiet]
     found = {
         "tier": tier,
-        "loud": loud,
+        "verdict": sentence(loud),
         "groups": groups(tier, loud) if tier else [],
         "quiet": rows(tier, [alert for alert in opened if alert.quiet]) if tier else [],
         "closed": rows(tier, closed) if tier else [],

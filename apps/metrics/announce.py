@@ -17,7 +17,7 @@ from apps.metrics.alerts import Kind
 from apps.metrics.kernel import Check, State
 from apps.metrics.models import Alert, Channel, Delivery, Tier
 from apps.metrics.templatetags.figures import threshold, word_of
-from apps.metrics.units import show
+from apps.metrics.units import duration, show
 
 
 class Change(StrEnum):
@@ -70,19 +70,24 @@ class Told:
             url=f"{settings.ORIGIN}/alerts/{alert.pk}/",
         )
 
-    @property
-    def line(self) -> str:
-        """The change in one line of plain text."""
+    def line(self, at: datetime) -> str:
+        """The change, as it was at this moment, in one line of plain text."""
         of = f" ({self.object})" if self.object else ""
         match self.change:
             case Change.TEST | Change.NEWS | Change.TURN:
                 return self.title
             case Change.RESOLVED:
-                return f"{self.title}{of}: over, {self.value}" if self.value else f"{self.title}{of}: over"
+                lasted = duration((at - datetime.fromisoformat(self.opened_at)).total_seconds())
+                last = f"; its last bad value was {self.value}" if self.value else ""
+                return f"{self.title}{of}, after {lasted}{last}"
             case _ if self.kind == Kind.SILENCE:
-                return f"{self.title}{of}: no data"
-        said = f"{self.title}{of} {word_of(self.state)}: {self.value} ({self.threshold})"
+                return f"{self.title}{of}: no data{self._remedy}"
+        said = f"{self.title}{of} {word_of(self.state)}: {self.value} ({self.threshold}){self._remedy}"
         return f"{said}; flapping, so it closes only after ten calm minutes" if self.flapping else said
+
+    @property
+    def _remedy(self) -> str:
+        return f"; what to do: {self.runbook}" if self.runbook else ""
 
 
 def announce(tier: Tier, at: datetime, told: Sequence[Told]) -> None:

@@ -17,6 +17,7 @@ from apps.accounts.policy import Permission, allow, permitted
 from apps.ledger.chain import append
 from apps.metrics import announce
 from apps.metrics.alert_forms import ChannelForm
+from apps.metrics.channels import what
 from apps.metrics.models import Channel, Delivery, Tier
 from apps.metrics.tasks import deliver
 
@@ -109,7 +110,7 @@ def _page(request: HttpRequest, tier: Tier, form: ChannelForm, status: int = 200
         "tier": tier,
         "form": form,
         "channels": Channel.objects.filter(tier=tier, removed_at=None).select_related("made_by"),
-        "log": _log(tier)[:LOGGED],
+        "log": [(one, what(one.message)) for one in _log(tier)[:LOGGED]],
         "may_edit": permitted(request.user, Permission.EDIT_CHANNELS, tier.slug),
     }
     return render(request, "metrics/channels.html", page, status=status)

@@ -33,6 +33,7 @@ _WORDS = {
     Change.NEWS: "news",
     Change.TURN: "your turn",
 }
+_OF_NO_ALERT = {Change.TEST, Change.NEWS, Change.TURN}
 _LASTING = {400, 401, 403, 404, 405, 410, 413, 415, 422}  # asking again would be answered alike
 
 
@@ -66,19 +67,30 @@ def subject(message: Mapping[str, Any]) -> str:
     >>> subject({"tier_name": "Lab", "node": "", "changes": [change | {"change": "resolved"}, change]})
     'Lab: Replay lag is over, and 1 more'
     """
+    plain = message["changes"][0]["change"] in _OF_NO_ALERT
+    where = " · ".join(filter(None, [message["tier_name"], "" if plain else message["node"]]))
+    return f"{where}: {what(message)}"
+
+
+def what(message: Mapping[str, Any]) -> str:
+    """The subject without tier and node.
+
+    >>> what({"changes": [{"change": "resolved", "state": "fail", "title": "Replay lag"}]})
+    'Replay lag is over'
+    """
     first, *rest = message["changes"]
     more = ngettext(", and %(n)d more", ", and %(n)d more", len(rest)) % {"n": len(rest)} if rest else ""
-    if first["change"] in {Change.TEST, Change.NEWS, Change.TURN}:
-        return f"{message['tier_name']}: {first['title']}{more}"
-    where = " · ".join(filter(None, [message["tier_name"], message["node"]]))
+    if first["change"] in _OF_NO_ALERT:
+        return f"{first['title']}{more}"
     told = _("is over") if first["change"] == Change.RESOLVED else word_of(first["state"])
-    return f"{where}: {first['title']} {told}{more}"
+    return f"{first['title']} {told}{more}"
 
 
 def lines(message: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Each change in words with the address of its alert."""
     changes = [Told(**change) for change in message["changes"]]
-    return [(f"{_WORDS[Change(one.change)]}: {one.line}", one.url) for one in changes]
+    at = datetime.fromisoformat(message["at"])
+    return [(f"{_WORDS[Change(one.change)]}: {one.line(at)}", one.url) for one in changes]
 
 
 def slack_body(message: Mapping[str, Any]) -> dict[str, Any]:

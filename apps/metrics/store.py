@@ -231,6 +231,14 @@ def upsert_standings(
     _execute("upsert_standings.sql", tier_id, rows)
 
 
+def update_alerts(
+    slot: datetime,
+    rows: Sequence[tuple[int, str, float | None, float | None, int | None, int | None, str]],
+) -> None:
+    """Bring open alerts up to date: id, state, value, threshold, cause's and mute's id, the state that was told."""
+    _execute("update_alerts.sql", slot, rows)
+
+
 def upsert_newest(slot: datetime, rows: Sequence[tuple[int, float | None]]) -> None:
     """Replace the newest samples by series id, where samples are kept elsewhere."""
     _execute("upsert_newest.sql", slot, rows)

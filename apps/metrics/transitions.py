@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from apps.metrics import store
 from apps.metrics.alerts import FLAP_WINDOW, FLAPS, Kind, Step, Stood, level, risen, step, step_of_silence, threshold
 from apps.metrics.announce import Change, Told, announce
 from apps.metrics.dependence import cause_of, spared
@@ -12,8 +13,6 @@ from apps.metrics.kernel import Check, NodeView, State, Verdict
 from apps.metrics.models import Alert, ClosedBy, Mute, Tier
 from apps.metrics.muting import covering, running
 from apps.metrics.thresholds import Limits
-
-SAVED = ("state", "value", "threshold", "updated_at", "closed_at", "closed_by", "cause", "mute", "announced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,7 @@ class Turn:
     ids: Mapping[str, int]
     nodes: Sequence[NodeView]
     told: list[Told] = field(default_factory=list)
+    gone_on: list[Alert] = field(default_factory=list)
 
 
 def follow(turn: Turn) -> None:
@@ -51,6 +51,10 @@ def follow(turn: Turn) -> None:
                 _go_on(turn, check, key, alert, taken, mutes)
     for alert in opened.values():  # its object is gone, or its check no longer exists
         _close(turn, alert, ClosedBy.GONE)
+    store.update_alerts(
+        turn.slot,
+        [(a.pk, a.state, a.value, a.threshold, a.cause_id, a.mute_id, a.announced) for a in turn.gone_on],
+    )
     announce(turn.tier, turn.slot, turn.told)
 
 
@@ -101,7 +105,10 @@ def _go_on(turn: Turn, check: Check, key: Key, alert: Alert, taken: Step, mutes:
     told = alert.announced
     if not alert.quiet:  # once for each alert and height
         alert.announced = alert.state
-    alert.save(update_fields=SAVED if alert.pk else None)
+    if alert.pk:
+        turn.gone_on.append(alert)
+    else:
+        alert.save()
     if alert.announced != told:
         turn.told.append(Told.of(alert, check, key[1], Change.WORSE if told else Change.OPENED))
 

@@ -30,7 +30,7 @@ def duration(seconds: float) -> str:
     ['12.4\\xa0ms', '212\\xa0ms', '7.4\\xa0s', '3\\xa0min 20\\xa0s', '2\\xa0h 5\\xa0min', '2\\xa0d 2\\xa0h']
     """
     if 0 < abs(seconds) < 0.001:
-        return f"{number(round(seconds * 1e6, 1))}{NARROW}\N{GREEK SMALL LETTER MU}s"
+        return f"{number(round(seconds * 1e6, 1))}{NARROW}\N{MICRO SIGN}s"
     if 0 < abs(seconds) < 1:
         return f"{number(round(seconds * 1000, 1))}{NARROW}ms"
     if abs(seconds) < 60:

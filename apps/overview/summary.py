@@ -28,6 +28,7 @@ from apps.rollouts.progress import Progress, progress
 from apps.rollouts.signing import held_up, hindrance
 from apps.rollouts.watching import runs, unlooked
 
+NAMED = 2  # of what is wrong with a component, in its line
 _BADNESS = {State.FAIL: 3, State.WARN: 2, State.ERROR: 1, State.NO_DATA: 1}
 
 
@@ -116,11 +117,17 @@ def _application(found: Sequence[Verdict]) -> list[Component]:
     if state is State.FAIL and values.get("app.up") == 0:
         parts = [_("it does not answer")]
     elif state in {State.WARN, State.FAIL}:
-        worse = {str(checks()[v.check_id].title) for v in mine if v.state is state}
-        parts.insert(0, _counted(state, len(worse)) % {"n": len(worse), "what": ", ".join(sorted(worse))})
+        worse = sorted({str(checks()[v.check_id].title) for v in mine if v.state is state})
+        parts.insert(0, _counted(state, len(worse)) % {"n": len(worse), "what": _first(worse)})
     text = ", ".join(parts) or _("nothing is known of it at present")
     at = max((v.at for v in mine if v.at), default=None)
     return [Component(_("Application"), "/catalogue/checks/#app", state, text, at)]
+
+
+def _first(titles: Sequence[str]) -> str:
+    """The first two, and how many more: a sentence to be read aloud, not the list below it."""
+    more = len(titles) - NAMED
+    return ", ".join([*titles[:NAMED], *([_("%(n)d more") % {"n": more}] if more > 0 else [])])
 
 
 def _counted(state: State, n: int) -> str:

@@ -55,21 +55,22 @@ CHARTS = (
 TABLES = (
     Table(
         "statements",
-        "Statements, those with the most time since the last poll first",
+        "Statements, those with the most time since the last poll first, then by total time",
         "queries.top",
         (
             Column("node", "Node"),
             Column("query", "Statement", code=True, link="page"),
-            Column("recent_share", "Share of time now", Unit.RATIO),
+            Column("recent_share", "Share now", Unit.RATIO),
             Column("recent_calls", "Calls now", Unit.COUNT),
             Column("recent_mean_ms", "Mean now", Unit.MILLISECONDS),
-            Column("share", "Share of all time", Unit.RATIO),
+            Column("total_ms", "Total time", Unit.MILLISECONDS),
+            Column("share", "Share", Unit.RATIO),
             Column("calls", "Calls", Unit.COUNT),
             Column("mean_ms", "Mean", Unit.MILLISECONDS),
             Column("rows", "Rows", Unit.COUNT),
         ),
         empty="No statements are known. Is the extension pg_stat_statements loaded and installed in this database?",
-        limit=30,
+        limit=50,
     ),
     Table(
         "blocks",

@@ -1,7 +1,8 @@
 """Before and after: statements in two windows of time, what changed, and what the change is made of."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -21,7 +22,7 @@ from apps.metrics.units import show
 from apps.queries.comparison import WANTED, Change, Comparison, Measured, compare, measured
 from apps.queries.history import EVERY, OTHER
 from apps.queries.texts import texts_of
-from apps.queries.windows import Windows, presets, read_windows
+from apps.queries.windows import NAMES, Windows, presets, read_windows
 
 POINTS = 120  # steps of a window; a minute at least
 SHOWN = 100
@@ -49,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ComparePage:
-    """What the page shows; `comparison` None until two windows were chosen."""
+    """What the page shows; `comparison` None until two windows were chosen, `problem`: why those asked for cannot be compared."""
 
     tier: Tier
     presets: Sequence[tuple[str, Windows]]
@@ -58,11 +59,15 @@ class ComparePage:
     verdict: str = ""
     rows: Sequence[Row] = ()
     largest: Row | None = None
+    problem: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def suggested(self) -> Windows:
-        """What the form shows: the windows compared, or the first choice."""
-        return self.windows or self.presets[0][1]
+    def fields(self) -> Sequence[tuple[str, str, str]]:
+        """Name, label and value of what the form asks: what was typed, the windows compared, or the first choice."""
+        labels = (_("Before, from (UTC)"), _("Before, to (UTC)"), _("After, from (UTC)"), _("After, to (UTC)"))
+        shown = dict(parse_qsl((self.windows or self.presets[0][1]).query)) | dict(self.typed)
+        return [(name, label, shown[name]) for name, label in zip(NAMES, labels, strict=True)]
 
     @property
     def thin(self) -> Sequence[tuple[str, float, float]]:
@@ -80,7 +85,10 @@ class ComparePage:
 @allow(Permission.VIEW)
 @require_GET
 def comparing(request: HttpRequest, tier: str) -> HttpResponse:
-    """The page, or with `form=csv` or `form=json` its table; 400 for windows that make no sense or were not measured."""
+    """The page, or with `form=csv` or `form=json` its table; 400 for windows that make no sense or were not measured.
+
+    The page then says what is wrong with them and offers the others: a window that is offered may be older than the portal.
+    """
     found, now = tier_of(request, tier), timezone.now()
     try:
         windows = read_windows(request.GET, now)
@@ -88,7 +96,11 @@ def comparing(request: HttpRequest, tier: str) -> HttpResponse:
             return render(request, "queries/compare.html", {"page": ComparePage(found, presets(now))})
         compared = _compared(found, windows)
     except BadRange as problem:
-        return refuse(request, problem)
+        if request.GET.get("form") in FILES:
+            return refuse(request, problem)
+        typed = {name: request.GET.get(name, "") for name in NAMES}
+        page = ComparePage(found, presets(now), problem=str(problem), typed=typed)
+        return render(request, "queries/compare.html", {"page": page}, status=400)
     rows = _rows(found, compared)
     if request.GET.get("form") in FILES:
         return _file(found, windows, rows, request.GET["form"])

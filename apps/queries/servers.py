@@ -75,7 +75,7 @@ def top(view: TierView) -> Told:
         answer = node.rows("queries.statements")
         if answer:
             rows += _statements(node.name, answer, tuple(earlier.get(node.name, ())), texts)
-    return sorted(rows, key=lambda row: -(row["recent_share"] or 0.0)), ()
+    return sorted(rows, key=lambda row: (-(row["recent_share"] or 0.0), -row["total_ms"])), ()
 
 
 def _statements(node: str, now: Rows, before: Rows, texts: dict[tuple[str, str], str]) -> Iterator[dict[str, Any]]:

@@ -46,14 +46,18 @@ def _blocked(data: BoardData) -> str:
         "count": count
     }
     trees = (row for part in data.rows(BLOCKS) for row in part.rows)
-    culprits = [row["object"] for row in trees if row["depth"] == 0 and row["behind"]]
+    culprits = [(row["object"], row["node"]) for row in trees if row["depth"] == 0 and row["behind"]]
     longest = duration(data.value("queries.lock_wait") or 0.0)
     if not culprits:
         return _("%(waits)s, the longest for %(time)s.") % {"waits": waits, "time": longest}
-    return _("%(waits)s, the longest for %(time)s, behind process %(pids)s.") % {
+    if len(culprits) == 1:
+        told = _("process %(pid)s") % {"pid": culprits[0][0]}
+    else:  # a number alone does not say on which server it is
+        told = ", ".join(_("process %(pid)s of %(node)s") % {"pid": pid, "node": node} for pid, node in culprits)
+    return _("%(waits)s, the longest for %(time)s, behind %(behind)s.") % {
         "waits": waits,
         "time": longest,
-        "pids": ", ".join(culprits),
+        "behind": told,
     }
 
 
@@ -61,7 +65,9 @@ def _slow(data: BoardData) -> str:
     p95, slow = data.value("queries.p95_health"), data.value("queries.slow_share")
     if data.state("queries.p95_health") not in BAD and data.state("queries.slow_share") not in BAD:
         return ""
-    return _("Queries are slow: 95 %% of the calls take up to %(p95)s, %(slow)s of them over 100 ms on average.") % {
+    return _(
+        "Queries are slow: counted at their statement’s mean, 95 %% of the calls take up to %(p95)s, and %(slow)s take 100 ms or more."
+    ) % {
         "p95": show(p95, "ms"),
         "slow": show(slow, "ratio"),
     }
@@ -94,7 +100,9 @@ def _well(data: BoardData) -> str:
     calls = sum(row["recent_calls"] for row in rows if row["node"] == primary and row["object"] == "")
     if p95 is None or not calls:
         return _("%(node)s answers; no statement was executed since the poll before.") % {"node": primary}
-    return _("Queries are quick: 95 %% of the %(calls)s calls on %(node)s took up to %(p95)s.") % {
+    return _(
+        "Queries are quick: counted at their statement’s mean, 95 %% of the %(calls)s calls on %(node)s took up to %(p95)s."
+    ) % {
         "calls": number(calls),
         "node": primary,
         "p95": show(p95, "ms"),

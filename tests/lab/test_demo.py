@@ -1,11 +1,13 @@
 """`make demo`, seen by the person at the terminal: one address, people who can log in, nothing left behind."""
 
 import json
+import os
 import re
 import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,8 +71,26 @@ def test_every_person_can_log_in_and_sees_the_overview(demo: RunningDemo) -> Non
             assert browser.get("/").status_code == 200
 
 
+def beside(demo: RunningDemo, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command that somebody types in another terminal."""
+    argv = [sys.executable, "manage.py", "lab", "manage", *words]
+    own = {"PATH": os.environ["PATH"], "OPSPORTAL_LAB_DIR": str(demo.directory)}
+    return subprocess.run(argv, cwd=PROJECT, env=own, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_commands_beside_it_reach_its_portal(demo: RunningDemo, tmp_path: Path) -> None:
+    told = beside(demo, "doctor", "--json")
+    findings = {one["id"]: one for one in json.loads(told.stdout)["findings"]}
+    assert findings["store.login"]["state"] == "fine", told
+    assert beside(demo, "doctor", "--tier", "nowhere").returncode == 2, "the command's own exit status"
+    argv = [sys.executable, "manage.py", "lab", "manage", "doctor"]
+    own = {"PATH": os.environ["PATH"], "OPSPORTAL_LAB_DIR": str(tmp_path)}
+    none = subprocess.run(argv, cwd=PROJECT, env=own, capture_output=True, text=True, timeout=60, check=False)
+    assert none.stderr == f"CommandError: No demo runs in {tmp_path}. `make demo` starts it.\n"
+
+
 def test_what_it_wrote_is_readable_by_its_owner_only(demo: RunningDemo) -> None:
-    for name in ("demo.json", "people.json", "lab.json"):
+    for name in ("demo.json", "people.json", "lab.json", "run/portal.json"):
         assert stat.S_IMODE((demo.directory / name).stat().st_mode) == 0o600
 
 

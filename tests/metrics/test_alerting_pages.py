@@ -91,6 +91,18 @@ def test_muting_a_node_makes_its_open_alerts_quiet_at_once_and_says_so(
     assert Mute.objects.get().ended_by == on_call
 
 
+def test_a_window_needs_no_more_than_a_length_and_a_reason(tier: Tier, on_call: Person, browser: Browser) -> None:
+    client = browser(on_call)
+    assert '<option value="1h" selected>1 hour</option>' in client.get(MUTES).content.decode()
+    before = timezone.now()
+    assert client.post(f"{MUTES}begin/", {"lasts": "1h", "reason": "vacuum full"}).status_code == 302
+    made = Mute.objects.get()
+    assert made.ends_at - made.starts_at == timedelta(hours=1)
+    assert before <= made.starts_at <= timezone.now()
+    assert client.post(f"{MUTES}begin/", window(lasts="24h")).status_code == 302
+    assert Mute.objects.latest("id").ends_at < before + timedelta(hours=3), "a typed end stands over a length"
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
@@ -286,6 +298,21 @@ def test_the_history_says_how_long_who_why_and_what_came_before(
     for query, count in (("node=primary", 1), ("state=no_data", 1), ("period=30d", 3), ("check_id=nothing", 0)):
         assert browser(viewer).get(f"/alerts/history/?{query}").content.decode().count("<tr>") - bool(count) == count
     assert browser(viewer).get("/alerts/history/?state=nonsense&before=x").status_code == 400
+
+
+def test_the_first_sentence_says_how_bad_it_is_and_what_nobody_has_taken(
+    tier: Tier, on_call: Person, browser: Browser
+) -> None:
+    node, client = Node.objects.get(), browser(on_call)
+    first = alert(tier, node=node)
+    assert "One alert is open: 1 fails; nobody has taken any" in client.get("/alerts/").content.decode()
+    alert(tier, object="b", state="warn")
+    alert(tier, object="c", state="no_data", kind="no_data")
+    client.post(f"/alerts/{first.pk}/acknowledge/", {"note": "on it"})
+    told = "3 alerts are open: 1 fails, 1 warns, 1 has no data; nobody has taken 2 of them"
+    assert told in client.get("/alerts/").content.decode()
+    Alert.objects.exclude(pk=first.pk).delete()
+    assert "One alert is open: 1 fails; somebody has taken each of them" in client.get("/alerts/").content.decode()
 
 
 def test_all_alerts_of_a_node_are_taken_with_one_note(tier: Tier, on_call: Person, browser: Browser) -> None:

@@ -97,6 +97,19 @@ def test_a_mail_says_what_and_where_and_bears_the_delivery_id(tier: Tier, lead: 
     assert delivery.state == DeliveryState.SENT
 
 
+def test_a_mail_says_what_to_do_and_later_how_long_it_lasted(tier: Tier, lead: Person, mailbox: Mailbox) -> None:
+    channel(tier, lead, "email", "ops@example.org")
+    found = alert(tier, check_id="queries.lock_wait", value=221)
+    Alert.objects.filter(pk=found.pk).update(opened_at=datetime.now(UTC) - timedelta(minutes=4, seconds=5))
+    found.refresh_from_db()
+    for change in (Change.OPENED, Change.RESOLVED):
+        tell(tier, told(found, change))
+        outbox.deliver(later())
+    first, last = (mail.get_content().replace("\xa0", " ").splitlines()[0] for mail in mailbox.mails)
+    assert first == "opened: Longest lock wait fails: 3 min 41 s (warns from 5 s · fails above 30 s); what to do: RB-8"
+    assert last == "over: Longest lock wait, after 4 min 5 s; its last bad value was 3 min 41 s"
+
+
 def test_a_mail_server_that_is_full_is_asked_again_and_one_that_refuses_is_not(
     tier: Tier, lead: Person, mailbox: Mailbox
 ) -> None:

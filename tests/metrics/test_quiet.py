@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts.models import Person
@@ -105,6 +107,21 @@ def test_a_muted_alert_is_recorded_and_told_only_if_it_is_bad_when_the_mute_ends
         "mute.begin",
         "mute.end",
     ]
+
+
+def test_open_alerts_are_brought_up_to_date_together(watch: Watch, dba: Person) -> None:
+    check = checks()["node.clock_offset"]
+    for node in Node.objects.filter(kind="postgres"):
+        thresholds.change(watch.tier, check, node, (1e-9, 5.0), "every clock is late", dba)
+    watch.poll(8)
+    opened = Alert.objects.filter(check_id=check.id, closed_at=None)
+    assert opened.count() == 3
+    with CaptureQueriesContext(connection) as asked:
+        watch.poll()
+    assert [one["sql"] for one in asked if one["sql"].startswith('UPDATE "metrics_alert"')] == []
+    now = {one.node_id: one.value for one in Standing.objects.filter(check_id=check.id)}
+    for alert in opened:
+        assert (alert.value, alert.updated_at, alert.announced) == (now[alert.node_id], watch.slot, "warn")
 
 
 def test_a_threshold_set_by_somebody_counts_in_the_poll_on_check_now_and_on_pages(

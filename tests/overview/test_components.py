@@ -45,3 +45,7 @@ def test_the_verdict_counts_what_is_wrong_and_names_it(watch: Watch) -> None:
 
     assert said(State.WARN, "ratelimits.degraded") == "One thing needs a look: Decisions without Redis on lab-app."
     assert said(State.FAIL, "app.up").startswith("Application: one thing is wrong (Application answers), p95")
+    several = said(State.FAIL, "app.error_rate", "app.health", "app.p95", "app.slow_share")
+    assert several.startswith(
+        "Application: 4 things are wrong (Errors of the application, Health as the application says, 2 more), p95"
+    )

@@ -3,7 +3,10 @@
 import csv
 import json
 
+import psycopg
+
 from apps.accounts.models import Person
+from apps.lab.layout import Layout, Node
 from tests.people import Browser
 from tests.watch import Watch
 
@@ -29,6 +32,27 @@ def test_statements_as_files(watch: Watch, browser: Browser, viewer: Person) -> 
     assert {"node", "query", "calls (count)", "mean_ms (ms)"} <= rows[0].keys()
     document = json.loads(browser(viewer).get(PAGE + "tables/statements.json").content)
     assert any(row["query"] == "(all statements)" for row in document["rows"])
+
+
+def test_a_percentile_of_means_is_called_one(watch: Watch, layout: Layout, browser: Browser, viewer: Person) -> None:
+    watch.poll()
+    with psycopg.connect(layout.dsn(Node.PRIMARY, "app"), autocommit=True) as application:
+        for _ in range(20):
+            application.execute("SELECT count(*) FROM api_key")
+    watch.poll()
+    heading = browser(viewer).get(PAGE).content.decode().partition("<h1>")[2].partition("</h1>")[0]
+    assert "counted at their statement’s mean, 95 % of the" in heading
+
+
+def test_what_rests_at_present_is_listed_by_its_total_time(watch: Watch, browser: Browser, viewer: Person) -> None:
+    watch.poll(3)
+    assert "Total time" in browser(viewer).get(PAGE).content.decode()
+    text = browser(viewer).get(PAGE + "tables/statements.csv").content.decode("utf-8-sig")
+    resting = [
+        float(row["total_ms (ms)"]) for row in csv.DictReader(text.splitlines()) if row["recent_calls (count)"] == "0"
+    ]
+    assert len(resting) > 3
+    assert resting == sorted(resting, reverse=True)
 
 
 def test_strangers_see_nothing(watch: Watch, browser: Browser, stranger: Person) -> None:

@@ -209,7 +209,7 @@ def test_on_the_page(
     text = page.content.decode()
     assert page.status_code == 200
     assert "Seq Scan" in text
-    assert "the dearest" in text
+    assert "costs the most" in text
     assert 'name="p1"' in text
     wrong = browser(dba).post(
         address + "plan/", {"node": "lab-primary", "count": "1", "type1": "integer", "p1": "<nine>"}

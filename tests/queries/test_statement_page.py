@@ -87,7 +87,12 @@ def test_windows_without_data_are_refused(watch: Watch, browser: Browser, viewer
     )
     answer = browser(viewer).get(f"{PAGE}compare/?{query}")
     assert answer.status_code == 400
-    assert "No statement was measured in the window “before”" in answer.content.decode()
+    page = answer.content.decode()
+    assert "No statement was measured in the window “before”" in page
+    assert 'name="a_from" id="a_from" required value="2026-01-01T00:00:00Z"' in page, (
+        "what was asked for can be corrected"
+    )
+    assert "Last 15 minutes against the 15 before" in page, "another choice is one click away"
     assert browser(viewer).get(f"{PAGE}compare/?{query.replace('01-02', '01-01')}").status_code == 400
 
 

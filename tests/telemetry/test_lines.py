@@ -69,6 +69,18 @@ def test_lines_of_all_processes_are_found_by_their_id(
     assert "<dt>tries</dt><dd>3</dd>" in page
 
 
+def test_a_request_shows_its_address_and_how_long_it_took_the_first_page_s_too(
+    hand_over: HandOver, devops: Person, browser: Browser
+) -> None:
+    say("request", method="GET", route="", status=200, duration_ms=12.5)
+    say("request", method="GET", route="t/<slug:tier>/queries/", status=200, duration_ms=31)
+    say("request", method="GET", route=None, path="/nowhere", status=404)
+    hand_over()
+    page = browser(devops).get("/portal/logs/").content.decode()
+    for told in ("GET / 200 · 12.5 ms", "GET /t/&lt;slug:tier&gt;/queries/ 200 · 31 ms", "GET /nowhere 404<"):
+        assert told in page
+
+
 def test_the_filter_narrows(hand_over: HandOver, devops: Person, browser: Browser) -> None:
     say("first thing", "warning", where="Here")
     say("second thing", "error")

@@ -103,7 +103,7 @@ def signed(value: float | None, unit: Unit | str) -> str:
     """A change with its unit and its sign.
 
     >>> signed(0.12, "ratio"), signed(-0.5, "s"), signed(-1e-12, "s"), signed(None, "s")
-    ('+12\xa0%', '−500\xa0ms', '0\xa0μs', '–')
+    ('+12\xa0%', '−500\xa0ms', '0\xa0µs', '–')
     """
     text = show(None if value is None else abs(value), unit)
     if value is None or not any(digit in text for digit in "123456789"):

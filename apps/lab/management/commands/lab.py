@@ -1,7 +1,9 @@
 """`manage.py lab`: a real data tier on this machine, its faults and its load."""
 
 import json
-from argparse import ArgumentParser
+import os
+import sys
+from argparse import REMAINDER, ArgumentParser
 from collections.abc import Callable  # noqa: TC003  Django reads it
 from dataclasses import asdict
 from datetime import timedelta
@@ -12,7 +14,7 @@ import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.lab import faults, load, rehearsal, seed
+from apps.lab import environment, faults, load, rehearsal, seed
 from apps.lab.binaries import BinariesMissing
 from apps.lab.faults import FAULTS, FaultImpossible, UnknownFault
 from apps.lab.layout import LayoutBroken
@@ -63,6 +65,10 @@ class Command(BaseCommand):
         chosen.add_argument("--all", action="store_true")
         rehearsal = deeds.add_parser("playbook", help="write a copy of the playbook whose watches take minutes")
         rehearsal.add_argument("--minutes", type=float, default=REHEARSED, help="of each watch (default %(default)g)")
+        manage = deeds.add_parser(
+            "manage", help="a command of the running demo's portal, such as `lab manage doctor --json`"
+        )
+        manage.add_argument("words", nargs=REMAINDER, metavar="command", help="as it follows manage.py")
         self._add_load(deeds.add_parser("load", help="steady traffic on the application, and the rollout's switches"))
 
     def _add_load(self, parser: ArgumentParser) -> None:
@@ -89,6 +95,7 @@ class Command(BaseCommand):
             "heal": self._heal,
             "playbook": self._playbook,
             "load": self._load,
+            "manage": self._manage,
         }
         try:
             deeds[deed](lab, **options)
@@ -158,6 +165,14 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Watches of {minutes:g} minutes are in {written}. Start the portal with OPSPORTAL_PLAYBOOK={written}"
         )
+
+    def _manage(self, lab: Lab, words: list[str], **_: Any) -> None:
+        """Become that command, in the environment of the demo's own programs: its output and exit status are what the person sees."""
+        try:
+            variables = environment.kept(lab.directory / "run")
+        except FileNotFoundError as error:
+            raise CommandError(f"No demo runs in {lab.directory}. `make demo` starts it.") from error
+        os.execve(sys.executable, [sys.executable, sys.argv[0], *words], variables)  # noqa: S606  ours, and no shell
 
     def _load(self, lab: Lab, part: str, **options: Any) -> None:
         layout = lab.layout
