@@ -81,7 +81,17 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 @pytest.fixture(scope="module")
-def secured(lab: Lab, layout: Layout, tmp_path_factory: pytest.TempPathFactory, until: Until) -> Iterator[Secured]:
+def early(lab: Lab, layout: Layout) -> Iterator[None]:
+    """A session of the polling login that is older than TLS, as a worker's may be."""
+    console = layout.dsn(Server.PGBOUNCER, "opsportal_poll", "pgbouncer", direct=True)
+    with psycopg.connect(console, autocommit=True, cursor_factory=psycopg.ClientCursor):
+        yield
+
+
+@pytest.fixture(scope="module")
+def secured(
+    early: None, lab: Lab, layout: Layout, tmp_path_factory: pytest.TempPathFactory, until: Until
+) -> Iterator[Secured]:
     """TLS is switched on while they run, and off again."""
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
     theirs, other, own = keys

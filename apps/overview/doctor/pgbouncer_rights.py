@@ -36,7 +36,11 @@ def examine(asked: Asked) -> Iterator[Finding]:
 
 
 def tls(asked: Asked) -> str | None:
-    """What encrypts the portal's sessions on the console; empty for nothing, None where it did not say."""
-    rows = asked.rows(CLIENTS) or ()
-    found = [str(row.get("tls", "")) for row in rows if (row["user"], row["database"]) == (asked.login, CONSOLE)]
+    """What encrypts this login's newest session on the console, the one that asks; empty for nothing, None where it did not say.
+
+    Older ones are of whoever connected before TLS was asked for.
+    """
+    rows = [row for row in asked.rows(CLIENTS) or () if (row["user"], row["database"]) == (asked.login, CONSOLE)]
+    newest = max((str(row.get("connect_time", "")) for row in rows), default="")
+    found = [str(row.get("tls", "")) for row in rows if str(row.get("connect_time", "")) == newest]
     return min(found, default=None)
