@@ -1,4 +1,4 @@
-"""Calls the WSGI application of every variant in a loop, slice by slice, and writes each slice's CPU to standard output as JSON.
+"""Calls the WSGI application of every variant in a loop, in turn, and writes the CPU of each one's slices to standard output as JSON.
 
 A program of its own (`python -m bench.request_race 40`), because it has another project's settings than the other benches.
 """
@@ -6,7 +6,7 @@ A program of its own (`python -m bench.request_race 40`), because it has another
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import process_time_ns
 from typing import Any
 
@@ -16,7 +16,9 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 from django.test.utils import override_settings
 
-from bench.requests import PATH, SLICE
+from apps.telemetry.outbox import outbox
+from bench.harness import Part
+from bench.requests import PATH, SLICE, TURN
 
 
 def environ() -> dict[str, Any]:
@@ -39,21 +41,21 @@ def environ() -> dict[str, Any]:
     }
 
 
-def serve(application: Callable[..., Any]) -> None:
-    """One slice of requests; raises RuntimeError when one is not answered with 200."""
+def serve(application: Callable[..., Any], requests: int) -> None:
+    """So many requests, one after the other; raises RuntimeError when one is not answered with 200."""
 
     def start(status: str, _headers: object, _failure: object = None) -> None:
         if not status.startswith("200"):
             raise RuntimeError(f"{PATH} answered {status}")
 
-    for _ in range(SLICE):
+    for _ in range(requests):
         answer = application(environ(), start)
         b"".join(answer)
         answer.close()
 
 
 def main(rounds: int) -> None:
-    """Everybody once a round, each round beginning with another one; the first two warm up."""
+    """Serve, and tell."""
     django.setup()
     from bench.request_traces import sink  # noqa: PLC0415  needs the settings
 
@@ -62,7 +64,7 @@ def main(rounds: int) -> None:
 
 
 def race(rounds: int) -> dict[str, list[int]]:
-    """CPU of each variant's slices, in nanoseconds."""
+    """CPU of each variant's slices, in nanoseconds; the first two rounds warm up."""
     from bench.request_variants import VARIANTS, middleware  # noqa: PLC0415  needs the settings
 
     connection.ensure_connection()
@@ -73,16 +75,36 @@ def race(rounds: int) -> dict[str, list[int]]:
         with override_settings(MIDDLEWARE=middleware(variant)), variant.on():
             applications[name] = WSGIHandler()
     found: dict[str, list[int]] = {name: [] for name in VARIANTS}
-    names = list(VARIANTS)
     for number in range(rounds + 2):
-        turn = number % len(names)
-        for name in [*names[turn:], *names[:turn]]:
-            began = process_time_ns()  # all threads: what is sent in the background is paid, too
-            with VARIANTS[name].on():
-                serve(applications[name])
-            if number >= 2:
-                found[name].append(process_time_ns() - began)
+        spent = _a_round(applications, number)
+        for name, nanoseconds in spent.items() if number >= 2 else ():
+            found[name].append(nanoseconds)
     return found
+
+
+def _a_round(applications: Mapping[str, Callable[..., Any]], number: int) -> dict[str, int]:
+    """A slice of each variant, in turns of a few requests, for a machine's pace changes within seconds; then what all owe."""
+    from bench.request_variants import VARIANTS  # noqa: PLC0415  needs the settings
+
+    names, spent = list(applications), dict.fromkeys(applications, 0)
+    for turn in range(SLICE // TURN):
+        first = (number + turn) % len(names)
+        for name in [*names[first:], *names[:first]]:
+            with VARIANTS[name].on():
+                began = process_time_ns()  # all threads
+                serve(applications[name], TURN)
+                spent[name] += process_time_ns() - began
+    ours = [name for name in names if VARIANTS[name].part is Part.OURS]
+    share = _cpu_of(outbox.flush) // len(ours)
+    for name in names:
+        spent[name] += _cpu_of(VARIANTS[name].settle) + (share if name in ours else 0)
+    return spent
+
+
+def _cpu_of(work: Callable[[], object]) -> int:
+    began = process_time_ns()
+    work()
+    return process_time_ns() - began
 
 
 def _on_one_core() -> None:

@@ -1,6 +1,6 @@
 """Tracing of `bench/requests.py`'s view: the portal's at a ratio, and OpenTelemetry's own packages at the same, to one sink.
 
-What was sampled in a slice is sent in it, scrubbed where it is ours.
+What was sampled in a slice is sent at its end, scrubbed where it is ours.
 """
 
 import os
@@ -50,16 +50,20 @@ def _portals(ratio: float) -> tuple[TracerProvider, Tracing]:
 @contextmanager
 def ours(ratio: float, rest: AbstractContextManager[None]) -> Iterator[None]:
     """The portal's tracing around the rest of its telemetry."""
-    provider, on = _portals(ratio)
+    _provider, on = _portals(ratio)
     tracing._on = on  # noqa: SLF001  what `begin` does once for a process
     connection.execute_wrappers.append(on.query)
     with rest:
         # Again, for tracing is on now: the lines bear ids.
         logs.configure({"level": "INFO", "keep": True}, pretty=False)
         yield
-    provider.force_flush()
     connection.execute_wrappers.remove(on.query)
     tracing._on = None  # noqa: SLF001
+
+
+def send_ours(ratio: float) -> None:
+    """Send what was sampled."""
+    _portals(ratio)[0].force_flush()
 
 
 @cache
@@ -88,6 +92,10 @@ def theirs(ratio: float) -> Iterator[None]:
     DjangoInstrumentor().instrument(tracer_provider=_theirs(ratio))
     mine, connection.connection = connection.connection, opened
     yield
-    _theirs(ratio).force_flush()
     connection.connection = mine
     DjangoInstrumentor().uninstrument()
+
+
+def send_theirs(ratio: float) -> None:
+    """Send what was sampled."""
+    _theirs(ratio).force_flush()

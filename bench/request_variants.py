@@ -1,4 +1,4 @@
-"""The ways in which `bench/requests.py` serves its view, all in one process, switched on and off between slices.
+"""The ways in which `bench/requests.py` serves its view, all in one process, switched on and off between turns.
 
 One process, because two of them differ by some per cent from chance alone: where their memory lies, on which core they run.
 """
@@ -19,9 +19,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from apps.telemetry import logs, monitor
-from apps.telemetry.outbox import outbox
 from bench.harness import Part
-from bench.request_traces import ours, theirs
+from bench.request_traces import ours, send_ours, send_theirs, theirs
 
 log = logging.getLogger("request")
 OWN = "apps.telemetry.middleware.CorrelationMiddleware"
@@ -29,12 +28,16 @@ OWN = "apps.telemetry.middleware.CorrelationMiddleware"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way of serving: its name in the table, what it is there for, its outermost middleware, and what switches it on."""
+    """One way of serving: its name in the table, what it is there for, its outermost middleware, what switches it on, what it owes then.
+
+    What the portal's telemetry has to send is owed by all of ours together.
+    """
 
     title: str
     part: Part
     middleware: str
     on: Callable[[], AbstractContextManager[None]]
+    settle: Callable[[], object] = lambda: None
 
 
 class PlainLine:
@@ -96,7 +99,6 @@ def watched() -> Iterator[None]:
     """The query monitor alone."""
     connection.execute_wrappers.append(monitor.watch)
     yield
-    outbox.flush()  # what was put down in this slice is paid in this slice
     connection.execute_wrappers.remove(monitor.watch)
 
 
@@ -127,10 +129,14 @@ VARIANTS: Mapping[str, Variant] = {
     ),
     "monitor": Variant("portal: query monitor alone", Part.OURS, "", watched),
     "portal": Variant("portal: line, kept; queries; record", Part.OURS, OWN, portal),
-    "portal 10 %": Variant("… and tracing, 10 %", Part.OURS, OWN, partial(traced, 0.1)),
-    "portal 100 %": Variant("… and tracing, 100 %", Part.OURS, OWN, partial(traced, 1.0)),
-    "opentelemetry 10 %": Variant("OpenTelemetry, 10 %", Part.PEER, "", partial(theirs, 0.1)),
-    "opentelemetry 100 %": Variant("OpenTelemetry, 100 %", Part.PEER, "", partial(theirs, 1.0)),
+    "portal 10 %": Variant("… and tracing, 10 %", Part.OURS, OWN, partial(traced, 0.1), partial(send_ours, 0.1)),
+    "portal 100 %": Variant("… and tracing, 100 %", Part.OURS, OWN, partial(traced, 1.0), partial(send_ours, 1.0)),
+    "opentelemetry 10 %": Variant(
+        "OpenTelemetry, 10 %", Part.PEER, "", partial(theirs, 0.1), partial(send_theirs, 0.1)
+    ),
+    "opentelemetry 100 %": Variant(
+        "OpenTelemetry, 100 %", Part.PEER, "", partial(theirs, 1.0), partial(send_theirs, 1.0)
+    ),
 }
 
 

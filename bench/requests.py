@@ -13,9 +13,9 @@ from bench.harness import Goal, machine, report, table
 
 QUERIES = 3
 PATH = "/5/"  # of bench.bare: session and person are asked for by nobody, three rows by primary key
-# Requests of one variant before it is the next one's turn. Query figures are sent once a slice: at 100 requests/s that
-# is every 5 s, as when serving.
+# Requests of each variant in a round, after which it pays what it has to send: at 100 requests/s that is every 5 s, as when serving.
 SLICE = 500
+TURN = 25  # requests of one variant before it is the next one's turn
 BARE = "bare"
 
 
