@@ -5,8 +5,9 @@ are irregular, then the columns. Each column has a head of its own (how it is wr
 integers, the length of what follows), so that a reader unpacks only those it needs.
 
 Numbers that are decimals with few places, as most measured ones are, become integers; of those, or of the floats' bits, what
-changes from one to the next is kept, sorted by significance (all low bytes, then all next ones, and so on) and deflated. "No number" (NaN)
-is a bit in a mask; its place repeats the number before.
+changes from one to the next is kept, sorted by significance (all low bytes, then all next ones, and so on) and deflated; of floats'
+bits the bytes that are mere noise stand as they are, for inflating them takes time and saves nothing. "No number" (NaN) is a bit in a
+mask; its place repeats the number before.
 """
 
 import struct
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 VERSION = 1
 DEFLATE_LEVEL = 6
 PLACES = (0, 1, 2, 3, 4, 6, 9)  # powers of ten that are tried
+INCOMPRESSIBLE = 0.97  # what is left of a plane that stands as it is
 MOST = 1_000_000  # numbers in a column
 EXACT = float(2**53)
 HEAD = struct.Struct("<BBBIqI")
@@ -42,13 +44,14 @@ class _Clock(IntEnum):
 
 
 class _Form(IntEnum):
-    """How a column is written. The lowest bit of the second nibble tells that a mask of missing numbers precedes it."""
+    """How a column is written. The second nibble: a mask of missing numbers precedes it; some of its planes stand as they are."""
 
     CONSTANT = 0
     DECIMALS = 1
     DECIMAL_STEPS = 2
     BITS = 3
     MASKED = 16
+    SPLIT = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +147,7 @@ def _written(column: Numbers) -> tuple[int, int, int, bytes]:
     if decimal is None:
         changed = bits.copy()
         changed[1:] ^= bits[:-1]
-        return _Form.BITS, 0, 8, _deflated(changed.view(np.uint64), 8)
+        return _Form.BITS | _Form.SPLIT, 0, 8, _split(changed.view(np.uint64), 8)
     power, whole = decimal
     ways = ((_Form.DECIMALS, whole), (_Form.DECIMAL_STEPS, np.diff(whole, prepend=np.int64(0))))
     made = [(form, power, *_narrow(_zigzag(numbers))) for form, numbers in ways]
@@ -184,13 +187,14 @@ def _column(body: bytes, form: int, power: int, width: int, count: int) -> Numbe
         bits = np.frombuffer(zlib.decompress(body[4 : 4 + length]), np.uint8)
         missing = np.unpackbits(bits, count=count).view(np.bool_)
         body = body[4 + length :]
+    read = _joined if form & _Form.SPLIT else _inflated
     match form & 15:
         case _Form.CONSTANT:
             column = np.repeat(np.frombuffer(body, "<f8"), count)
         case _Form.BITS:
-            column = np.bitwise_xor.accumulate(_inflated(body, 8, count)).view(np.float64)
+            column = np.bitwise_xor.accumulate(read(body, 8, count)).view(np.float64)
         case _Form.DECIMALS | _Form.DECIMAL_STEPS as way:
-            whole = _unzigzag(_inflated(body, width, count))
+            whole = _unzigzag(read(body, width, count))
             column = (whole.cumsum() if way == _Form.DECIMAL_STEPS else whole) / 10.0**power
         case other:
             raise ValueError(f"a column of form {other} is not known here")
@@ -214,7 +218,35 @@ def _deflated(numbers: NDArray[np.uint64], width: int) -> bytes:
 
 
 def _inflated(body: bytes, width: int, count: int) -> NDArray[np.uint64]:
-    planes = np.frombuffer(zlib.decompress(body, wbits=-15), np.uint8).reshape(width, count)
+    return _whole_of(np.frombuffer(zlib.decompress(body, wbits=-15), np.uint8).reshape(width, count))
+
+
+def _split(numbers: NDArray[np.uint64], width: int) -> bytes:
+    """The same, but planes of noise stand as they are: bits that tell which, then they, then the others deflated."""
+    planes = np.ascontiguousarray(numbers.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width].T)
+    bare = np.array([_incompressible(plane) for plane in planes])
+    rest = zlib.compress(planes[~bare].tobytes(), DEFLATE_LEVEL, wbits=-15)
+    return np.packbits(bare, bitorder="little").tobytes() + planes[bare].tobytes() + rest
+
+
+def _incompressible(plane: NDArray[np.uint8]) -> bool:
+    """Noise: most bytes there are occur in it, and deflating does not help."""
+    if len(plane) < 512 or np.count_nonzero(np.bincount(plane, minlength=256)) < 224:
+        return False
+    return len(zlib.compress(plane.tobytes(), 1, wbits=-15)) > INCOMPRESSIBLE * len(plane)
+
+
+def _joined(body: bytes, width: int, count: int) -> NDArray[np.uint64]:
+    bare = np.unpackbits(np.frombuffer(body, np.uint8, 1), count=width, bitorder="little").view(np.bool_)
+    end = 1 + int(bare.sum()) * count
+    planes = np.empty((width, count), np.uint8)
+    planes[bare] = np.frombuffer(body, np.uint8, end - 1, 1).reshape(-1, count)
+    planes[~bare] = np.frombuffer(zlib.decompress(body[end:], wbits=-15), np.uint8).reshape(-1, count)
+    return _whole_of(planes)
+
+
+def _whole_of(planes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    width, count = planes.shape
     whole = np.zeros((count, 8), np.uint8)
     whole[:, :width] = planes.T
     return whole.view("<u8").reshape(count).astype(np.uint64, copy=False)

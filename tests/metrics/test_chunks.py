@@ -2,6 +2,7 @@
 
 import math
 import struct
+import zlib
 from contextlib import suppress
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.metrics.chunks import HEAD, VERSION, Stretch, UnknownChunk, joined, pack, unpack
+from apps.metrics.chunks import COLUMN, HEAD, VERSION, Stretch, UnknownChunk, joined, pack, unpack
 
 START = 1_790_000_000_000
 DECIMALS = st.integers(-(10**9), 10**9).flatmap(lambda n: st.sampled_from([n / 10**p for p in (0, 1, 2, 3, 4, 6, 9)]))
@@ -89,3 +90,25 @@ def test_a_number_that_never_changes_costs_next_to_nothing() -> None:
     assert len(pack(Stretch(times, (np.full(2160, 0.123456789),)))) < 2 * HEAD.size
     counts = (np.arange(2160) % 4 + 100).astype(np.float64)
     assert len(pack(Stretch(times, (counts,)))) < 100
+
+
+def test_noise_stands_as_it_is_and_comes_back_with_what_was_packed_before_that() -> None:
+    rng = np.random.default_rng(5)
+    times = START + np.arange(2160, dtype=np.int64) * 10_000
+    noisy = Stretch(times, (np.where(rng.random(2160) < 0.1, np.nan, rng.random(2160)),))
+    packed = pack(noisy)
+    assert same(unpack(packed).columns[0], noisy.columns[0])
+    assert packed[HEAD.size] == 3 | 16 | 32  # bits, with a mask, split
+    quiet = Stretch(times, (np.where(times > START + 10**7, 1 / 3, 2 / 3),))
+    assert same(unpack(pack(quiet)).columns[0], quiet.columns[0])
+    assert len(pack(quiet)) < 120
+
+
+def test_a_chunk_of_floats_that_was_packed_whole_is_read() -> None:
+    numbers = np.array([1 / 3, 2 / 3, 1 / 7])
+    bits = numbers.view(np.int64).copy()
+    bits[1:] ^= numbers.view(np.int64)[:-1]
+    planes = np.ascontiguousarray(bits.view(np.uint8).reshape(-1, 8).T).tobytes()
+    body = zlib.compress(planes, 6, wbits=-15)
+    packed = HEAD.pack(VERSION, 0, 1, 3, START, 10_000) + COLUMN.pack(3, 0, 8, len(body)) + body
+    assert same(unpack(packed).columns[0], numbers)
