@@ -226,7 +226,7 @@ def _split(numbers: NDArray[np.uint64], width: int) -> bytes:
     planes = np.ascontiguousarray(numbers.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width].T)
     bare = np.array([_incompressible(plane) for plane in planes])
     rest = zlib.compress(planes[~bare].tobytes(), DEFLATE_LEVEL, wbits=-15)
-    return np.packbits(bare, bitorder="little").tobytes() + planes[bare].tobytes() + rest
+    return b"".join([np.packbits(bare, bitorder="little").tobytes(), planes[bare].tobytes(), rest])
 
 
 def _incompressible(plane: NDArray[np.uint8]) -> bool:
