@@ -61,7 +61,7 @@ def shown(page: Page, marked: Sequence[Mark], width: int) -> list[tuple[str, flo
     page.set_viewport_size({"width": width, "height": 700})
     page.goto(SITE)
     page.wait_for_function("() => document.querySelector('.scatterlayer path.js-line')")
-    return [tuple(one) for one in page.evaluate(BOXES)]  # type: ignore[misc]
+    return [tuple(one) for one in page.evaluate(BOXES)]
 
 
 def at(minutes: float, label: str, **more: object) -> Mark:
