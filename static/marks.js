@@ -1,7 +1,7 @@
 // Marks on a chart, gathered as its width allows: great ones (rollouts, runs, signatures) keep their words, small ones where room is left.
 
-const NEAR = 12; // pixels within which marks are one
-const ROWS = 3; // of labels above the lines
+const NEAR = 34, SAME = 4; // pixels within which small marks are one, and great ones
+const ROWS = 4; // of labels above the lines
 export const ROW = 13; // pixels
 const GAP = 8;
 const LONGEST = 24, JOINED = 40; // characters of one label, and of two
@@ -14,18 +14,30 @@ const clock = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short",
 const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const short = (text, most = LONGEST) => (text.length <= most ? text : `${text.slice(0, most - 1)}…`);
 
-// One mark for those that would stand within a few pixels; it stands at the first great one.
-export function gather(marks, placeOf) {
-  const groups = [];
-  for (const mark of [...marks].sort((a, b) => a.at - b.at)) {
-    const last = groups.at(-1);
-    if (last && placeOf(mark.at) - placeOf(last[0].at) < NEAR) last.push(mark);
-    else groups.push([mark]);
+// One mark for those that would stand within a few pixels. Small ones join a great one beside them, so that none hides its line.
+function gather(marks, placeOf) {
+  const sorted = [...marks].sort((a, b) => a.at - b.at);
+  const great = runs(sorted.filter((mark) => !mark.small), SAME, placeOf);
+  const alone = [];
+  for (const mark of sorted.filter((one) => one.small)) {
+    const beside = great.find(([first]) => Math.abs(placeOf(first.at) - placeOf(mark.at)) < NEAR / 2);
+    (beside ?? alone).push(mark);
   }
-  return groups.map((group) => groupOf(group, placeOf));
+  return [...great, ...runs(alone, NEAR, placeOf)].map((group) => groupOf(group, placeOf)).sort((a, b) => a.x - b.x);
 }
 
-function groupOf(marks, placeOf) {
+function runs(marks, near, placeOf) {
+  const groups = [];
+  for (const mark of marks) {
+    const first = groups.at(-1)?.[0];
+    if (first && placeOf(mark.at) - placeOf(first.at) < near) groups.at(-1).push(mark);
+    else groups.push([mark]);
+  }
+  return groups;
+}
+
+function groupOf(group, placeOf) {
+  const marks = [...group].sort((a, b) => a.at - b.at);
   const great = marks.filter((mark) => !mark.small);
   const at = (great[0] ?? marks[0]).at;
   const state = WORST.find((one) => marks.some((mark) => mark.state === one)) ?? "";
@@ -57,32 +69,31 @@ const meets = ([from, to], start, end) => from < end && start < to;
 
 function place(group, taken, bounds, rows) {
   const width = widthOf(group.label);
-  const starts = [group.x - 2, group.x + 4 - width].map((start) => Math.max(bounds[0], Math.min(start, bounds[1] - width)));
-  for (let row = 0; row < rows; row += 1) {
-    const free = (from, to, at) => !taken[at].some((one) => one.group !== group && meets(one.span, from, to));
-    const start = starts.find((from) => free(from, from + width, row));
-    const clear = [...Array(row).keys()].every((below) => free(group.x - 3, group.x + 3, below));
-    if (start === undefined || !clear) continue;
-    taken[row].push({ group, span: [start, start + width] });
-    for (let below = 0; below < row; below += 1) taken[below].push({ group, span: [group.x - 3, group.x + 3] });
-    return { row, start };
-  }
-  return null;
+  const starts = [group.x - 2, ...(group.great ? [group.x + 4 - width] : [])].map((start) => Math.max(bounds[0], Math.min(start, bounds[1] - width)));
+  const free = (from, to, at) => !taken[at].some((one) => one.group !== group && meets(one.span, from, to));
+  const spots = starts.flatMap((start) => Array.from({ length: rows }, (_, row) => ({ row, start })));
+  const under = (row) => taken.slice(0, row);
+  const spot = spots.find(({ row, start }) => free(start, start + width, row) && under(row).every((_, below) => free(group.x - 3, group.x + 3, below)));
+  if (!spot) return null;
+  taken[spot.row].push({ group, span: [spot.start, spot.start + width] });
+  for (const row of under(spot.row)) row.push({ group, span: [group.x - 3, group.x + 3] });
+  return spot;
 }
 
 function placed(groups, bounds) {
   const taken = Array.from({ length: ROWS }, () => []);
-  for (const group of groups) taken[0].push({ group, span: [group.x - 6, group.x - 6 + widthOf(sign(group))] });
+  for (const group of groups) taken[0].push({ group, span: group.great ? [group.x - 3, group.x + 3] : [signAt(group), signAt(group) + widthOf(sign(group))] });
   const found = new Map();
-  for (const group of groups.filter((one) => one.great).reverse()) {
+  for (const group of groups.filter((one) => one.great).reverse()) { // from the right: each label passes over those before it
     const where = place(group, taken, bounds, ROWS);
-    if (!where) return { crowded: group };
+    if (!where) return { found, crowded: group };
     found.set(group, where);
   }
   for (const group of groups.filter((one) => !one.great)) found.set(group, place(group, taken, bounds, 1));
   return { found };
 }
 
+const signAt = (group) => group.x - widthOf(sign(group)) / 2;
 const sign = ({ marks }) => (marks.length > 1 ? `▾${marks.length}` : "▾");
 
 // Lines, labels and how many rows these take; `groups` for the table. Where great ones find no room, neighbours become one.
@@ -92,13 +103,14 @@ export function laid(marks, range, width, room, font) {
   const placeOf = (at) => ((at - from) / (to - from)) * width;
   let groups = gather(marks.filter(({ at }) => at >= from && at <= to), placeOf);
   let result = placed(groups, [-room.left, width + room.right]);
-  while (result.crowded && groups.length > 1) {
-    const index = groups.indexOf(result.crowded);
-    const first = index < groups.length - 1 ? index : index - 1;
-    groups = groups.toSpliced(first, 2, groupOf([...groups[first].marks, ...groups[first + 1].marks], placeOf));
+  while (result.crowded) {
+    const great = groups.filter((group) => group.great), index = great.indexOf(result.crowded);
+    if (great.length < 2) break;
+    const two = index ? [great[index - 1], great[index]] : [great[0], great[1]];
+    groups = groups.filter((group) => group !== two[1]).map((group) => (group === two[0] ? groupOf(two.flatMap(({ marks: all }) => all), placeOf) : group));
     result = placed(groups, [-room.left, width + room.right]);
   }
-  const where = (group) => result.found?.get(group) ?? null;
+  const where = (group) => result.found.get(group) ?? null;
   const rows = groups.length ? 1 + Math.max(0, ...groups.map((group) => where(group)?.row ?? 0)) : 0;
   return { groups, rows, lines: groups.map((group) => lineOf(group, where(group)?.row ?? 0)), labels: groups.map((group) => labelAt(group, where(group), width)) };
 }
@@ -107,7 +119,7 @@ const lineOf = ({ at, state }, row) => ({ at, state, rise: row * ROW });
 
 function labelAt(group, where, width) {
   return {
-    name: `mark-${group.state}`, xref: "paper", x: (where ? where.start : group.x - 6) / width, xanchor: "left", yref: "paper", y: 1, yanchor: "bottom",
+    name: `mark-${group.state}`, xref: "paper", x: (where ? where.start : signAt(group) + GAP / 2) / width, xanchor: "left", yref: "paper", y: 1, yanchor: "bottom",
     yshift: (where?.row ?? 0) * ROW, text: escaped(where ? group.label : sign(group)), showarrow: false, borderpad: 0, hovertext: hover(group),
   };
 }

@@ -198,10 +198,10 @@ def common(nodes: Sequence[str]) -> str:
 
 
 def _end_labels(shown: Sequence[Curve], axis: Axis, unit: Unit, prefix: str) -> list[Figure]:
-    """Name and last value at the right edge, pushed apart so that none covers another."""
+    """Name and last value at the right edge, pushed apart so that none covers another, nor a mark's words above the chart."""
     ended = sorted((c for c in shown if c.last is not None), key=lambda c: c.last or 0.0)
     height = (axis.high - axis.low) * LABEL_HEIGHT / PLOT_HEIGHT
-    places = apart([(c.last or 0.0) / axis.factor for c in ended], height, axis.low, axis.high)
+    places = apart([(c.last or 0.0) / axis.factor for c in ended], height, axis.low, axis.high - height / 2)
     return [
         {"name": f"end-{curve.colour}", "xref": "paper", "x": 1.01, "xanchor": "left", "y": place, "yanchor": "middle",
          "text": f"{escape(shorten(curve.label.removeprefix(prefix)))} {show(curve.last, unit)}", "showarrow": False, "align": "left"}

@@ -24,7 +24,7 @@ WITHIN = Range(START, START + timedelta(hours=1))
 CHART = Chart("lag", "Replay lag", Unit.SECONDS, ("lag",))
 SITE = "http://charts.test/"
 FRAME = """<html data-theme="light"><body><script src="/plotly.js"></script>
-<style>.chart { height: 232px; width: %dpx } body { margin: 0 }</style>%s<script type="module" src="/charts.js"></script></body></html>"""
+<style>.chart { height: 232px; width: %dpx } body, figure { margin: 0 }</style>%s<script type="module" src="/charts.js"></script></body></html>"""
 BOXES = """() => [...document.querySelectorAll('.annotation')].map((one) => {
   const box = one.querySelector('text').getBoundingClientRect();
   return [one.textContent, box.left, box.top, box.right, box.bottom];
@@ -44,7 +44,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 def shown(page: Page, marked: Sequence[Mark], width: int) -> list[tuple[str, float, float, float, float]]:
     """The texts over and beside the lines, each with its box on the screen."""
     times = [START.timestamp() + 10 * place for place in range(360)]
-    line = Line("lag", "lab-primary", "", times, [float(place % 7) for place in range(360)])
+    line = Line("lag", "lab-primary", "", times, [float(place % 7 + place // 359) for place in range(360)])
     drawing = draw(CHART, [line], WITHIN, ["lab-primary"], Judged(None), marked=marked)
     figure = render_to_string("metrics/board.html#chart", {"drawing": drawing, "base": "/", "page": {"within": WITHIN}})
     html = FRAME % (width, figure)
@@ -99,13 +99,13 @@ def test_close_marks_are_one_that_says_how_many_and_of_what(page: Page) -> None:
     texts = [text for text, *_box in shown(page, marked, 640)]
     assert texts.count("Check 1 +2") == 1
     assert len(texts) == 2  # and the line's own
-    page.locator(".annotation", has_text="Check 1 +2").locator("rect").first.hover()
+    page.locator(".annotation", has_text="Check 1 +2").locator("text").hover()
     page.wait_for_selector(".hoverlayer text")
     told = page.locator(".hoverlayer").text_content() or ""
     assert "3 marks: 2 × Alert opened, 1 × Alert closed" in told
     assert "Check 2 in full." in told
     page.get_by_text("Figures").click()
-    (row,) = page.locator("td.marked").all_text_contents()
+    row = page.locator("td.marked").text_content() or ""  # one: more would be an error
     assert row.startswith("3 marks: 2 × Alert opened, 1 × Alert closed. ")
     assert all(mark.text in row for mark in marked)
 
