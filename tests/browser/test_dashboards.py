@@ -103,9 +103,8 @@ def test_tables_of_queries_fit_their_frame_or_say_that_there_is_more(person: Peo
         assert lines
         assert max(lines) < 2.5
     assert any(more for more, _told in page.evaluate(f"() => {BEYOND}"))  # a phone is too narrow for some
-    box = frames.locator(".scroll[data-beyond]").first
-    box.evaluate("(one) => one.scrollTo(one.scrollWidth, 0)")
-    name = box.get_attribute("id")
+    name = frames.locator(".scroll[data-beyond]").first.get_attribute("id")
+    page.locator(f"#{name}").evaluate("(one) => one.scrollTo(one.scrollWidth, 0)")
     expect(page.locator(f"section:has(#{name}) .beyond")).to_be_hidden()
 
 

@@ -24,7 +24,8 @@ WITHIN = Range(START, START + timedelta(hours=1))
 CHART = Chart("lag", "Replay lag", Unit.SECONDS, ("lag",))
 SITE = "http://charts.test/"
 FRAME = """<html data-theme="light"><body><script src="/plotly.js"></script>
-<style>.chart { height: 232px; width: %dpx } body, figure { margin: 0 }</style>%s<script type="module" src="/charts.js"></script></body></html>"""
+<style>.chart { height: 232px; width: %dpx } body, figure { margin: 0 }</style>%s
+<script type="module" src="/charts.js"></script></body></html>"""
 BOXES = """() => [...document.querySelectorAll('.annotation')].map((one) => {
   const box = one.querySelector('text').getBoundingClientRect();
   return [one.textContent, box.left, box.top, box.right, box.bottom];
