@@ -1,5 +1,7 @@
 // Draws every `.chart` from its JSON island with Plotly: theme, local time, shared range and crosshair, figures as a table.
 
+import { count, laid, ROW } from "./marks.js";
+
 const CONFIG = { displayModeBar: false, showSendToCloud: false, plotlyServerURL: "", displaylogo: false, responsive: true, doubleClick: false,
   showAxisDragHandles: false };
 const POINTS_IN_TABLE = 120;
@@ -37,7 +39,8 @@ function coloured(trace, colours) {
 }
 
 const NARROW = 480;
-const LABELLED = 380; // below, marks are lines without words
+const LEFT = 56, HEAD = 18, FOOT = 34;
+const gathered = new Map(); // the marks of each chart as they were drawn last
 
 // The room right of the lines, the same for all charts of a page, so that their times stand one above the other.
 function roomForLabels(figures) {
@@ -45,23 +48,32 @@ function roomForLabels(figures) {
   return Math.min(22 + 6.3 * Math.max(6, ...labels.map((label) => label.text.replace(/&\w+;/g, " ").length)), 180);
 }
 
-function laidOut(layout, colours, room, width) {
-  const colourOf = (name) => colours[name.startsWith("end-") ? `series-${name.slice(4)}` : name] || colours.quiet;
+function laidOut(chart, layout, colours, wanted) {
+  const width = chart.clientWidth, height = chart.clientHeight;
+  const colourOf = (name) => colours[name.startsWith("end-") ? `series-${name.slice(4)}` : name.replace(/^mark-/, "")] || colours.quiet;
+  const room = Math.min(wanted, width < NARROW ? width * 0.3 : wanted);
+  const marks = laid(layout.meta.marks, layout.xaxis.range, width - LEFT - room, { left: LEFT - 4, right: room - 4 }, FONT);
+  gathered.set(chart.id, marks.groups);
+  const head = Math.max(HEAD, 6 + marks.rows * ROW);
+  const rise = (pixels) => 1 + pixels / (height - head - FOOT);
+  const lines = marks.lines.map((mark) => ({ type: "line", xref: "x", x0: shift(mark.at), x1: shift(mark.at), yref: "paper", y0: 0, y1: rise(mark.rise),
+    layer: "below", line: { width: 1, dash: "dot", color: colourOf(mark.state) } }));
   return {
     ...layout,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: FONT, size: 11, color: colours.quiet },
-    margin: { l: 56, t: 18, b: 34, r: Math.min(room, width < NARROW ? width * 0.3 : room) },
+    margin: { l: LEFT, t: head, b: FOOT, r: room },
     hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { size: 12, family: FONT } },
     xaxis: { ...layout.xaxis, range: layout.xaxis.range.map(shift), showgrid: false, zeroline: false, linecolor: colours.line,
       nticks: width < NARROW ? 3 : 6, tickangle: 0,
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: colours.quiet, spikesnap: "cursor",
       hoverformat: "%H:%M:%S" },
     yaxis: { ...layout.yaxis, gridcolor: colours.line, linecolor: "rgba(0,0,0,0)" },
-    shapes: layout.shapes.map((line) => ({ ...line, ...(line.xref === "x" ? { x0: shift(line.x0), x1: shift(line.x1) } : {}),
-      line: { ...line.line, color: colourOf(line.name.replace(/^mark-/, "")) } })),
-    annotations: layout.annotations.filter((label) => label.name !== "mark" || width >= LABELLED).map((label) => ({ ...label, ...(label.xref === "x" ? { x: shift(label.x) } : {}), font: { size: 11, color: colourOf(label.name), weight: label.name.startsWith("end-") ? 600 : 400 } })),
+    shapes: [...lines, ...layout.shapes.map((line) => ({ ...line, line: { ...line.line, color: colourOf(line.name) } }))],
+    annotations: [...layout.annotations, ...marks.labels].map((label) => ({ ...label,
+      font: { size: 11, color: colourOf(label.name), weight: label.name.startsWith("end-") ? 600 : 400 },
+      hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { size: 12, family: FONT, color: colours.ink } } })),
   };
 }
 
@@ -74,7 +86,7 @@ function draw() {
   found.forEach(([chart], index) => {
     const { data, layout } = figures[index];
     const fresh = !chart.classList.contains("js-plotly-plot");
-    Plotly.react(chart, data.map((trace) => coloured(trace, colours)), laidOut(layout, colours, room, chart.clientWidth), CONFIG);
+    Plotly.react(chart, data.map((trace) => coloured(trace, colours)), laidOut(chart, layout, colours, room), CONFIG);
     if (fresh) wire(chart);
   });
   for (const details of document.querySelectorAll("details[data-figures][open]")) tabulate(details);
@@ -116,17 +128,21 @@ function cross(chart, event) {
   }
 }
 
+const inWords = (marks, clock) => (marks.length === 1 ? marks[0].text
+  : `${count(marks)}. ${marks.map(({ at, text }) => `${clock.format(at)} ${text}`).join(" · ")}`);
+
 // ---- the figures as a table, made when somebody opens it ----
 function tabulate(details) {
   const figure = JSON.parse(island(details.dataset.figures)?.textContent || '{"data":[]}');
-  const marks = new Map();
-  for (const { at, text } of figure.layout?.meta?.marks ?? []) marks.set(at, [...(marks.get(at) ?? []), text]);
-  const moments = [...new Set([...figure.data.flatMap((trace) => trace.x), ...marks.keys()])].sort((a, b) => b - a).slice(0, POINTS_IN_TABLE);
+  const clock = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const groups = gathered.get(details.dataset.figures) ?? (figure.layout?.meta?.marks ?? []).map((mark) => ({ at: mark.at, marks: [mark] }));
+  const marks = groups.map(({ at, marks: told }) => [at, inWords(told, clock)]);
+  const points = [...new Set(figure.data.flatMap((trace) => trace.x))].sort((a, b) => b - a).slice(0, POINTS_IN_TABLE);
+  const moments = [...points.map((at) => [at, null]), ...marks].sort(([a], [b]) => b - a);
   const values = figure.data.map((trace) => new Map(trace.x.map((at, index) => [at, trace.y[index]])));
   const unit = figure.layout?.yaxis?.ticksuffix ?? "";
   const ratio = figure.layout?.yaxis?.tickformat === ".0%";
   const write = (value) => (value == null ? "–" : ratio ? `${(value * 100).toFixed(1)}\u00a0%` : `${Number(value.toPrecision(4))}${unit}`);
-  const clock = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
   const table = document.createElement("table");
   table.className = "data";
@@ -139,14 +155,14 @@ function tabulate(details) {
     head.append(cell);
   }
   const body = table.createTBody();
-  for (const at of moments) {
+  for (const [at, told] of moments) {
     const row = body.insertRow();
     row.insertCell().textContent = clock.format(at);
-    if (marks.has(at)) {
+    if (told) {
       const cell = row.insertCell();
       cell.colSpan = figure.data.length;
       cell.className = "marked";
-      cell.textContent = marks.get(at).join(" · ");
+      cell.textContent = told;
       continue;
     }
     for (const known of values) {
@@ -167,6 +183,11 @@ function tabulate(details) {
   box.scrollTop = top;
 }
 
+let resized = 0;
+addEventListener("resize", () => {
+  clearTimeout(resized);
+  resized = setTimeout(draw, 200); // what has room depends on the width
+});
 document.addEventListener("figures", draw);
 document.addEventListener("toggle", (event) => event.target.matches("details[data-figures][open]") && tabulate(event.target), true);
 document.body.addEventListener("htmx:beforeCleanupElement", (event) => {

@@ -33,7 +33,7 @@ function filter(input) {
   if (!table?.tBodies.length) return;
   const words = input.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   for (const row of own(table)) {
-    const shown = [...row.cells].filter((cell) => !cell.querySelector("details"));
+    const shown = [...row.cells].filter((cell) => !cell.querySelector("details[data-row]"));
     const text = shown.map((cell) => cell.textContent).join(" ").toLocaleLowerCase();
     row.hidden = !words.every((word) => text.includes(word));
     if (row.nextElementSibling?.classList.contains("inner")) row.nextElementSibling.hidden = row.hidden;
@@ -67,6 +67,15 @@ function place(details) {
   }
 }
 
+// Whether columns lie beyond the right edge of a table's frame: said in its head, and the edge is shaded.
+function markBeyond(box) {
+  box.toggleAttribute("data-beyond", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+}
+
+function markAll(within) {
+  for (const box of within.querySelectorAll(".table-card > .scroll")) markBeyond(box);
+}
+
 export function restoreTables(within) {
   for (const table of within.querySelectorAll("table[data-sortable]")) {
     wrapHeads(table);
@@ -74,10 +83,13 @@ export function restoreTables(within) {
     sort(table);
   }
   for (const input of within.querySelectorAll("input[data-filter]")) filter(input);
+  markAll(within);
 }
 
 export function wireTables() {
   restoreTables(document);
+  addEventListener("resize", () => markAll(document));
+  document.addEventListener("scroll", (event) => event.target.matches?.(".table-card > .scroll") && markBeyond(event.target), true);
   document.addEventListener("click", (event) => {
     const head = event.target.closest("table[data-sortable] th");
     if (!head || !event.target.closest("button")) return;

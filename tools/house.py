@@ -30,7 +30,7 @@ ROOMS = {
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application backlog board budget"
     " catalogue_views channel_views channels chunks collect context copyformat costs curves dependence exporters"
     " exports exposition exposition_views facts figures hashes histories/* hosts inward inward_checks"
-    " itself judge kept kernel levels lines lives marks mute_views muting names node_views noticed now"
+    " itself judge kept kernel levels limits_drawn lines lives marks mute_views muting names node_views noticed now"
     " occasions outbox pages poll present probe ranges readers/* readings record registry rolls rows seal"
     " secrets shell silence store templatetags/* threshold_views thresholds transitions unchanged units"
     " watchman webhook",

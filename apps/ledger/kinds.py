@@ -5,7 +5,8 @@ A room declares its kinds in its `AppConfig.ready`:
     from apps.ledger.kinds import declare
     declare("rollout.tick", _("Checklist item ticked"), _("{actor} ticked {item} in {week}."))
 
-A kind with a `mark`, a few words, is drawn on the charts of its tier too (apps/metrics/marks.py).
+A kind with a `mark`, a few words, is drawn on the charts of its tier too (apps/metrics/marks.py); a `small` one only where room is left,
+gathered with its neighbours.
 
 Between braces stand `actor`, `subject`, `tier` or any top-level key of the entry's body.
 """
@@ -25,20 +26,24 @@ class UnknownKind(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of entry: its id, a label for filters, a sentence with `{names}` from the entry; a mark when charts show it."""
+    """One kind of entry: its id, a label for filters, a sentence with `{names}` from the entry; a mark when charts show it.
+
+    `small`: the mark may stand without its words, among others.
+    """
 
     id: str
     label: Words
     sentence: Words
     mark: Words = ""
+    small: bool = False
 
 
 _kinds: dict[str, Kind] = {}
 
 
-def declare(name: str, label: Words, sentence: Words, mark: Words = "") -> None:
+def declare(name: str, label: Words, sentence: Words, mark: Words = "", *, small: bool = False) -> None:
     """Make a kind known. Declaring the same one again replaces its words (start-up may run twice in one process)."""
-    _kinds[name] = Kind(name, label, sentence, mark)
+    _kinds[name] = Kind(name, label, sentence, mark, small)
 
 
 def every() -> list[Kind]:

@@ -1,12 +1,12 @@
 """Charts as plain Plotly figures (dicts for orjson) and as sentences; colours and theme are put in by charts.js.
 
 A trace's `meta` bears its label as it is and the number of its colour: the place of its node among the tier's nodes by
-name, so that one node has one colour on every page. Shapes and annotations carry a `name` (`warn`, `fail`, `end-2`) from
-which charts.js colours them.
+name, so that one node has one colour on every page. Shapes and annotations carry a `name` (`warn`, `fail`, `limits`, `end-2`)
+from which charts.js colours them. `layout.meta.marks` are the moments that marks.js draws, gathered as the width allows.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -17,14 +17,14 @@ from django.utils.translation import gettext as _
 
 from apps.metrics.board import Chart
 from apps.metrics.curves import DRAWN, Curve, curves, summarise
-from apps.metrics.kernel import Check, Unit
+from apps.metrics.kernel import Unit
+from apps.metrics.limits_drawn import LABEL_HEIGHT, PLOT_HEIGHT, Judged, escape, labels, limits_of, shapes
 from apps.metrics.lines import Line
-from apps.metrics.marks import Mark, in_words, labelled
+from apps.metrics.marks import Mark, in_words, on
 from apps.metrics.ranges import Range
 from apps.metrics.units import show
 
 Figure: TypeAlias = dict[str, Any]
-PLOT_HEIGHT, LABEL_HEIGHT = 176, 14  # pixels, as charts.js lays them out
 
 _IN_SECONDS = {Unit.SECONDS: 1.0, Unit.MILLISECONDS: 0.001, Unit.HOURS: 3600.0}
 _TIMES = ((172_800, 86_400, " d"), (7_200, 3_600, " h"), (180, 60, " min"), (1, 1, " s"), (-math.inf, 0.001, " ms"))
@@ -104,12 +104,12 @@ def draw(
     lines: Sequence[Line],
     within: Range,
     nodes: Sequence[str],
-    check: Check | None,
+    judged: Judged,
     *,
     marked: Sequence[Mark] = (),
     unreadable: str = "",
 ) -> Drawing:
-    """A chart of these lines within a range, with the thresholds of its check and the marks of its page.
+    """A chart of these lines within a range, with the limits that judge them and those of its page's marks that are of it.
 
     `unreadable`: why no lines could be read.
     """
@@ -117,41 +117,25 @@ def draw(
     shown = sorted(found, key=lambda curve: -math.inf if curve.last is None else curve.last, reverse=True)[:DRAWN]
     shown = [curve for curve in found if curve in shown]
     values = [v for curve in shown for v in curve.values if v is not None]
-    thresholds = {"warn": check.warn, "fail": check.fail} if check else {}
-    axis = axis_of(chart.unit, values, [t for t in thresholds.values() if t is not None])
+    own, prefix = [line for line in lines if line.metric in chart.metrics], common(nodes)
+    limits = limits_of(chart, judged, list(dict.fromkeys(line.node for line in own)), prefix)
+    axis = axis_of(chart.unit, values, [limit.value for limit in limits])
     last_at = max((curve.last_at for curve in shown if curve.last_at is not None), default=None)
+    marked = on(chart, marked, lines)
     figure = {
         "data": [_trace(curve, axis, chart.unit) for curve in shown],
         "layout": _layout(chart, axis, within)
         | {
-            "shapes": _threshold_lines(thresholds, axis) + [_mark_line(mark) for mark in marked],
-            "meta": {"marks": [{"at": _moment(mark.at), "text": mark.text} for mark in marked]},
-            "annotations": _threshold_labels(thresholds, axis, chart.unit)
-            + _end_labels(shown, axis, chart.unit, common(nodes))
-            + [_mark_label(at, label) for at, label in labelled(marked, within)],
+            "shapes": shapes(limits, axis.low, axis.high, axis.factor),
+            "meta": {"marks": [mark.drawn for mark in marked]},
+            "annotations": labels(limits, axis.low, axis.high, axis.factor, chart.unit)
+            + _end_labels(shown, axis, chart.unit, prefix),
         },
     }
     summary = unreadable or summarise(found, chart.unit, len(shown))
     moment = datetime.fromtimestamp(last_at, UTC) if last_at else None
-    grain = next((str(line.grain) for line in lines if line.metric in chart.metrics and line.grain), "")
+    grain = next((str(line.grain) for line in own if line.grain), "")
     return Drawing(chart, figure, summary, not values, moment, in_words(marked), grain)
-
-
-def _moment(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
-def _mark_line(mark: Mark) -> Figure:
-    """A thin line over the chart's height, at a moment."""
-    at = _moment(mark.at)
-    return {"type": "line", "name": f"mark-{mark.state}", "xref": "x", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1,
-            "layer": "below", "line": {"width": 1, "dash": "dot"}}  # fmt: skip
-
-
-def _mark_label(at: datetime, label: str) -> Figure:
-    """Above the chart, to the right of its line; at the end of the range in the margin."""
-    return {"name": "mark", "xref": "x", "x": _moment(at), "xanchor": "left", "yref": "paper", "y": 1, "yanchor": "bottom",
-            "text": escape(label), "showarrow": False}  # fmt: skip
 
 
 def _trace(curve: Curve, axis: Axis, unit: Unit) -> Figure:
@@ -203,32 +187,6 @@ def _clock(within: Range) -> str:
     return "%H:%M" if length <= timedelta(hours=24) else "%d %b"
 
 
-def _threshold_lines(thresholds: Mapping[str, float | None], axis: Axis) -> list[Figure]:
-    return [
-        {"type": "line", "name": name, "xref": "paper", "x0": 0, "x1": 1, "y0": value / axis.factor, "y1": value / axis.factor,
-         "line": {"dash": "dash", "width": 1.2}, "layer": "below"}
-        for name, value in thresholds.items()
-        if value is not None and axis.low <= value / axis.factor <= axis.high
-    ]  # fmt: skip
-
-
-def _threshold_labels(thresholds: Mapping[str, float | None], axis: Axis, unit: Unit) -> list[Figure]:
-    """Above each line at the left; the second stands aside where it would cover the first."""
-    words = {"warn": _("warn %s"), "fail": _("fail %s")}
-    height = (axis.high - axis.low) * LABEL_HEIGHT / PLOT_HEIGHT
-    labels: list[Figure] = []
-    for name, value in thresholds.items():
-        if value is None or not axis.low <= value / axis.factor <= axis.high:
-            continue
-        place = value / axis.factor
-        aside = any(abs(label["y"] - place) < height for label in labels)
-        labels.append(
-            {"name": name, "xref": "paper", "x": 0, "xanchor": "left", "xshift": 72 if aside else 0, "y": place,
-             "yanchor": "bottom", "text": words[name] % show(value, unit), "showarrow": False}
-        )  # fmt: skip
-    return labels
-
-
 def common(nodes: Sequence[str]) -> str:
     """What the names of all nodes begin with, up to their first hyphen: left out where room is short.
 
@@ -240,10 +198,10 @@ def common(nodes: Sequence[str]) -> str:
 
 
 def _end_labels(shown: Sequence[Curve], axis: Axis, unit: Unit, prefix: str) -> list[Figure]:
-    """Name and last value at the right edge, pushed apart so that none covers another."""
+    """Name and last value at the right edge, pushed apart so that none covers another, nor a mark's words above the chart."""
     ended = sorted((c for c in shown if c.last is not None), key=lambda c: c.last or 0.0)
     height = (axis.high - axis.low) * LABEL_HEIGHT / PLOT_HEIGHT
-    places = apart([(c.last or 0.0) / axis.factor for c in ended], height, axis.low, axis.high)
+    places = apart([(c.last or 0.0) / axis.factor for c in ended], height, axis.low, axis.high - height / 2)
     return [
         {"name": f"end-{curve.colour}", "xref": "paper", "x": 1.01, "xanchor": "left", "y": place, "yanchor": "middle",
          "text": f"{escape(shorten(curve.label.removeprefix(prefix)))} {show(curve.last, unit)}", "showarrow": False, "align": "left"}
@@ -269,12 +227,3 @@ def apart(wanted: Sequence[float], height: float, low: float, high: float) -> li
 def shorten(label: str, most: int = 18) -> str:
     """A label that fits beside a chart."""
     return label if len(label) <= most else f"{label[: most - 1]}…"
-
-
-def escape(label: str) -> str:
-    """A name from the tier as Plotly text: Plotly reads a few tags, and none may come from outside.
-
-    >>> escape('<a href="x">')
-    '&lt;a href="x"&gt;'
-    """
-    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

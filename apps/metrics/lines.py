@@ -12,7 +12,10 @@ from apps.metrics.units import show
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """What one point of a line is: `reduce` (avg, max, min, last) of `step_seconds`, read from `source`."""
+    """What one point of a line is: `reduce` (avg, max, min, last) of `step_seconds`, read from `source`.
+
+    Of lines that are computed from averages: `calls` (the mean of all calls), `share` (of all time).
+    """
 
     reduce: str
     step_seconds: float
@@ -24,6 +27,8 @@ class Grain:
             "max": _("Each point is the highest of %(step)s, from %(source)s."),
             "min": _("Each point is the lowest of %(step)s, from %(source)s."),
             "last": _("Each point is the last of %(step)s, from %(source)s."),
+            "calls": _("Each point is the mean of all calls within %(step)s, from %(source)s."),
+            "share": _("Each point is the share within %(step)s, from %(source)s."),
         }
         return sentences[self.reduce] % {"step": show(round(self.step_seconds), Unit.SECONDS), "source": self.source}
 

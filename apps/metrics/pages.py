@@ -35,7 +35,7 @@ from apps.metrics.board import Board, Chart, Fact, Table
 from apps.metrics.exports import csv_file, json_file
 from apps.metrics.figures import Drawing, draw
 from apps.metrics.kept import kept
-from apps.metrics.marks import marks
+from apps.metrics.marks import marks, on
 from apps.metrics.models import Tier
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.readings import Readings, readings_now
@@ -126,14 +126,14 @@ def drawn(board: Board, data: Readings, within: Range) -> DrawnBoard:
     """Everything a board shows, read and laid out."""
     lines = data.lines(board.charts, within)
     nodes = data.in_colour
-    marked = marks(data.tier, within)
+    marked = marks(data.tier, within, board.charts)
     return DrawnBoard(
         board=board,
         data=data,
         verdict=board.verdict(data),
         facts=board.facts(data),
         drawings=[
-            draw(chart, lines, within, nodes, data.limits.of(chart.check), marked=marked, unreadable=data.unreadable)
+            draw(chart, lines, within, nodes, data.judged(chart), marked=marked, unreadable=data.unreadable)
             for chart in board.charts
         ],
         tables=tables(data, board.tables),
@@ -181,7 +181,8 @@ def _units(table: Table) -> dict[str, str]:
 def _chart_file(tier: Tier, board: Board, chart: Chart, within: Range, form: str) -> HttpResponse:
     name = f"{tier.slug}-{board.room}-{chart.id}"
     data = Readings(tier, board.room, ())
-    lines, marked = data.lines([chart], within), marks(tier, within)
+    lines = data.lines([chart], within)
+    marked = on(chart, marks(tier, within, [chart]), lines)
     if data.unreadable:
         return HttpResponse(data.unreadable, status=503, content_type="text/plain; charset=utf-8")
     if form == "json":

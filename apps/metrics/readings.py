@@ -12,6 +12,7 @@ from apps.metrics import store
 from apps.metrics.board import Board, Chart, NodeRows
 from apps.metrics.histories import HistoryUnreachable
 from apps.metrics.kernel import Direction, State, Verdict, worst
+from apps.metrics.limits_drawn import Judged
 from apps.metrics.lines import Line
 from apps.metrics.models import Node, NodeStatus, Tier
 from apps.metrics.present import SILENT, Present, polled, silent_at, status_of, version_of
@@ -62,6 +63,13 @@ class Readings:
         if self.present:
             return self.present.nodes
         return list(Node.objects.filter(tier=self.tier).select_related("status").order_by("name"))
+
+    def judged(self, chart: Chart) -> Judged:
+        """What the limits of a chart depend on."""
+        own = {node: check for (check_id, node), check in self.limits.of_nodes.items() if check_id == chart.check}
+        statuses = ((node, status_of(node)) for node in self.nodes)
+        roles = {node.name: (status.role if status else "") or node.role for node, status in statuses}
+        return Judged(self.limits.of(chart.check), own, roles)
 
     @property
     def in_colour(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The rows of a dashboard's tables, ready to be written: cells with text, sort key and sparkline; checks with their evidence."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
+from django.utils.text import slugify
 
 from apps.metrics.board import Column, NodeRows, Table
 from apps.metrics.kernel import Check, Row, State, Verdict
@@ -51,8 +53,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRow:
-    """One object of a table on one node."""
+    """One object of a table on one node; `key`: an id for what unfolds in it, the same after a poll."""
 
+    key: str
     node: str
     at: datetime
     stale: bool
@@ -96,21 +99,24 @@ def tables(data: Readings, declared: Sequence[Table]) -> list[DrawnTable]:
 
 
 def _drawn(data: Readings, table: Table, sparks: Mapping[SparkKey, Sequence[float | None]]) -> DrawnTable:
-    answers = data.rows(table.source)
-    made = [
-        ObjectRow(
-            answer.node,
-            answer.at,
-            data.stale(table.source, answer.node, answer.at),
-            tuple(_cell(column, row, answer.node, sparks) for column in table.columns),
-        )
-        for answer in answers
-        for row in table.of(answer.rows)[: table.limit]
-    ]
+    answers, keys = data.rows(table.source), Counter[str]()
+    made = []
+    for answer in answers:
+        for row in table.of(answer.rows)[: table.limit]:
+            stale = data.stale(table.source, answer.node, answer.at)
+            cells = tuple(_cell(column, row, answer.node, sparks) for column in table.columns)
+            key = _key(table, row, answer.node, keys) if any(cell.long for cell in cells) else ""
+            made.append(ObjectRow(key, answer.node, answer.at, stale, cells))
     total = sum(len(table.of(answer.rows)) for answer in answers)
     asked = next((answer.question for answer in answers if answer.question), "")
     by_node = any(answer.node for answer in answers) and "node" not in {column.key for column in table.columns}
     return DrawnTable(table, tuple(made[: table.limit]), max(total - table.limit, 0), asked, by_node)
+
+
+def _key(table: Table, row: Row, node: str, used: Counter[str]) -> str:
+    key = f"row-{table.id}-{slugify(node or row.get('node') or '')}-{slugify(row.get('object') or '')}"
+    used[key] += 1
+    return f"{key}-{used[key]}"
 
 
 def _cell(column: Column, row: Row, node: str, sparks: Mapping[SparkKey, Sequence[float | None]]) -> Cell:

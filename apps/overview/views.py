@@ -151,11 +151,11 @@ def dismiss(request: PersonRequest, tier: str) -> HttpResponse:
 def _drawings(tier: Tier, data: Readings, within: Range) -> list[tuple[str, Drawing]]:
     """The charts, each with the address of its dashboard."""
     charts = [next(b for b in boards() if b.room == room).charts[place] for room, place in CHARTS]
-    lines, names, marked = data.lines(charts, within), data.in_colour, marks(tier, within)
+    lines, names, marked = data.lines(charts, within), data.in_colour, marks(tier, within, charts)
     return [
         (
             reverse(f"{room}:page", args=[tier.slug]),
-            draw(chart, lines, within, names, data.limits.of(chart.check), marked=marked, unreadable=data.unreadable),
+            draw(chart, lines, within, names, data.judged(chart), marked=marked, unreadable=data.unreadable),
         )
         for (room, _place), chart in zip(CHARTS, charts, strict=True)
     ]

@@ -1,7 +1,7 @@
 """One statement over a range of time: what each server spent on it, and the lines of its charts. Pure functions of lines."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apps.metrics.board import Chart
 from apps.metrics.kernel import Unit
@@ -108,15 +108,16 @@ class Course:
             ]
         nodes = self.nodes if chart.lines == "node" else [busiest]
         found = (self.line(metric, node) for node in nodes for metric in chart.metrics)
-        return [Line(line.metric.rpartition(".")[2], line.node, "", line.times, line.values) for line in found if line]
+        return [replace(line, metric=line.metric.rpartition(".")[2], object="") for line in found if line]
 
-    def ratio(self, name: str, node: str, over: Line | None, under: Line | None, scale: float = 1.0) -> list[Line]:
-        """A line of quotients where both lines have numbers and the lower is not zero."""
+    def ratio(self, name: str, of: str, over: Line | None, under: Line | None, scale: float = 1.0) -> list[Line]:
+        """A line of quotients where both lines have numbers and the lower is not zero; `of`: what a point is (`Grain.reduce`)."""
         if over is None or under is None:
             return []
         below = dict(zip(under.times, under.values, strict=True))
         values = [_quotient(value, below.get(at), scale) for at, value in zip(over.times, over.values, strict=True)]
-        return [Line(name, node, "", over.times, values)]
+        grain = over.grain and replace(over.grain, reduce=of)
+        return [Line(name, over.node, "", over.times, values, grain)]
 
 
 def _average(line: Line | None) -> float:
@@ -129,14 +130,12 @@ def _quotient(over: float | None, under: float | None, scale: float) -> float | 
 
 
 def _mean(course: Course, node: str) -> list[Line]:
-    return course.ratio("mean", node, course.line("load", node), course.line("calls", node), 1000.0)
+    return course.ratio("mean", "calls", course.line("load", node), course.line("calls", node), 1000.0)
 
 
 def _share(course: Course, node: str) -> list[Line]:
-    lines = course.ratio("share", node, course.line("load", node), course.line("load", node, ALL))
-    return [
-        Line(i.metric, i.node, i.object, i.times, [v if v is None else min(v, 1.0) for v in i.values]) for i in lines
-    ]
+    lines = course.ratio("share", "share", course.line("load", node), course.line("load", node, ALL))
+    return [replace(line, values=[v if v is None else min(v, 1.0) for v in line.values]) for line in lines]
 
 
 def _band(course: Course, node: str) -> list[Line]:
@@ -148,7 +147,7 @@ def _band(course: Course, node: str) -> list[Line]:
         above = [None if value is None or by is None else value + by for value, by in pairs]
         below = [None if value is None or by is None else max(0.0, value - by) for value, by in pairs]
         for name, values in (("above", above), ("mean_of", mean.values), ("below", below)):
-            found.append(Line(name, node, "", mean.times, list(values)))
+            found.append(replace(mean, metric=name, values=list(values)))
     return found
 
 

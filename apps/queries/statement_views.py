@@ -15,6 +15,7 @@ from apps.metrics import store
 from apps.metrics.exports import csv_file, json_file
 from apps.metrics.figures import Drawing, draw
 from apps.metrics.kernel import NodeKind, Row, Unit
+from apps.metrics.limits_drawn import Judged
 from apps.metrics.models import Node, Tier
 from apps.metrics.pages import refuse, tier_of
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
@@ -165,7 +166,7 @@ def _drawings(course: Course, spent: Sequence[Spent], within: Range, nodes: Sequ
     for chart in CHARTS:
         lines = course.drawn(chart, busiest)
         if chart.id in ALWAYS or any(value for line in lines for value in line.values):
-            drawing = draw(chart, lines, within, nodes, None)
+            drawing = draw(chart, lines, within, nodes, Judged(None))
             made.append(_as_band(drawing) if chart.id == "band" else drawing)
     return made
 

@@ -13,6 +13,7 @@ def declare_all() -> None:
         _("Start moved"),
         _("{actor} moved the first Monday of “{rollout}” from {before} to {first_monday}: {why}"),
         _("start moved"),
+        small=True,
     )
     declare("rollout.note", _("Note"), _("{actor} noted for {week}: {text}"))
     declare("rollout.tick", _("Item ticked"), _("{actor} ticked “{text}” in {week} ({outcome})."))
@@ -29,23 +30,38 @@ def declare_all() -> None:
         _("Baseline captured"),
         _("{actor} captured {count} baselines of {week} over {window}."),
         _("baseline"),
+        small=True,
     )
     declare("rollout.deploy", _("Deployment recorded"), _("{actor} deployed {what} in {week}."), _("{what}"))
-    declare("rollout.compare", _("Comparison"), _("{actor} compared {week} with its baseline: {said}"), _("compared"))
+    declare(
+        "rollout.compare",
+        _("Comparison"),
+        _("{actor} compared {week} with its baseline: {said}"),
+        _("compared"),
+        small=True,
+    )
     declare(
         "rollout.watch",
         _("Watch started"),
         _("{actor} started the watch of {week}, which ends {ends}."),
         _("watch"),
+        small=True,
     )
     declare("rollout.look", _("Looked during a watch"), _("{actor} looked at “{title}” in {week}: {note}"))
-    declare("rollout.watched", _("Watch ended"), _("The watch of {week} ended ({state}): {said}"), _("watch: {state}"))
+    declare(
+        "rollout.watched",
+        _("Watch ended"),
+        _("The watch of {week} ended ({state}): {said}"),
+        _("watch: {state}"),
+        small=True,
+    )
     declare("rollout.abort-watch", _("Watch aborted"), _("The watch of {week} was {said}"), _("watch aborted"))
     declare(
         "rollout.override",
         _("Override"),
         _("{actor} overrides “{title}” in {week} ({verdict}) until {expires}: {reason}"),
         _("override: {title}"),
+        small=True,
     )
     declare(
         "rollout.confirm-override",

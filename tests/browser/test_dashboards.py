@@ -10,12 +10,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from apps.accounts.roles import Role
-from tests.browser.conftest import People
+from tests.browser.conftest import PHONE, WIDE, People
 from tests.conftest import Until
 
 ROOMS = ("queries", "replicas", "pools", "cache", "ratelimits", "partitions")
 DRAWN = """() => [...document.querySelectorAll('.chart')].filter((chart) =>
     [...chart.querySelectorAll('.scatterlayer path.js-line')].some((line) => /L/.test(line.getAttribute('d')))).length"""
+
+
+BEYOND = """[...document.querySelectorAll('section.table-card:has(.beyond)')].filter((card) => card.querySelector(':scope > .scroll'))
+    .map((card) => [card.querySelector('.scroll'), card.querySelector('.beyond')])
+    .map(([box, hint]) => [box.scrollWidth - box.clientWidth - box.scrollLeft > 2, getComputedStyle(hint).display !== 'none'])"""
 
 
 def charts_are_drawn(page: Page, least: int = 2) -> None:
@@ -83,3 +88,31 @@ def test_every_table_and_chart_comes_as_a_file(person: People, tmp_path: Path) -
         page.locator("section.table-card a[download]", has_text="CSV").first.click()
     download.value.save_as(tmp_path / "table.csv")
     assert len((tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()) > 1
+
+
+def test_tables_of_queries_fit_their_frame_or_say_that_there_is_more(person: People) -> None:
+    page = person(Role.DBA, "/t/lab/queries/")
+    frames = page.locator("section.table-card:has(.beyond)")
+    expect(frames.first).to_be_visible()
+    for size in (WIDE, PHONE):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.wait_for_function(f"() => {BEYOND}.every(([more, told]) => more === told)")
+        lines = page.locator("table a.clip, table summary.clip").evaluate_all(
+            "(all) => all.map((one) => one.clientHeight / parseFloat(getComputedStyle(one).lineHeight))"
+        )
+        assert lines
+        assert max(lines) < 2.5
+    assert any(more for more, _told in page.evaluate(f"() => {BEYOND}"))  # a phone is too narrow for some
+    name = frames.locator(".scroll[data-beyond]").first.get_attribute("id")
+    page.locator(f"#{name}").evaluate("(one) => one.scrollTo(one.scrollWidth, 0)")
+    expect(page.locator(f"section:has(#{name}) .beyond")).to_be_hidden()
+
+
+def test_a_long_text_unfolds_where_it_stands_and_stays_so(person: People) -> None:
+    page = person(Role.DBA, "/t/lab/queries/")
+    text = page.locator("details.whole > summary").first
+    kept = text.locator("..").get_attribute("id")
+    text.click()
+    with page.expect_response(lambda answer: "version=" in answer.url and answer.status == 200):
+        pass
+    expect(page.locator(f"#{kept}")).to_have_attribute("open", "")

@@ -60,6 +60,14 @@ def test_a_statements_page_tells_its_course(
     assert "SELECT count(*) AS looked_at FROM api_key WHERE tier = $1" in page
     assert "lab-primary" in page
     assert "PostgreSQL keeps no percentiles" in page
+    points = re.findall(r'chart-grain">Each point is (.*?), from', page)
+    assert points[:5] == [
+        "the average of 1\xa0min",
+        "the mean of all calls within 1\xa0min",
+        "the share within 1\xa0min",
+        "the average of 1\xa0min",
+        "the mean of all calls within 1\xa0min",
+    ]
     table = person.get(f"{PAGE}{statement}/tables/calls.csv?{window(watch)}").content.decode("utf-8-sig").splitlines()
     values = [
         float(row["value (/s)"]) for row in csv.DictReader(table) if row["node"] == "lab-primary" and row["value (/s)"]
