@@ -25,6 +25,7 @@ urlpatterns = [
     path("t/<slug:tier>/channels/", channel_views.channels, name="channels"),
     path("t/<slug:tier>/channels/add/", channel_views.add, name="channel-add"),
     path("t/<slug:tier>/channels/<int:channel>/test/", channel_views.test, name="channel-test"),
+    path("t/<slug:tier>/channels/<int:channel>/removing/", channel_views.removing, name="channel-removing"),
     path("t/<slug:tier>/channels/<int:channel>/remove/", channel_views.remove, name="channel-remove"),
     path("t/<slug:tier>/checks/<str:check>/", threshold_views.check, name="check"),
     path("t/<slug:tier>/checks/<str:check>/change/", threshold_views.change, name="check-change"),
