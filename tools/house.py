@@ -28,7 +28,7 @@ ROOMS = {
     " statements streaming templatetags/* tokens tracing tracing_export tracing_scrub tracing_setup uncaught unreadable"
     " windows",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application backlog board budget"
-    " catalogue_views channel_forms channel_views channels chunks collect context copyformat costs curves dependence exporters"
+    " catalogue catalogue_views channel_forms channel_views channels chunks collect context copyformat costs curves dependence exporters"
     " exports exposition exposition_views facts figures hashes histories/* hosts inward inward_checks"
     " itself judge kept kernel levels lines lives marks mute_views muting names node_views noticed now"
     " occasions outbox pages poll present probe ranges readers/* readings record registry rolls rows seal"
@@ -51,7 +51,7 @@ ROOMS = {
     " sheet sign_models sign_views signing since start statement stretch tally templatetags/* ticks timeline"
     " timeline_file timeline_views turns uncompared unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
-    "overview": f"{COMMON} away doctor/* health own own_views summary",
+    "overview": f"{COMMON} away doctor/* health own own_queries own_query_views own_views summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register rehearsal seed servers stop"
     " supervisor switches tier traffic twin witness",

@@ -31,6 +31,7 @@ urlpatterns = [
     path("t/<slug:tier>/checks/<str:check>/change/", threshold_views.change, name="check-change"),
     path("t/<slug:tier>/checks/<str:check>/<int:threshold>/revert/", threshold_views.revert, name="check-revert"),
     path("catalogue/checks/", catalogue_views.catalogue, name="checks"),
+    path("catalogue/checks/<str:check>/", catalogue_views.one, name="catalogue-check"),
     path("alerts/", alert_views.alerts, name="alerts"),
     path("alerts/history/", alert_views.history, name="alert-history"),
     path("alerts/<int:alert>/", alert_views.alert, name="alert"),
