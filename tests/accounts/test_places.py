@@ -33,7 +33,11 @@ def asked(client: Client, url: str, data: dict[str, str] | None = None) -> tuple
     """How many statements a request takes, and how often the most frequent of them."""
     with CaptureQueriesContext(connection) as found:
         client.get(url) if data is None else client.post(url, data)
-    told = [query["sql"].partition("WHERE")[0] for query in found.captured_queries if "SAVEPOINT" not in query["sql"]]
+    told = [
+        str(query["sql"]).partition("WHERE")[0]
+        for query in found.captured_queries
+        if "SAVEPOINT" not in str(query["sql"])
+    ]
     return len(told), max(map(told.count, told))
 
 
@@ -53,6 +57,7 @@ def test_the_list_and_ending_the_others_take_as_many_statements_with_twelve_sess
 ) -> None:
     here = signed_in()
     signed_in()
+    here.get(LIST)  # now this process has seen the session
     few = asked(here, LIST)
     for _ in range(10):
         signed_in()
@@ -60,7 +65,7 @@ def test_the_list_and_ending_the_others_take_as_many_statements_with_twelve_sess
     assert asked(here, "/people/me/")[1] == 1
     with CaptureQueriesContext(connection) as found:
         here.post(LIST)
-    assert len([query for query in found.captured_queries if "SAVEPOINT" not in query["sql"]]) <= 12
+    assert len([query for query in found.captured_queries if "SAVEPOINT" not in str(query["sql"])]) <= 12
     assert [one.session_key for one in UserSession.objects.filter(user=viewer)] == [here.session.session_key]
 
 
@@ -97,5 +102,5 @@ def test_who_is_given_another_password_is_out_of_all_sessions_in_as_many_stateme
     clients = [signed_in() for _ in range(12)]
     with CaptureQueriesContext(connection) as found:
         grants.set_password(viewer, "another long sentence")
-    assert len([query for query in found.captured_queries if "session" in query["sql"]]) <= 3
+    assert len([query for query in found.captured_queries if "session" in str(query["sql"])]) <= 3
     assert {client.get("/people/").status_code for client in clients} == {302}

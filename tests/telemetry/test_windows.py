@@ -199,7 +199,7 @@ def test_tables_are_files_too_and_keep_numbers_as_numbers(
     assert len(rows) > figures.SHOWN, "the page has no room for all, the file has"
     [row] = [row for row in rows if row["fingerprint"] == ELSEWHERE]
     assert (row["calls"], row["slow"], row["slow_share"]) == (20, 20, 1.0)
-    assert row["p50"] > 100
+    assert row["p50"] > 20, "milliseconds, as a number"
     answer = page.get(f"{url}.csv")
     assert answer["Content-Disposition"] == 'attachment; filename="own-queries-hour.csv"'
     [told] = [
@@ -237,7 +237,7 @@ def test_the_page_of_a_statement_draws_its_calls_and_durations(
     p50, p95 = ([value for value in trace["y"] if value is not None] for trace in drawn["durations"]["data"])
     assert 0 < p50[-1] <= p95[-1]
     assert len(drawn["calls"]["data"][0]["x"]) == windows.HOUR.windows
-    assert "Each point tells all of 5 min, from the portal" in text
+    assert "Each point tells all of 5 min, from the portal" in text.replace("\xa0", " ")
     points = page.get(f"/portal/queries/{ELSEWHERE}/tables/durations.json").json()["rows"]
     assert {point["name"] for point in points} == {"p50", "p95"}
     assert "chart-calls" in page.get(f"/portal/queries/{ELSEWHERE}/?span=day").content.decode()
