@@ -46,8 +46,15 @@ def shown(course: Course, now: datetime) -> Shown:
     """The charts of a statement's course."""
     start = course.windows[0][0] if course.windows else now - timedelta(seconds=course.span.seconds)
     within, found = Range(start, now), lines(course, now)
-    drawings = [draw(chart, found, within, (), None) for chart in CHARTS.values()]
+    drawings = [_with_points(draw(chart, found, within, (), None)) for chart in CHARTS.values()]
     return Shown(Stretch(f"span={course.span.name}"), drawings)
+
+
+def _with_points(drawing: Drawing) -> Drawing:
+    """Few windows have a statement in them: one between two without it would be a line of no length."""
+    for trace in drawing.figure["data"]:
+        trace |= {"mode": "lines+markers", "marker": {"size": 5}}
+    return drawing
 
 
 def lines(course: Course, now: datetime) -> list[Line]:

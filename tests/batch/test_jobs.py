@@ -304,13 +304,14 @@ def test_what_is_below_the_form_of_a_page_is_left_alone_until_it_changes(
     assert "Undone" in page
     assert page.index('id="live"') < page.index(f'action="{url}cancel/"') < page.index('id="more"')
     more = client.get(url).context["more"]
-    fragment = client.get(f"{url}?version=old&more={more}", headers=htmx).content.decode()
+    fragment = client.get(f"{url}?version=old&more={more}&form=yes", headers=htmx).content.decode()
+    assert f"more={more}&amp;form=yes" in fragment
     assert "<form" not in fragment
     assert 'id="more"' not in fragment
     assert 'id="cancel"' not in fragment
     error = RowError(3, 3, "23514", "price_amount_check")
     record.end(Standing(Settled(1), Counts(10, 9, 1), (error,), 1, Circuit.CLOSED), State.COMPLETE.value)
-    fragment = client.get(f"{url}?version=old&more={more}", headers=htmx).content.decode()
+    fragment = client.get(f"{url}?version=old&more={more}&form=yes", headers=htmx).content.decode()
     assert 'id="more" data-hx-swap-oob="true"' in fragment
     assert "price_amount_check" in fragment
     assert "there is nothing to cancel any more" in fragment
