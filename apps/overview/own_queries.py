@@ -44,7 +44,7 @@ class Shown:
 
 def shown(course: Course, now: datetime) -> Shown:
     """The charts of a statement's course."""
-    start = course.windows[0][0] if course.windows else now - timedelta(seconds=course.span.seconds)
+    start = course.every_window[0][0] if course.every_window else now - timedelta(seconds=course.span.seconds)
     within, found = Range(start, now), lines(course, now)
     drawings = [_with_points(draw(chart, found, within, (), None)) for chart in CHARTS.values()]
     return Shown(Stretch(f"span={course.span.name}"), drawings)
@@ -59,11 +59,11 @@ def _with_points(drawing: Drawing) -> Drawing:
 
 def lines(course: Course, now: datetime) -> list[Line]:
     """Calls a minute, p50 and p95, one point a window at its beginning; of the present window as far as it went."""
-    times = [at.timestamp() for at, _summary in course.windows]
+    times = [at.timestamp() for at, _summary in course.every_window]
     grain = Grain("all", course.span.length, _("the portal's own processes"))
-    calls = [_a_minute(at, said, course.span, now) for at, said in course.windows]
-    halves = [said.p50 if said else None for _at, said in course.windows]
-    most = [said.p95 if said else None for _at, said in course.windows]
+    calls = [_a_minute(at, said, course.span, now) for at, said in course.every_window]
+    halves = [said.p50 if said else None for _at, said in course.every_window]
+    most = [said.p95 if said else None for _at, said in course.every_window]
     named = (("own.calls", calls), ("own.p50", halves), ("own.p95", most))
     return [Line(metric, "", "", times, values, grain) for metric, values in named]
 

@@ -130,13 +130,13 @@ class Course:
 
     span: windows.Span
     row: Row
-    windows: Sequence[tuple[datetime, Summary | None]]
+    every_window: Sequence[tuple[datetime, Summary | None]]
     slow: Sequence[windows.Slow]
 
     @property
     def steps(self) -> Sequence[tuple[datetime, Summary]]:
         """The windows in which it ran, newest first."""
-        return [(at, found) for at, found in reversed(self.windows) if found is not None and found.calls]
+        return [(at, found) for at, found in reversed(self.every_window) if found is not None and found.calls]
 
 
 def course(span: windows.Span, fingerprint: str) -> Course | None:
