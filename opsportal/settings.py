@@ -234,6 +234,7 @@ FILE_UPLOAD_HANDLERS = [
 SIGN_WITH = env.words("OPSPORTAL_SIGN_WITH", "passkey,password")
 if not {"passkey"} <= set(SIGN_WITH) <= {"passkey", "password"}:
     raise ImproperlyConfigured("OPSPORTAL_SIGN_WITH must be passkey or passkey,password.")
+USERSESSIONS_ADAPTER = "apps.accounts.adapter.PlacesAdapter"
 USERSESSIONS_TRACK_ACTIVITY = False
 
 SESSION_ENGINE = "apps.accounts.sessions"  # Django's, read together with the person

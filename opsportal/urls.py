@@ -8,6 +8,7 @@ urlpatterns = [
     path("", include("apps.telemetry.urls")),
     path("", include("apps.metrics.urls")),
     path("accounts/2fa/", include("apps.accounts.factor_urls")),  # before allauth's, of the same names
+    path("accounts/sessions/", include("apps.accounts.place_urls")),
     path("accounts/", include("allauth.urls")),
     path("people/", include("apps.accounts.urls")),
     *(path(f"t/<slug:tier>/{room}/", include(f"apps.{room}.urls")) for room in settings.TIER_ROOMS),

@@ -97,7 +97,7 @@ function keep() {
   if (!region) return;
   kept = {
     open: [...region.querySelectorAll("details[id][open]")].map((details) => details.id),
-    scrolled: [...region.querySelectorAll(".scroll[id]")].map((box) => [box.id, box.scrollTop, box.scrollLeft]),
+    scrolled: [...document.querySelectorAll(".scroll[id]")].map((box) => [box.id, box.scrollTop, box.scrollLeft]),
     focus: keyOf(document.activeElement),
     top: scrollY,
   };

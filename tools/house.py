@@ -22,13 +22,13 @@ ROOMS = {
     "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
     " seen session shape signals tables terminal work",
     "accounts": f"{COMMON} adapter assertion batches checks factor_urls factors grants middleware notices passkeys"
-    " policy recent request roles routes sessions statements third_party",
+    " place_urls places policy recent request roles routes sessions statements third_party",
     "telemetry": f"{COMMON} addresses callers carrying controls correlation echoes figures lines log_views logs masking"
     " middleware monitor names numbers outbox pairs process query_views readiness serving sessions shapes sketches"
     " statements streaming templatetags/* tokens tracing tracing_export tracing_scrub tracing_setup uncaught unreadable"
     " windows",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application backlog board budget"
-    " catalogue_views channel_views channels chunks collect context copyformat costs curves dependence exporters"
+    " catalogue catalogue_views channel_forms channel_views channels chunks collect context copyformat costs curves dependence exporters"
     " exports exposition exposition_views facts figures hashes histories/* hosts inward inward_checks"
     " itself judge kept kernel levels limits_drawn lines lives marks mute_views muting names node_views noticed now"
     " occasions outbox pages poll present probe ranges readers/* readings record registry rolls rows seal"
@@ -51,7 +51,7 @@ ROOMS = {
     " sheet sign_models sign_views signing since start statement stretch tally templatetags/* ticks timeline"
     " timeline_file timeline_views turns uncompared unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
-    "overview": f"{COMMON} away doctor/* health own own_views summary",
+    "overview": f"{COMMON} away doctor/* health own own_queries own_query_views own_views summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register rehearsal seed servers stop"
     " supervisor switches tier traffic twin witness",

@@ -1,11 +1,19 @@
 """Where allauth asks this portal what it wants."""
 
+from typing import TYPE_CHECKING
+
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from allauth.usersessions.models import UserSession
 
 
 class ClosedAdapter(DefaultAccountAdapter):
@@ -14,6 +22,16 @@ class ClosedAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002  allauth asks this way
         """Never."""
         return False
+
+
+class PlacesAdapter(DefaultUserSessionsAdapter):
+    """Sessions are ended all at once."""
+
+    def end_sessions(self, sessions: "Iterable[UserSession]") -> None:
+        """End them: whoever uses one has to sign in again."""
+        from apps.accounts.places import end  # noqa: PLC0415  it needs the models, which are not loaded yet
+
+        end(sessions)
 
 
 class FactorsAdapter(DefaultMFAAdapter):

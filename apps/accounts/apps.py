@@ -12,9 +12,11 @@ class AccountsConfig(AppConfig):
             batches,  # noqa: F401  receives decisions of a room below
             checks,  # noqa: F401  registers the system checks
             factors,  # noqa: F401  connects to the signals of enrolling
+            places,
             statements,  # noqa: F401  connects to Django's signal
         )
 
+        places.connect()
         declare("people.add", _("Person added"), _("{actor} added {name} ({username})."))
         declare("people.grant", _("Role granted"), _("{actor} granted {username} the role {role} on {where}."))
         declare("people.revoke", _("Role revoked"), _("{actor} revoked {username}'s role {role} on {where}."))

@@ -13,6 +13,7 @@ from django.db import transaction
 
 from apps.accounts.factors import named
 from apps.accounts.models import Person, RoleGrant
+from apps.accounts.places import end
 from apps.accounts.roles import EVERY_TIER, Role
 from apps.ledger.chain import SYSTEM, append
 
@@ -144,8 +145,7 @@ def remove_factors(person: Person, *, by: Person | None = None) -> None:
 
 
 def _end_sessions(person: Person) -> None:
-    for session in UserSession.objects.filter(user=person):
-        session.end()
+    end(UserSession.objects.filter(user=person))
 
 
 def _locked(person: Person) -> Person:

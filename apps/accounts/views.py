@@ -1,7 +1,6 @@
 """The list of people, and one's own profile."""
 
 from allauth.mfa.models import Authenticator
-from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.accounts.forms import NoticesForm
 from apps.accounts.models import Person, RoleGrant
 from apps.accounts.notices import Choice, choose
+from apps.accounts.places import places
 from apps.accounts.policy import Permission, allow, signed_in
 from apps.accounts.request import PersonRequest
 
@@ -48,7 +48,7 @@ def _profile(request: PersonRequest, form: NoticesForm, status: int = 200) -> Ht
     factors = Authenticator.objects.filter(user=own).exclude(type=Authenticator.Type.RECOVERY_CODES)
     context = {
         "grants": RoleGrant.objects.filter(person=own),
-        "sessions": UserSession.objects.filter(user=own).order_by("-created_at"),
+        "sessions": places(request.user)[::-1],
         "factors": sorted({str(factor.get_type_display()) for factor in factors}),
         "form": form,
         "mail": bool(settings.EMAIL_HOST),

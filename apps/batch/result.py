@@ -84,13 +84,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run under way, after one more chunk."""
+    """A run under way, after one more chunk. `passed`: rows of the input that an earlier run had done; they are not in `counts`."""
 
     counts: Counts
     errors_total: int
     elapsed: timedelta
     total: int | None
     circuit: Circuit
+    passed: int = 0
 
     @property
     def rows_per_second(self) -> float:
@@ -143,4 +144,6 @@ class Result:
         words += [f"{counts.failed:,} failed"] if counts.failed else []
         words += [f"{counts.undone:,} undone"] if counts.undone else []
         words += [f"{counts.retried:,} retries"] if counts.retried else []
-        return f"{self.ended.value.capitalize()}: {', '.join(words)} of {counts.seen:,} rows in {seconds:.1f} s."
+        settled = self.ok or self.ended is not Ended.COMPLETE
+        how = self.ended.value.capitalize() if settled else "Read to its end, but not every row was written"
+        return f"{how}: {', '.join(words)} of {counts.seen:,} rows in {seconds:.1f} s."

@@ -48,6 +48,7 @@ class Run:
     counts: Counts = field(default_factory=Counts)
     errors: list[RowError] = field(default_factory=list)
     errors_total: int = 0
+    passed: int = 0
     writing: float = 0.0
     waiting: float = 0.0
     began: float = field(default_factory=time.monotonic)
@@ -99,6 +100,8 @@ class Run:
                 crew.give(chunk, self.settled.missing.get(chunk.number, 0))
                 if self.breaker.state is Circuit.HALF_OPEN:
                     self._settle(crew.take())
+            else:
+                self.passed += len(chunk.rows)
 
     def _pause(self, crew: Crew) -> None:
         """While the breaker is open: let what is under way end, wait, then let one chunk through."""
@@ -150,7 +153,8 @@ class Run:
             self.how.cancel.set()
         if self.how.progress is not None:
             elapsed = timedelta(seconds=time.monotonic() - self.began)
-            self.how.progress(Progress(self.counts, self.errors_total, elapsed, self.how.total, self.breaker.state))
+            now = Progress(self.counts, self.errors_total, elapsed, self.how.total, self.breaker.state, self.passed)
+            self.how.progress(now)
 
     def _standing(self) -> Standing:
         return Standing(self.settled, self.counts, tuple(self.errors), self.errors_total, self.breaker.state)

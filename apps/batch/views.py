@@ -42,6 +42,7 @@ def job(request: HttpRequest, job: int) -> HttpResponse:
         "version": _version(found),
         "now": timezone.now(),
         "running": shown.state == State.RUNNING,
+        "more": f"{shown.errors_total}-{shown.state}",  # what stands below the form is left alone until it changes
         "may_cancel": may and shown.state == State.RUNNING and not shown.cancel_asked_at,
         "token": token_of_job(shown.pk) if may and (left or shown.missing) else "",
     }

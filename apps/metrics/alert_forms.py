@@ -1,18 +1,16 @@
-"""Forms around alerts: taking one, muting, thresholds, channels, and the filter of the history."""
+"""Forms around alerts: taking one, muting, thresholds, and the filter of the history."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.ledger.forms import MomentField
-from apps.metrics import secrets, webhook
-from apps.metrics.alerting import Channel, ChannelKind, Mute
+from apps.metrics.alerting import Mute
 from apps.metrics.alerts import Kind
 from apps.metrics.kernel import Check, State
 from apps.metrics.models import Node, Tier
@@ -147,72 +145,6 @@ class ThresholdForm(forms.Form):
         return Node.objects.get(tier=self.tier, name=name) if name else None
 
 
-class ChannelForm(forms.Form):
-    """A new channel: where to, what of. Address and secret are sealed and never shown again."""
-
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=60)
-    kind = forms.ChoiceField(label=gettext_lazy("Kind"), choices=ChannelKind.choices)
-    target = forms.CharField(
-        label=gettext_lazy("Address"),
-        max_length=1000,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-        help_text=gettext_lazy("https://… of the webhook, or mail addresses with commas between. Stored encrypted."),
-    )
-    secret = forms.CharField(
-        label=gettext_lazy("Signing secret"),
-        required=False,
-        min_length=16,
-        max_length=200,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("16 characters or more; what the receiver verifies X-Opsportal-Signature with."),
-    )
-    least = forms.ChoiceField(
-        label=gettext_lazy("From"),
-        choices=[(State.WARN.value, gettext_lazy("warnings on")), (State.FAIL.value, gettext_lazy("failures only"))],
-    )
-    tells_silence = forms.BooleanField(label=gettext_lazy("Also missing data"), required=False, initial=True)
-    tells_end = forms.BooleanField(label=gettext_lazy("Also when it is over"), required=False, initial=True)
-
-    def __init__(self, *args: Any, tier: Tier, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.tier = tier
-
-    def clean_name(self) -> str:
-        """Unique in its tier."""
-        name = str(self.cleaned_data["name"])
-        if Channel.objects.filter(tier=self.tier, name=name, removed_at=None).exists():
-            raise self._taken(name)
-        return name
-
-    def refuse_taken(self) -> None:
-        """Say that somebody else added a channel of this name while the form was being checked."""
-        self.add_error("name", self._taken(self.cleaned_data["name"]))
-
-    @staticmethod
-    def _taken(name: str) -> ValidationError:
-        return ValidationError(_("This tier already has a channel named %(name)s."), params={"name": name})
-
-    def clean(self) -> dict[str, Any]:
-        """The address is one of its kind and may be posted to; a JSON webhook is always signed."""
-        data = super().clean() or self.cleaned_data
-        kind, target = data.get("kind"), data.get("target")
-        if not kind or not target:
-            return data
-        try:
-            data["target"], self.shown = _mails(target) if kind == ChannelKind.EMAIL else _hook(target)
-        except ValidationError as error:
-            self.add_error("target", error)
-        if kind == ChannelKind.JSON and not data.get("secret") and "secret" not in self.errors:
-            self.add_error("secret", _("Give a secret: without a signature the receiver cannot tell who wrote."))
-        return data
-
-    def channel(self, by: Any) -> Channel:
-        """The channel, not saved yet; call it on a valid form."""
-        data = dict(self.cleaned_data)
-        sealed = {name: secrets.seal(data.pop(name)) for name in ("target", "secret")}
-        return Channel(tier=self.tier, shown=self.shown, made_by=by, **data, **sealed)
-
-
 class HistoryFilter(forms.Form):
     """What to look for among alerts of the past; every field is optional."""
 
@@ -248,26 +180,3 @@ class HistoryFilter(forms.Form):
 
 def _choose(form: forms.Form, name: str, choices: list[tuple[str, str]]) -> None:
     form.fields[name].choices = choices  # type: ignore[attr-defined]
-
-
-def _mails(text: str) -> tuple[str, str]:
-    """Addresses with commas between, and how they are shown."""
-    found = [address.strip() for address in text.split(",") if address.strip()]
-    for address in found:
-        validate_email(address)
-    domains = sorted({address.rpartition("@")[2] for address in found})
-    return ",".join(found), _("%(n)d at %(domains)s") % {"n": len(found), "domains": ", ".join(domains)}
-
-
-def _hook(text: str) -> tuple[str, str]:
-    """An address that may be posted to, and its host."""
-    try:
-        parts = webhook.allowed(text)
-        webhook.resolve(parts)
-    except webhook.Forbidden as error:
-        raise ValidationError(str(error)) from error
-    except (OSError, UnicodeError) as error:
-        raise ValidationError(
-            _("There is no host of this name, or no name server answers. Check the address.")
-        ) from error
-    return text.strip(), parts.netloc

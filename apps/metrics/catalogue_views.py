@@ -1,58 +1,78 @@
-"""The catalogue of checks: documentation generated from what the rooms declare."""
+"""The catalogue of checks: documentation generated from what the rooms declare, and how each stands now."""
 
-from dataclasses import dataclass
-from itertools import groupby
+from typing import Any
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from apps.accounts.policy import Permission, allow
 from apps.metrics import context
-from apps.metrics.kernel import Check
-from apps.metrics.probe import Question
-from apps.metrics.registry import checks, probes, tier_probes
+from apps.metrics.catalogue import BAD, NOT_JUDGED, TITLES, Wanted, entry_of, room_order, rooms
+from apps.metrics.kernel import State
+from apps.metrics.registry import checks
 from apps.metrics.thresholds import limits
 
-_TITLES = {**context.ROOM_TITLES, "node": gettext_lazy("Nodes"), "portal": gettext_lazy("The portal itself")}
+STATES = (
+    ("", _("Every state")),
+    (BAD, _("Warns, fails or has no data")),
+    (State.FAIL.value, _("Fails")),
+    (State.WARN.value, _("Warns")),
+    (State.NO_DATA.value, _("No data")),
+    (State.PASS.value, _("Passes")),
+    (State.INCONCLUSIVE.value, _("Inconclusive")),
+    (State.ERROR.value, _("Error")),
+    (NOT_JUDGED, _("Not judged here")),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One check of the catalogue with the question behind it, and what is asked of whom."""
+class Filter(forms.Form):
+    """Which checks; every field is optional."""
 
-    check: Check
-    question: str
-    asked_of: str
+    room = forms.ChoiceField(label=_("Room"), required=False)
+    state = forms.ChoiceField(label=_("Now"), required=False, choices=STATES)
+    text = forms.CharField(label=_("Text"), required=False, max_length=200)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = sorted({check.room for check in checks().values()}, key=room_order)
+        choices = [("", _("Every room")), *((name, TITLES.get(name, name)) for name in names)]
+        self.fields["room"].choices = choices  # type: ignore[attr-defined]
+
+    def wanted(self) -> Wanted:
+        """What a valid form asks for."""
+        return Wanted(**self.cleaned_data)
 
 
 @allow(Permission.VIEW)
 @require_GET
 def catalogue(request: HttpRequest) -> HttpResponse:
-    """All checks, by room: the documentation of what is judged, generated from the declarations."""
-    tier = context.current_tier(request)
+    """The checks by room, one line each, those that are looked for; 400 with the reasons for a filter that makes no sense."""
+    tier, form = context.current_tier(request), Filter(request.GET)
     counting = limits(tier).checks if tier else checks()
-    ordered = sorted(counting.values(), key=_room_order)
-    rooms = [
-        (room, str(_TITLES.get(room, room)), [_entry(c) for c in found])
-        for room, found in groupby(ordered, key=lambda check: check.room)
-    ]
-    return render(request, "metrics/catalogue.html", {"rooms": rooms, "count": len(ordered), "tier": tier})
+    valid = form.is_valid()
+    verdicts = context.verdicts(request, tier) if tier else ()
+    found = rooms(counting, verdicts, form.wanted()) if valid else []
+    page = {
+        "form": form,
+        "filtered": not valid or form.wanted() != Wanted(),
+        "rooms": found,
+        "count": sum(len(room.lines) for room in found),
+        "all": len(counting),
+        "tier": tier,
+    }
+    return render(request, "metrics/catalogue.html", page, status=200 if valid else 400)
 
 
-def _room_order(check: Check) -> tuple[int, str]:
-    rooms = settings.TIER_ROOMS
-    return (rooms.index(check.room) if check.room in rooms else len(rooms), check.room)
-
-
-def _entry(check: Check) -> Entry:
-    probe = probes().get(check.source)
-    if probe is None:
-        derived = tier_probes()[check.source]
-        return Entry(check, derived.says, _("the answers of all nodes together"))
-    asked = probe.question
-    text = asked.variants[0].text if isinstance(asked, Question) else asked if isinstance(asked, str) else probe.says
-    return Entry(check, text, f"{probe.kind.value} {probe.role.value if probe.role else ''}".strip())
+@allow(Permission.VIEW)
+@require_GET
+def one(request: HttpRequest, check: str) -> HttpResponse:
+    """A check's own page: on the present tier; without any, what it is."""
+    declared = checks().get(check)
+    if declared is None:
+        raise Http404("There is no such check.")
+    if tier := context.current_tier(request):
+        return redirect("metrics:check", tier=tier.slug, check=check)
+    return render(request, "metrics/catalogue_check.html", {"check": declared, "entry": entry_of(declared)})

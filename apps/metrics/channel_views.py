@@ -16,7 +16,8 @@ from apps.accounts.models import Person
 from apps.accounts.policy import Permission, allow, permitted
 from apps.ledger.chain import append
 from apps.metrics import announce
-from apps.metrics.alert_forms import ChannelForm
+from apps.metrics.alerting import ChannelKind, DeliveryState
+from apps.metrics.channel_forms import ChannelForm
 from apps.metrics.channels import what
 from apps.metrics.models import Channel, Delivery, Tier
 from apps.metrics.tasks import deliver
@@ -28,9 +29,9 @@ log = structlog.get_logger()
 @allow(Permission.VIEW)
 @require_GET
 def channels(request: HttpRequest, tier: str) -> HttpResponse:
-    """The channels, the log of deliveries, and the form for whoever may change them."""
+    """The channels, the log of deliveries, and the form of the kind that was chosen (`?kind=`) for whoever may change them."""
     found = get_object_or_404(Tier, slug=tier)
-    return _page(request, found, ChannelForm(tier=found))
+    return _page(request, found, ChannelForm(tier=found, kind=request.GET.get("kind", "")))
 
 
 @allow(Permission.EDIT_CHANNELS)
@@ -69,6 +70,17 @@ def test(request: HttpRequest, tier: str, channel: int) -> HttpResponse:
 
 
 @allow(Permission.EDIT_CHANNELS)
+@require_GET
+def removing(request: HttpRequest, tier: str, channel: int) -> HttpResponse:
+    """Ask before a channel is removed, and say what is lost: nobody can read its address and secret back."""
+    found = _channel(tier, channel)
+    waiting = found.deliveries.filter(state=DeliveryState.PENDING).count()
+    last = not Channel.objects.filter(tier=found.tier, removed_at=None).exclude(pk=found.pk).exists()
+    page = {"tier": found.tier, "channel": found, "waiting": waiting, "last": last}
+    return render(request, "metrics/channel_removing.html", page)
+
+
+@allow(Permission.EDIT_CHANNELS)
 @require_POST
 def remove(request: HttpRequest, tier: str, channel: int) -> HttpResponse:
     """Stop telling a channel; its log stays, its address and secret go."""
@@ -77,7 +89,8 @@ def remove(request: HttpRequest, tier: str, channel: int) -> HttpResponse:
     with transaction.atomic():
         found.removed_at, found.target, found.secret = datetime.now(UTC), "", ""
         found.save(update_fields=["removed_at", "target", "secret"])
-        found.deliveries.filter(state="pending").update(state="given up", problem="The channel was removed.")
+        waiting = found.deliveries.filter(state=DeliveryState.PENDING)
+        waiting.update(state=DeliveryState.GIVEN_UP, problem=_("The channel was removed."))
         _record("channel.remove", found, person)
     messages.success(request, _("%(name)s is told nothing more.") % {"name": found.name})
     return redirect("metrics:channels", tier=tier)
@@ -109,6 +122,7 @@ def _page(request: HttpRequest, tier: Tier, form: ChannelForm, status: int = 200
     page = {
         "tier": tier,
         "form": form,
+        "kinds": ChannelKind.choices,
         "channels": Channel.objects.filter(tier=tier, removed_at=None).select_related("made_by"),
         "log": [(one, what(one.message)) for one in _log(tier)[:LOGGED]],
         "may_edit": permitted(request.user, Permission.EDIT_CHANNELS, tier.slug),

@@ -10,6 +10,7 @@ from apps.accounts.models import Person
 from apps.accounts.policy import Permission, allow, permitted
 from apps.metrics import store, thresholds
 from apps.metrics.alert_forms import ThresholdForm
+from apps.metrics.catalogue import entry_of
 from apps.metrics.kernel import Check, Unit
 from apps.metrics.models import Threshold, Tier
 from apps.metrics.registry import checks
@@ -83,6 +84,7 @@ def _page(request: HttpRequest, tier: Tier, declared: Check, form: ThresholdForm
         "check": counting.checks[declared.id],
         "default": declared,
         "form": form,
+        "entry": entry_of(counting.checks[declared.id]),
         "standings": [
             (verdict, counting.of(declared.id, verdict.node))
             for verdict in store.verdicts(tier, declared.room)

@@ -102,11 +102,11 @@ class Overview:
     more: int
 
 
-def overview(span: windows.Span) -> Overview:
-    """Raises RedisError when Redis does not answer."""
+def overview(span: windows.Span, shown: int | None = SHOWN) -> Overview:
+    """The first `shown` statements, None for all. Raises RedisError when Redis does not answer."""
     found = merged(window for _, window in windows.read(span))
     whole = _together(found)
-    most = sorted(found.items(), key=lambda one: -one[1].total)[:SHOWN]
+    most = sorted(found.items(), key=lambda one: -one[1].total)[:shown]
     texts = windows.told(name for name, _ in most)
     rows = [
         Row(
@@ -123,24 +123,33 @@ def overview(span: windows.Span) -> Overview:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One statement over a span: its row, and each window in which it ran, newest first."""
+    """One statement over a span: its row, every window of the span, oldest first, and its slow ones.
 
+    A window is None where no process said anything of it; of no calls where others ran and this one did not.
+    """
+
+    span: windows.Span
     row: Row
-    steps: Sequence[tuple[datetime, Summary]]
+    every_window: Sequence[tuple[datetime, Summary | None]]
     slow: Sequence[windows.Slow]
+
+    @property
+    def steps(self) -> Sequence[tuple[datetime, Summary]]:
+        """The windows in which it ran, newest first."""
+        return [(at, found) for at, found in reversed(self.every_window) if found is not None and found.calls]
 
 
 def course(span: windows.Span, fingerprint: str) -> Course | None:
     """None when it did not run within the span. Raises RedisError."""
     read = windows.read(span)
     whole, own = Durations(), Durations()
-    steps = []
+    steps: list[tuple[datetime, Summary | None]] = []
     for at, window in read:
-        for name, durations in window.items():
+        for durations in window.values():
             whole.merge(durations)
-            if name == fingerprint:
-                own.merge(durations)
-                steps.append((at, summary(durations)))
+        here = window.get(fingerprint, Durations())
+        own.merge(here)
+        steps.append((at, summary(here) if window else None))
     if not own.count:
         return None
     said = windows.told([fingerprint]).get(fingerprint)
@@ -152,7 +161,7 @@ def course(span: windows.Span, fingerprint: str) -> Course | None:
         own.total / whole.total if whole.total else 0.0,
     )
     slow = [one for one in windows.slow_queries() if one.name == fingerprint]
-    return Course(row, steps[::-1], slow)
+    return Course(span, row, steps, slow)
 
 
 def ran(fingerprint: str) -> bool:

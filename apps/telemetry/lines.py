@@ -9,11 +9,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any, cast
 
 import orjson
 import redis
 from django.conf import settings
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.timezone import localtime
 
 from apps.telemetry import process
 from apps.telemetry.controls import spelled_out, spelled_out_in
@@ -30,8 +33,8 @@ return redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[2])"""
 QUEUED = 5_000
 BATCH = 500
 SEND_SECONDS = 0.5
-# Asked of Redis at a time.
-AT_A_TIME = 1_000
+# Asked of Redis at a time; at first no more than a page without a filter shows.
+FIRST, AT_A_TIME = 201, 1_000
 LONGEST = 32_768
 DROPPED = "opsportal:log:dropped"  # by the hour, with how many were lost in it
 HOUR = 3600
@@ -112,6 +115,31 @@ class Line:
         return spelled_out(str(self.fields.get("exception", "")))
 
     @property
+    def described(self) -> SafeString:
+        """All that it says as entries of a definition list, by the names that the line itself has.
+
+        Made here: the template takes as long for the two thousand entries of a page as for everything else of it.
+        """
+        own = [("event", self.event), ("at", localtime(self.at).isoformat()), ("process", self.process)]
+        entries = [f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in (*own, *self.pairs)]
+        return mark_safe("".join(entries))  # noqa: S308  each name and value is escaped
+
+    @property
+    def short(self) -> str:
+        """What happened, cut where there is no room for more."""
+        return _cut(self.event, 200)
+
+    @property
+    def short_path(self) -> str:
+        """The path that was asked for, likewise."""
+        return _cut(str(self.fields.get("path", "")), 80)
+
+    @property
+    def short_id(self) -> str:
+        """The beginning of the correlation id."""
+        return _cut(self.correlation_id, 12)
+
+    @property
     def pairs(self) -> list[tuple[str, str]]:
         """The other fields, as text to be shown."""
         return [(spelled_out_in(key), _shown(value)) for key, value in self.fields.items() if key != "exception"]
@@ -162,18 +190,23 @@ def find(wanted: Wanted, most: int = 200) -> Found:
 
 
 def _newest_first(asked: redis.Redis, since: datetime | None) -> Iterator[tuple[Line, str]]:
-    least, last = _id_of(since) if since else "-", "+"
+    least, last, asking = _id_of(since) if since else "-", "+", FIRST
     while True:
         entries = cast(
             list[tuple[bytes, dict[bytes, bytes]]],
-            asked.xrevrange(STREAM, last, least, count=AT_A_TIME),
+            asked.xrevrange(STREAM, last, least, count=asking),
         )
         for stream_id, entry in entries:
             raw = entry[b"l"].decode("utf-8", "replace")
             yield _line(stream_id.decode(), entry[b"p"].decode("utf-8", "replace"), raw), raw
-        if len(entries) < AT_A_TIME:
+        if len(entries) < asking:
             return
+        asking = AT_A_TIME
         last = f"({entries[-1][0].decode()}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Whether this process lives and can serve; what the portal logs; how its own queries do."""
+"""Whether this process lives and can serve; what the portal logs; how its own queries do, for machines."""
 
 from django.urls import include, path
 
@@ -6,8 +6,6 @@ from apps.telemetry import log_views, query_views, views
 
 portal = [
     path("portal/logs/", log_views.logs, name="logs"),
-    path("portal/queries/", query_views.queries, name="queries"),
-    path("portal/queries/<slug:fingerprint>/", query_views.query, name="query"),
     path("metrics/queries", query_views.metrics_queries, name="metrics-queries"),
 ]
 urlpatterns = [

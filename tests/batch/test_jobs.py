@@ -21,11 +21,12 @@ from apps.accounts.roles import Role
 from apps.accounts.tasks import forget_expired_sessions
 from apps.batch import Cancel, Ended, How, Refused, Remember, Retry, create, process, table, token_of_job
 from apps.batch.files import opened
-from apps.batch.job import begin
+from apps.batch.job import Standing, begin
 from apps.batch.models import ChunkDone, Job
-from apps.batch.result import State
-from apps.batch.resume import Identity
+from apps.batch.result import Circuit, Counts, Progress, RowError, State
+from apps.batch.resume import Identity, Settled
 from apps.batch.tasks import forget_old
+from apps.batch.terminal import bar
 from apps.ledger.models import Entry
 from tests.batch.conftest import Shop
 from tests.conftest import Until
@@ -33,13 +34,15 @@ from tests.people import Browser
 
 BASE = Path(__file__).resolve().parents[2]
 COLUMNS = ("n", "note")
-ROWS = 60_000
-RUNNER = f"""
+ROWS, TOO_MANY = 60_000, 1_000_000  # the second is still under way when somebody has found the button
+RUNNER = """
+import sys
 import django; django.setup()
 from apps.batch import How, Remember, create, table
-rows = ((n, "x") for n in range({ROWS}))
+total = int(sys.argv[1])
+rows = ((n, "x") for n in range(total))
 create(table("public.keyless"), rows, columns=("n", "note"), how=How(chunk=50, parallel=2, remember=Remember("killed", "ann"),
-       total={ROWS}))
+       total=total))
 """
 
 
@@ -49,8 +52,8 @@ def runner(portal_environment: dict[str, str], stored_shop: Shop) -> Any:
     environment = {**os.environ, **portal_environment, "DJANGO_SETTINGS_MODULE": "opsportal.settings"}
     started: list[subprocess.Popen[bytes]] = []
 
-    def start() -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen([sys.executable, "-c", RUNNER], cwd=BASE, env=environment))
+    def start(rows: int = ROWS) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "-c", RUNNER, str(rows)], cwd=BASE, env=environment))
         return started[-1]
 
     yield start
@@ -88,7 +91,7 @@ def test_a_killed_run_is_seen_and_goes_on_with_each_chunk_once(
 def test_who_may_cancels_from_the_page_in_another_process_and_it_is_recorded(
     stored_shop: Shop, runner: Any, until: Until, viewer: Person, dba: Person, browser: Browser
 ) -> None:
-    running = runner()
+    running = runner(TOO_MANY)
     until(lambda: stored_shop.one("SELECT count(*) FROM keyless") > 1000, 100, 0.01)
     job = Job.objects.get()
     url = job.get_absolute_url()
@@ -105,7 +108,7 @@ def test_who_may_cancels_from_the_page_in_another_process_and_it_is_recorded(
     assert running.wait(20) == 0
     job.refresh_from_db()
     assert (job.state, job.cancel_asked_by) == (State.CANCELLED, "dba")
-    assert job.written == stored_shop.one("SELECT count(*) FROM keyless") < ROWS
+    assert job.written == stored_shop.one("SELECT count(*) FROM keyless") < TOO_MANY
     entry = Entry.objects.get(kind="batch.cancel")
     assert (entry.actor, entry.subject) == ("dba", f"batch/{job.pk}")
     assert entry.sentence == f"dba cancelled the batch “killed” ({job.pk})."
@@ -218,7 +221,7 @@ def test_the_command_says_what_is_wrong(stored_shop: Shop, tmp_path: Path, monke
     for words, says in (
         (
             ("insert", "public.price", str(sheet)),
-            r"1 written, 2 failed of 3 rows[\s\S]*row 1: .*price_amount_check[\s\S]*row 2: .*2 values",
+            r"^Read to its end, but not every row .*1 written, 2 failed of 3[\s\S]*row 1: .*price_amount_check[\s\S]*row 2: .*2 values",
         ),
         (("insert", "public.nothing", str(sheet)), "There is no table"),
         (("insert", "public.price", str(odd)), "read as CSV or JSON lines by its ending"),
@@ -245,6 +248,76 @@ def test_the_command_tells_where_a_broken_file_goes_on(stored_shop: Shop, tmp_pa
     command("insert", "public.price", str(lines), "--chunk", "1", "--resume", str(told.value).rpartition(" ")[2])
     assert stored_shop.rows() == [(1, 1), (2, 2), (3, 3)]
     assert Job.objects.get().state == State.COMPLETE
+
+
+def test_many_errors_are_told_by_their_first_and_where_more_of_them_are(stored_shop: Shop, tmp_path: Path) -> None:
+    sheet = tmp_path / "prices.csv"
+    sheet.write_text("id,amount\n" + "".join(f"{n},{n % 5 - 2}\n" for n in range(300)), encoding="utf-8")
+    with pytest.raises(CommandError) as told:
+        command("insert", "public.price", str(sheet))
+    words = str(told.value)
+    assert words.startswith("Read to its end, but not every row was written: 180 written, 120 failed of 300 rows")
+    assert words.count("price_amount_check") == 10
+    assert "and 110 more" in words
+    assert f"Remembered as batch {Job.objects.get().pk}, with the first 100 errors: http" in words
+    assert told.value.returncode == 1
+
+
+class Terminal(StringIO):
+    """A terminal that remembers what was drawn."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_of_a_run_that_goes_on_begins_where_the_earlier_one_ended(
+    stored_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(n, "x") for n in range(100)]
+    cancel = Cancel()
+    stopping = How(chunk=10, cancel=cancel, progress=lambda now: cancel.set() if now.counts.seen >= 40 else None)
+    first = create(stored_shop_table(), rows, columns=COLUMNS, how=stopping)
+    done = first.counts.written
+    assert 40 <= done < 100
+    drawn = Terminal()
+    monkeypatch.setattr(sys, "stderr", drawn)
+    seen: list[tuple[int, int]] = []
+    with bar("prices", 100) as show:
+
+        def progress(now: Progress) -> None:
+            seen.append((now.passed, now.counts.seen))
+            show(now)
+
+        second = create(
+            stored_shop_table(), rows, columns=COLUMNS, how=How(chunk=10, resume=first.token, progress=progress)
+        )
+    assert second.counts.written == 100 - done
+    assert (seen[0], seen[-1]) == ((done, 10), (done, 100 - done))
+    assert "100/100" in drawn.getvalue()
+
+
+def test_what_is_below_the_form_of_a_page_is_left_alone_until_it_changes(
+    stored_shop: Shop, viewer: Person, dba: Person, browser: Browser
+) -> None:
+    record = begin(Remember("under way"), Identity("create", "public.keyless", 50, ""), How(), exact=True)
+    url, htmx = f"/batches/{record.id}/", {"HX-Request": "true"}
+    client = browser(dba)
+    page = client.get(url).content.decode()
+    assert "Undone" in page
+    assert page.index('id="live"') < page.index(f'action="{url}cancel/"') < page.index('id="more"')
+    more = client.get(url).context["more"]
+    fragment = client.get(f"{url}?version=old&more={more}&form=yes", headers=htmx).content.decode()
+    assert f"more={more}&amp;form=yes" in fragment
+    assert "<form" not in fragment
+    assert 'id="more"' not in fragment
+    assert 'id="cancel"' not in fragment
+    error = RowError(3, 3, "23514", "price_amount_check")
+    record.end(Standing(Settled(1), Counts(10, 9, 1), (error,), 1, Circuit.CLOSED), State.COMPLETE.value)
+    fragment = client.get(f"{url}?version=old&more={more}&form=yes", headers=htmx).content.decode()
+    assert 'id="more" data-hx-swap-oob="true"' in fragment
+    assert "price_amount_check" in fragment
+    assert "there is nothing to cancel any more" in fragment
+    assert "nothing to cancel" not in browser(viewer).get(f"{url}?version=old", headers=htmx).content.decode()
 
 
 def test_words_that_no_text_can_hold_are_kept_without_them(stored_shop: Shop) -> None:

@@ -1,6 +1,8 @@
 """Alerts on their pages: who sees them, who may take one, what is recorded; and the catalogue of what is judged."""
 
+import html
 import json
+import re
 
 import pytest
 from django.test import Client
@@ -9,6 +11,8 @@ from django.utils import timezone
 from apps.accounts.models import Person
 from apps.accounts.roles import Role
 from apps.ledger.models import Entry
+from apps.metrics.catalogue import Wanted, rooms
+from apps.metrics.kernel import State, Verdict
 from apps.metrics.models import Alert, Tier
 from apps.metrics.registry import checks
 from tests.people import Browser, MakePerson
@@ -84,13 +88,55 @@ def test_a_note_is_text_wherever_it_is_shown(alert: Alert, browser: Browser, on_
     assert "<script>alert(1)" not in browser(on_call).get(f"/alerts/{alert.pk}/").content.decode()
 
 
-def test_the_catalogue_has_an_anchor_a_meaning_and_a_remedy_for_every_check(
+def test_the_catalogue_has_a_line_for_every_check_that_leads_to_its_own_page(
     tier: Tier, browser: Browser, viewer: Person
 ) -> None:
-    page = browser(viewer).get("/catalogue/checks/").content.decode()
-    assert page.count('<article class="card"') == len(checks())
+    client = browser(viewer)
+    page = client.get("/catalogue/checks/").content.decode()
+    assert page.count("<tr id=") == len(checks())
     for check in checks().values():
-        assert f'id="{check.id}"' in page
+        assert f'<tr id="{check.id}"' in page
+        assert f'href="/t/{tier.slug}/checks/{check.id}/"' in page
+    own = client.get("/catalogue/checks/queries.p95/", follow=True)
+    assert own.redirect_chain == [(f"/t/{tier.slug}/checks/queries.p95/", 302)]
+    declared, shown = checks()["queries.p95"], html.unescape(own.content.decode())
+    for text in (declared.meaning, declared.remedy, "How do we know?", "Stale after"):
+        assert text in shown
+    assert client.get("/catalogue/checks/queries.none/").status_code == 404
+
+
+def test_a_check_has_a_page_before_there_is_a_tier(db: None, browser: Browser, viewer: Person) -> None:
+    page = browser(viewer).get("/catalogue/checks/queries.p95/").content.decode()
+    assert html.escape(checks()["queries.p95"].remedy) in page
+    assert 'href="/catalogue/checks/queries.p95/"' in browser(viewer).get("/catalogue/checks/").content.decode()
+
+
+def listed(client: Client, query: str) -> set[str]:
+    return set(re.findall('<tr id="([^"]+)"', client.get(f"/catalogue/checks/?{query}").content.decode()))
+
+
+def test_the_catalogue_is_filtered_by_room_words_and_how_a_check_stands(
+    tier: Tier, browser: Browser, viewer: Person
+) -> None:
+    client, known = browser(viewer), set(checks())
+    assert listed(client, "") == listed(client, f"tier={tier.slug}&room=&state=&text=") == known
+    assert listed(client, "room=pools") == {name for name in known if name.startswith("pools.")}
+    assert "pools.utilisation" in listed(client, "text=POOLS+utilisation")
+    assert listed(client, "text=no-such-word-anywhere") == set()
+    assert "No check matches" in client.get("/catalogue/checks/?text=no-such-word-anywhere").content.decode()
+    assert listed(client, "state=none") == known
+    assert listed(client, "state=fail") == set()
+    assert client.get("/catalogue/checks/?room=cellar").status_code == 400
+    assert client.get("/catalogue/checks/?state=<b>").content.decode().count("<b>") == 0
+
+
+def test_a_check_stands_as_the_worst_of_its_nodes() -> None:
+    some = {name: checks()[name] for name in ("queries.p95", "pools.utilisation")}
+    said = [
+        Verdict("queries.p95", node, "", 1.0, state, None) for node, state in (("a", State.PASS), ("b", State.FAIL))
+    ]
+    for state, found in (("fail", "queries.p95"), ("bad", "queries.p95"), ("pass", ""), ("none", "pools.utilisation")):
+        assert "".join(line.check.id for room in rooms(some, said, Wanted(state=state)) for line in room.lines) == found
 
 
 @pytest.mark.parametrize("url", ["/alerts/", "/catalogue/checks/"])

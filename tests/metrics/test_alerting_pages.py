@@ -254,6 +254,52 @@ def test_an_address_and_a_secret_are_never_shown_again(
     assert Delivery.objects.get().state == "given up"
 
 
+def test_removing_a_channel_asks_first_and_says_what_is_lost(
+    tier: Tier, devops: Person, viewer: Person, browser: Browser, hook: Hook
+) -> None:
+    client = browser(devops)
+    for name in ("pager", "night <b>shift</b>"):
+        client.post(f"{CHANNELS}add/", hooked(hook, name=name))
+    channel, other = Channel.objects.order_by("pk")
+    client.post(f"{CHANNELS}{channel.pk}/test/")
+    page = client.get(CHANNELS).content.decode()
+    assert f'action="{CHANNELS}{channel.pk}/remove/"' not in page, "one press does not destroy anything"
+    ask = f"{CHANNELS}{channel.pk}/removing/"
+    assert ask in page
+    asked = client.get(ask).content.decode()
+    assert "Its address and its signing secret are destroyed" in asked
+    assert "One message that waits to be sent is given up" in asked
+    assert "the last channel" not in asked
+    assert f'action="{CHANNELS}{channel.pk}/remove/"' in asked
+    channel.refresh_from_db()
+    assert channel.target, "asking changes nothing"
+    client.post(f"{CHANNELS}{channel.pk}/remove/")
+    assert client.get(ask).status_code == 404
+    asked = client.get(f"{CHANNELS}{other.pk}/removing/").content.decode()
+    assert "It is the last channel: nobody will be told of Lab’s alerts." in asked
+    assert "waits to be sent" not in asked
+    assert "<b>shift" not in asked
+    assert browser(viewer).get(f"{CHANNELS}{other.pk}/removing/").status_code == 403
+
+
+def test_a_secret_is_asked_for_only_where_something_is_signed(
+    tier: Tier, devops: Person, browser: Browser, hook: Hook
+) -> None:
+    client = browser(devops)
+    for query, kind, secret in (("", "email", False), ("?kind=slack", "slack", True), ("?kind=json", "json", True)):
+        page = client.get(f"{CHANNELS}{query}").content.decode()
+        assert f'name="kind" value="{kind}"' in page
+        assert ('name="secret"' in page) is secret
+        assert "?kind=slack#add" in page, "another kind is chosen by a link"
+    assert client.get(f"{CHANNELS}?kind=pigeon").status_code == 200
+    mail = {"kind": "email", "name": "mail", "target": "a@example.org, b@example.org", "least": "warn"}
+    assert client.post(f"{CHANNELS}add/", mail | {"secret": SECRET}).status_code == 302
+    assert Channel.objects.get().secret == "", "a mail bears no signature, so there is nothing to keep"
+    refused = client.post(f"{CHANNELS}add/", mail).content.decode()
+    assert "already has a channel named mail" in refused
+    assert 'name="secret"' not in refused
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [

@@ -26,7 +26,7 @@ def test_a_page_tells_owner_time_and_what_names_it(viewer: Person, browser: Brow
     page = browser(viewer).get("/runbooks/RB-21/").content.decode()
     assert "Emergency: pool exhausted" in page
     assert "5–10 minutes" in page
-    assert "/catalogue/checks/#pools.utilisation" in page
+    assert "/catalogue/checks/pools.utilisation/" in page
     assert "Clients wait" in page, "an issue of week 5–6"
     for wanted in ("Restarting PgBouncer is the last resort", "DevOps"):
         assert wanted in page

@@ -1,5 +1,8 @@
 """Figures of several processes add up; the document for machines; what happens while Redis is away."""
 
+import csv
+import io
+import json
 import os
 import re
 import subprocess
@@ -181,6 +184,65 @@ def test_the_page_gives_the_verdict_first(dba: Person, viewer: Person, browser: 
     assert browser(viewer).get("/portal/queries/").status_code == 403
 
 
+def test_tables_are_files_too_and_keep_numbers_as_numbers(
+    dba: Person, viewer: Person, browser: Browser, settings: Settings, hand_over: HandOver
+) -> None:
+    page, names = browser(dba), [f"SELECT {'x' * number}" for number in range(1, figures.SHOWN + 20)]
+    for name in (*names, "=HYPERLINK(1)"):
+        monitor.pending.append((monitor.catalogue.statement(name), 0.001))
+    hand_over()
+    elsewhere(20, settings, every=1)
+    listed = page.get("/portal/queries/").content.decode()
+    url, one = "/portal/queries/tables/statements", f"/portal/queries/{ELSEWHERE}/tables/"
+    assert f'href="{url}.csv?span=hour"' in listed
+    rows = page.get(f"{url}.json?span=day").json()["rows"]
+    assert len(rows) > figures.SHOWN, "the page has no room for all, the file has"
+    [row] = [row for row in rows if row["fingerprint"] == ELSEWHERE]
+    assert (row["calls"], row["slow"], row["slow_share"]) == (20, 20, 1.0)
+    assert row["p50"] > 20, "milliseconds, as a number"
+    answer = page.get(f"{url}.csv")
+    assert answer["Content-Disposition"] == 'attachment; filename="own-queries-hour.csv"'
+    [told] = [
+        one
+        for one in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))
+        if one["fingerprint"] == ELSEWHERE
+    ]
+    assert (told["text"], told["calls"]) == ("SELECT elsewhere(?)", "20")
+    assert not re.search(r"(?m)(^|,)\"?=HYPERLINK", answer.content.decode())
+    [window] = page.get(f"{one}windows.json").json()["rows"][-1:]
+    assert window["calls"] > 0
+    slow = page.get(f"{one}slow.json").json()["rows"]
+    assert len(slow) == 20
+    assert {one["very_slow"] for one in slow} <= {True, False}
+    for path in (
+        f"{url}.xlsx",
+        f"{one}windows.xlsx",
+        f"{one}nothing.csv",
+        f"/portal/queries/{'0' * 16}/tables/slow.csv",
+    ):
+        assert page.get(path).status_code == 404, path
+    for path in (f"{url}.csv", f"{one}windows.csv"):
+        assert browser(viewer).get(path).status_code == 403, path
+
+
+def test_the_page_of_a_statement_draws_its_calls_and_durations(
+    dba: Person, browser: Browser, settings: Settings
+) -> None:
+    elsewhere(20, settings, every=1)
+    page = browser(dba)
+    text = page.get(f"/portal/queries/{ELSEWHERE}/").content.decode()
+    drawn = {name: json.loads(found) for name, found in re.findall(r'data-figure="chart-(\w+)">(.*?)</script>', text)}
+    assert list(drawn) == ["calls", "durations"]
+    assert [trace["meta"]["label"] for trace in drawn["durations"]["data"]] == ["p50", "p95"]
+    p50, p95 = ([value for value in trace["y"] if value is not None] for trace in drawn["durations"]["data"])
+    assert 0 < p50[-1] <= p95[-1]
+    assert len(drawn["calls"]["data"][0]["x"]) == windows.HOUR.windows
+    assert "Each point tells all of 5 min, from the portal" in text.replace("\xa0", " ")
+    points = page.get(f"/portal/queries/{ELSEWHERE}/tables/durations.json").json()["rows"]
+    assert {point["name"] for point in points} == {"p50", "p95"}
+    assert "chart-calls" in page.get(f"/portal/queries/{ELSEWHERE}/?span=day").content.decode()
+
+
 def test_an_open_page_asks_for_what_is_new(dba: Person, browser: Browser, settings: Settings) -> None:
     page = browser(dba)
     version = page.get("/portal/queries/").context["version"]
@@ -196,7 +258,8 @@ def test_an_open_page_asks_for_what_is_new(dba: Person, browser: Browser, settin
 def test_without_redis_the_pages_say_so(dba: Person, browser: Browser, settings: Settings) -> None:
     page = browser(dba)
     settings.TELEMETRY_REDIS_URL = "redis://:s3cr3t@127.0.0.1:1"
-    for path in ("/portal/queries/", f"/portal/queries/{ELSEWHERE}/", "/portal/logs/", "/metrics/queries"):
+    files = ("/portal/queries/tables/statements.csv", f"/portal/queries/{ELSEWHERE}/tables/windows.json")
+    for path in ("/portal/queries/", f"/portal/queries/{ELSEWHERE}/", "/portal/logs/", "/metrics/queries", *files):
         response = page.get(path)
         assert response.status_code == 503
         assert "Redis does not answer" in response.content.decode()

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS
+from django.urls import reverse
 
 from apps.batch import (
     Cancel,
@@ -125,8 +127,12 @@ class Command(BaseCommand):
         lines = [result.sentence(), *(f"  {error}" for error in result.errors[:SHOWN])]
         if result.errors_total > SHOWN:
             lines.append(f"  and {result.errors_total - SHOWN:,} more")
+        if result.errors:
+            lines.append("Rows are counted from 0, in the order of the file, its line of column names left out.")
         if result.job:
-            lines.append(f"Remembered as batch {result.job}.")
+            page = f"{settings.ORIGIN}{reverse('batch:job', args=[result.job])}"
+            kept = f", with the first {len(result.errors)} errors" if result.errors_total > SHOWN else ""
+            lines.append(f"Remembered as batch {result.job}{kept}: {page}")
         if result.token:
             lines.append(f"To go on over the same file: --resume {result.token}")
         return "\n".join(lines)
