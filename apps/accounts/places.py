@@ -5,6 +5,7 @@ Here they are one statement, and those that ended are forgotten in another. `con
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from allauth.account.signals import user_logged_in
@@ -21,12 +22,16 @@ from django.utils import timezone
 from apps.accounts.models import Person
 from apps.accounts.sessions import SessionStore
 
+SETTLED = timedelta(minutes=1)
+"""After which a session that nobody opened is one that ended: a log-in, or a new password, is known before its session is written."""
+
 
 def places(person: Person) -> list[UserSession]:
     """The sessions in which the person is signed in, oldest first; what is known of sessions that ended is forgotten."""
     known = list(UserSession.objects.filter(user=person).order_by("created_at"))
     opening = _opening(person, {one.session_key for one in known})
-    if gone := [one.pk for one in known if one.session_key not in opening]:
+    before = timezone.now() - SETTLED
+    if gone := [one.pk for one in known if one.session_key not in opening and one.created_at < before]:
         UserSession.objects.filter(pk__in=gone).delete()
     return [one for one in known if one.session_key in opening]
 

@@ -52,6 +52,8 @@ def send(delivery: Delivery) -> Outcome:
     """One attempt, whatever its kind; failures that are to be expected come back as values."""
     if delivery.channel is None:
         return _to_person(delivery)
+    if not delivery.channel.target:
+        return Outcome(sent=False, problem=_("The channel was removed."))
     try:
         return _SENDERS[ChannelKind(delivery.channel.kind)](delivery, delivery.channel)
     except ImproperlyConfigured as error:  # the channel was sealed with another key

@@ -19,7 +19,13 @@ _INPUT = re.compile(
 _RANGE = re.compile(r"(\bvalue )\\?\"[^\n]*?(?:\"(?= is out of range)|(?=\n)|\Z)")
 _JSON = re.compile(r"(JSON data, line \d{1,20}: )[^\n]*+|(\bToken )\\?\"[^\n]*?(?:\"(?= is invalid)|(?=\n)|\Z)")
 # The server cuts the line at both ends, maybe within a literal: what is left cannot be told apart.
-_LINE = re.compile(r"(\bLINE \d{1,9}: )(?=[^\n]*['\"$])[^\n]*+")
+_LINE = re.compile(r"(\bLINE \d{1,9}: )([^\n]*+)")
+# The columns of a key may be expressions, with brackets of their own.
+_KEY = re.compile(
+    r"((?i:\bkey)(?: of the failing row contains)? \((?:[^()\n]|\([^()\n]*+\))*+\) ?= ?)"
+    r"\(.*?(?:\)(?= (?:already|is|conflicts)|\.?\\?[\n'\")]|\.|\Z)|\Z)",
+    re.DOTALL,
+)
 _PARAMETER = re.compile(r"(\bparameter \$\d{1,6} = )'(?:[^']|'')*+(?:'|\Z)")
 _ARGUMENTS = re.compile(r"(with args beginning with: )[^\n]*+")
 _PIPELINE = re.compile(r"(Command # \d{1,9} )\(.*?(?:\)(?= of pipeline)|\Z)", re.DOTALL)
@@ -28,6 +34,11 @@ _WORD = re.compile(r"(unknown subcommand |ACL SETUSER modifier )\\?'[^\n]*?(?:'(
 
 def _masking(pattern: re.Pattern[str], instead: str = MASK) -> Callable[[str], str]:
     return lambda text: pattern.sub(lambda found: next(filter(None, found.groups())) + instead, text)
+
+
+def _line(found: re.Match[str]) -> str:
+    literal = any(quote in found[2] for quote in "'\"$")
+    return found[1] + MASK if literal else found[0]
 
 
 # What must be in a text for it to be looked at more closely.
@@ -40,7 +51,9 @@ _ECHOES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("is out of range", _masking(_RANGE)),
     ("JSON data, line", _masking(_JSON)),
     ("is invalid", _masking(_JSON)),
-    ("LINE ", _masking(_LINE)),
+    ("LINE ", lambda text: _LINE.sub(_line, text)),
+    ("=(", _masking(_KEY, f"({MASK})")),
+    ("= (", _masking(_KEY, f"({MASK})")),
     ("parameter $", _masking(_PARAMETER)),
     ("with args beginning with: ", _masking(_ARGUMENTS)),
     (" of pipeline", _masking(_PIPELINE, f"({MASK})")),

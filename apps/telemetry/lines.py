@@ -89,7 +89,15 @@ def most() -> int:
 
 
 outbox.register(send, SEND_SECONDS)
-os.register_at_fork(after_in_child=_queue.clear)  # the parent sends what it has queued
+
+
+def _forget() -> None:
+    global _dropped  # noqa: PLW0603  one count of this process
+    _queue.clear()
+    _dropped = 0
+
+
+os.register_at_fork(after_in_child=_forget)  # the parent sends what it has queued, and tells what it dropped
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import copy
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -32,6 +33,7 @@ QUIET = {
     "opentelemetry.exporter": "CRITICAL",  # at each attempt; `tracing_export` says when it begins and ends
 }
 TRACES = ("exception", "stack")
+LONG = 10_000  # bits; longer numbers Python does not write
 AS_WRITTEN = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 BAR = "    │ "
 _METHODS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
@@ -98,7 +100,7 @@ def _storable(value: Any) -> Any:
         case list():
             return [_storable(item) for item in value]
         case int() if abs(value) >= 2**63:
-            return str(value)
+            return str(value) if value.bit_length() < LONG else f"[a number of {value.bit_length()} bits]"
     return value
 
 
@@ -133,7 +135,26 @@ class Formatter(structlog.stdlib.ProcessorFormatter):
         if record.args:
             record = copy.copy(record)
             record.args = mask_arguments(str(record.msg), record.args)
+            try:
+                record.getMessage()
+            except (TypeError, ValueError, LookupError):
+                record.msg, record.args = f"{record.msg} [its arguments do not fit]", ()
         return super().format(record)
+
+
+class Handler(logging.StreamHandler[TextIO]):
+    """Writes what libraries log. What cannot be written is named: Python would print it as it is, its arguments too."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
+        """See Handler."""
+        told = {
+            "event": "a line could not be written",
+            "level": "error",
+            "logger": record.name,
+            "error": str(sys.exc_info()[0]),
+        }
+        with suppress(OSError, ValueError):
+            self.stream.write(f"{orjson.dumps(told).decode()}\n")
 
 
 def configure(
@@ -153,7 +174,7 @@ def configure(
     level, keep = str(config.get("level", "INFO")), bool(config.get("keep", False))
     out = stream or sys.stderr
     pretty = out.isatty() if pretty is None else pretty
-    handler = logging.StreamHandler(out)
+    handler = Handler(out)
     handler.setFormatter(Formatter(pretty, keep))
     root = logging.getLogger()
     root.handlers[:] = [handler]

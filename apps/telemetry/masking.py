@@ -94,7 +94,15 @@ def mask(value: Any, depth: int = 0) -> Any:
             if named
             else _mask_sequence(list(value), depth + 1)
         )
-    return mask_text(bytes(value).decode("utf-8", "replace") if isinstance(value, BUFFERS) else str(value))
+    return mask_text(bytes(value).decode("utf-8", "replace") if isinstance(value, BUFFERS) else _said_by(value))
+
+
+def _said_by(value: object) -> str:
+    """An object's text, whatever it does when it is asked for it: a line must not fail whoever logs."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  any code may stand behind it
+        return f"[unprintable {type(value).__name__}]"
 
 
 def mask_arguments(message: str, arguments: Any) -> Any:

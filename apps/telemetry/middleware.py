@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from time import perf_counter
-from typing import TypeGuard, cast
+from typing import Any, TypeGuard, cast
 
 from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -56,9 +56,10 @@ class CorrelationMiddleware:
         self, request: HttpRequest, response: StreamingHttpResponse, started: float, record: monitor.Record
     ) -> None:
         """Say the line when the answer is over: only then is known how long it took, what it asked and how much it was."""
+        before = perf_counter() - started
 
-        def ended(sent: int) -> None:
-            self._say(request, response, perf_counter() - started, record, sent)
+        def ended(sent: int, making: float, failure: Exception | None) -> None:
+            self._say(request, response, before + making, record, (sent, failure))
 
         parts = cast(Iterable[bytes], response.streaming_content)
         response.streaming_content = Followed(parts, copy_context(), ended)
@@ -69,12 +70,12 @@ class CorrelationMiddleware:
         response: HttpResponseBase,
         seconds: float,
         record: monitor.Record,
-        sent: int | None = None,
+        streamed: tuple[int, Exception | None] | None = None,
     ) -> None:
         monitor.hand_over(record)
         match, status, slow = request.resolver_match, response.status_code, seconds > self.slow_seconds
         queries, query_seconds = monitor.spent(record)
-        event = {
+        event: dict[str, Any] = {
             "event": "slow request" if slow else "request",
             "method": request.method,
             # The pattern, which holds no id; a path only where there is no pattern.
@@ -82,12 +83,15 @@ class CorrelationMiddleware:
             "status": status,
             "duration_ms": round(seconds * 1000, 2),
             "user_id": _user_id(request),
-            "bytes": _size(response) if sent is None else sent,
+            "bytes": streamed[0] if streamed else _size(response),
             "queries": queries,
             "query_ms": round(query_seconds * 1000, 2),
         }
         if match is None:
             event["path"] = request.path
+        if streamed and streamed[1]:
+            event |= {"event": "answer broken off", "exc_info": streamed[1]}
+            status = 500
         logs.say(self._level(request, status, slow), event)
 
     def _level(self, request: HttpRequest, status: int, slow: bool) -> int:

@@ -87,7 +87,7 @@ class Outbox:
                 self._client = self._client or client()
                 for sender in senders:
                     sender.send(self._client)
-            except (redis.RedisError, OSError):
+            except (redis.RedisError, OSError, ValueError):  # ValueError: an address, or a text, that is none
                 # Not logged: that line would have to leave the same way. /readyz and the page of the lines say it.
                 self._client, self._rest_until = None, monotonic() + REST_SECONDS
                 return False

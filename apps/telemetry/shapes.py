@@ -16,7 +16,6 @@ from apps.telemetry.pairs import mask_elements, mask_options, mask_redis, mask_s
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END|\Z)[A-Z -]*+", re.DOTALL)
 _HEADER = re.compile(r"\b((?:set-)?cookie2?|(?:proxy-)?authorization)\b(['\"]?\s*[:=]\s*)[^\r\n]+", re.IGNORECASE)
 _SCHEME = re.compile(r"\b(bearer|basic|digest|token|apikey)\s+([\w+/=.~:-]{6,}+)", re.IGNORECASE)
-_KEY_DETAIL = re.compile(r"(Key \([^)]*\)=)\(.*?\)(?= (?:already|is|conflicts)|$)", re.DOTALL)
 _TOKEN = re.compile(
     r"eyJ[\w-]{8,}+(?:\.[\w-]*+)*|\b(?:[spr]k_(?:live|test)_\w++|gh[a-z]_\w{20,}|xox[a-z]-[\w-]++|A[KS]IA\w{12,}|AIza[\w-]{30,}"
     r"|glpat-[\w-]{10,}+|github_pat_\w{20,}+|npm_\w{20,}+|sk-[\w-]{16,}+|whsec_[\w+/=-]{10,}+)"
@@ -100,7 +99,6 @@ _SHAPES: tuple[tuple[Callable[[str], object], Callable[[str], str]], ...] = (
     (of_redis, mask_redis),
     (lambda text: ":" in text or "=" in text or "'," in text or '",' in text or "->" in text, mask_values),
     (said_to_be, mask_said),
-    (lambda text: "=(" in text, _replace(_KEY_DETAIL, rf"\1({MASK})")),
     (_TOKEN_START.search, _replace(_TOKEN, MASK)),
     (lambda text: "@" in text, _replace(_EMAIL, MASK)),
     (DIGITS.search, mask_digits),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context
+from time import perf_counter
 
 
 class Followed:
@@ -10,18 +11,31 @@ class Followed:
     Args:
         parts: what is sent.
         context: the request's, as it was when the answer began.
-        ended: called once, in that context, with the bytes sent, also when the client went away or nothing was asked for.
+        ended: called once, in that context, with the bytes sent, the seconds that making them took (not those of the client's line),
+            and what broke it off, if anything did; also when the client went away or nothing was asked for.
     """
 
-    def __init__(self, parts: Iterable[bytes], context: Context, ended: Callable[[int], None]) -> None:
+    def __init__(
+        self, parts: Iterable[bytes], context: Context, ended: Callable[[int, float, Exception | None], None]
+    ) -> None:
         self._parts, self._context, self._ended = iter(parts), context, ended
-        self._bytes, self._over = 0, False
+        self._bytes, self._seconds, self._over = 0, 0.0, False
+        self._failure: Exception | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        part = self._context.run(next, self._parts)
+        began = perf_counter()
+        try:
+            part = self._context.run(next, self._parts)
+        except StopIteration:
+            raise
+        except Exception as failure:
+            self._failure = failure
+            raise
+        finally:
+            self._seconds += perf_counter() - began
         self._bytes += len(part)
         return part
 
@@ -29,4 +43,4 @@ class Followed:
         """The answer is over; Django calls it whatever happened."""
         if not self._over:
             self._over = True
-            self._context.run(self._ended, self._bytes)
+            self._context.run(self._ended, self._bytes, self._seconds, self._failure)

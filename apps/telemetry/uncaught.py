@@ -16,7 +16,9 @@ ThreadHook = Callable[[threading.ExceptHookArgs], object]
 
 
 def begin() -> None:
-    """Called once, when Django starts. Whoever listened before to errors of threads still hears of them."""
+    """Called when Django starts. Whoever listened before to errors of threads still hears of them."""
+    if sys.excepthook is of_program:
+        return
     sys.excepthook = of_program
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = of_thread

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.accounts import grants
 from apps.accounts.models import Person
+from apps.accounts.places import places
 from tests.people import PASSWORD
 
 LIST = "/accounts/sessions/"
@@ -81,9 +82,13 @@ def test_sessions_that_ended_are_forgotten_at_the_next_log_in_and_others_are_not
     over, deleted, stays, others = signed_in(), signed_in(), signed_in(), signed_in("qa")
     Session.objects.filter(pk=over.session.session_key).update(expire_date=timezone.now() - timedelta(seconds=1))
     Session.objects.filter(pk=deleted.session.session_key).delete()
-    now = signed_in()
+    UserSession.objects.update(created_at=timezone.now() - timedelta(minutes=2))
+    now, fresh = signed_in(), signed_in()
+    fresh_key = fresh.session.session_key
+    Session.objects.filter(pk=fresh_key).delete()  # as if it were not written yet
+    places(viewer)
     kept = {one.session_key for one in UserSession.objects.all()}
-    assert kept == {client.session.session_key for client in (stays, others, now)}
+    assert kept == {client.session.session_key for client in (stays, others, now)} | {fresh_key}
 
 
 def test_a_session_of_an_old_password_is_no_place_any_more(viewer: Person) -> None:

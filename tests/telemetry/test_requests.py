@@ -253,3 +253,24 @@ def test_an_application_with_a_setup_of_its_own_has_the_line_in_it() -> None:
         timeout=60,
     )
     assert "event='request' method='GET' status=404" in done.stdout
+
+
+class Unprintable:
+    """An object that fails whoever looks at it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def test_nothing_that_is_logged_fails_whoever_logs_or_gets_out_raw(
+    lines: Lines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    structlog.get_logger().info("said", long=10**5000, object=Unprintable())
+    (handler,) = (one for one in logging.getLogger().handlers if isinstance(one, logs.Handler))
+    given = {"name": "library", "msg": "password %s for %d", "args": ("hunter2", "nobody"), "levelname": "WARNING"}
+    handler.handle(logging.makeLogRecord(given))
+    said, library = lines()
+    assert said["long"] == "[a number of 16610 bits]"
+    assert said["object"] == "[unprintable Unprintable]"
+    assert library["event"] == "password %s for %d [its arguments do not fit]"
+    assert "hunter2" not in capsys.readouterr().err

@@ -51,3 +51,20 @@ def test_whoever_leaves_early_leaves_a_line(lines: Lines, db: None, parts: int) 
     [line] = lines()
     assert (line["event"], line["bytes"], line["correlation_id"]) == ("request", 5 * parts, "stream/1")
     assert said == ["stream/1"] * parts
+
+
+def test_an_answer_that_breaks_off_is_an_error_with_what_broke_it(lines: Lines, db: None) -> None:
+    def body() -> Iterator[bytes]:
+        yield b"12345"
+        raise OSError("the store died")
+
+    def view(_request: HttpRequest) -> StreamingHttpResponse:
+        return StreamingHttpResponse(body())
+
+    response = CorrelationMiddleware(view)(RequestFactory().get("/"))
+    with pytest.raises(OSError, match="died"):
+        b"".join(cast(StreamingHttpResponse, response))
+    response.close()
+    [line] = lines()
+    assert (line["event"], line["level"], line["bytes"]) == ("answer broken off", "error", 5)
+    assert "OSError: the store died" in line["exception"]

@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 from apps.metrics.kernel import FailureKind
 from apps.metrics.readers.base import Unreadable
 
+PLAIN = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+"""What OpenSSL says of an answer that is no TLS."""
 WHO_RUNS_IT = "Whoever runs the portal names the file with its authority's certificate in OPSPORTAL_NODE_CA."
 _LIBPQ = re.compile(r"root certificate file .*|.*SSL.*|.*certificate.*|.*sslmode.*")
 
@@ -42,8 +44,15 @@ def for_libpq(url: str, roots: str) -> str | None:
         return None
     if roots:
         return roots
-    own = environ.get("PGSSLROOTCERT") or (Path.home() / ".postgresql" / "root.crt").exists()
+    own = environ.get("PGSSLROOTCERT") or _own_file()
     return None if own or sslmode(url) != "verify-full" else "system"
+
+
+def _own_file() -> bool:
+    try:
+        return (Path.home() / ".postgresql" / "root.crt").exists()
+    except RuntimeError:  # a user without a home
+        return False
 
 
 @cache
@@ -61,7 +70,7 @@ def distrust(error: BaseException) -> Unreadable | None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             told = cause.verify_message.rstrip(".")
             return _another(told) if "mismatch" in told else _unknown(told)
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and cause.reason in PLAIN:
             return no_tls()
     return None
 
