@@ -98,7 +98,9 @@ def _well(data: BoardData) -> str:
     primary, p95 = primary_of(data), data.value("queries.p95")
     rows = (row for part in data.rows("queries.top") for row in part.rows)
     calls = sum(row["recent_calls"] for row in rows if row["node"] == primary and row["object"] == "")
-    if p95 is None or not calls:
+    if p95 is None:  # the first poll has none to compare with, or nothing ran
+        return _("%(node)s answers; of its queries nothing was measured since the poll before.") % {"node": primary}
+    if not calls:
         return _("%(node)s answers; no statement was executed since the poll before.") % {"node": primary}
     return _(
         "Queries are quick: counted at their statement’s mean, 95 %% of the %(calls)s calls on %(node)s took up to %(p95)s."

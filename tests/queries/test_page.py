@@ -44,6 +44,12 @@ def test_a_percentile_of_means_is_called_one(watch: Watch, layout: Layout, brows
     assert "counted at their statement’s mean, 95 % of the" in heading
 
 
+def test_after_one_poll_nobody_knows_what_ran(watch: Watch, browser: Browser, viewer: Person) -> None:
+    watch.poll()
+    heading = browser(viewer).get(PAGE).content.decode().partition("<h1>")[2].partition("</h1>")[0]
+    assert "of its queries nothing was measured since the poll before" in heading
+
+
 def test_what_rests_at_present_is_listed_by_its_total_time(watch: Watch, browser: Browser, viewer: Person) -> None:
     watch.poll(3)
     assert "Total time" in browser(viewer).get(PAGE).content.decode()
