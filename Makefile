@@ -5,7 +5,7 @@ VENV := .venv/bin
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset ready ready-to-test test check bench format lock vendor clean
+.PHONY: help demo demo-reset ready ready-to-test test check search bench format lock vendor clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ test: ready-to-test ## Everything: `make check`, then all tests; ends with pytes
 
 check: ready-to-test ## Style, types, floors of the house, templates, migrations, playbook
 	@exec $(VENV)/python -m tools.check
+
+search: ready-to-test ## Thirty times as many examples, new ones each time, of the tests that draw examples
+	@HYPOTHESIS_PROFILE=search exec $(VENV)/python -m pytest -n 2 -m hypothesis
 
 bench: ready ## The benchmarks, each beside a peer and the floor
 	@exec $(VENV)/python -m bench

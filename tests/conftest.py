@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from os import environ
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,9 +16,11 @@ from tests.plugin import LAB
 
 pytest_plugins = ["tests.diagnosis", "tests.people", "tests.receivers", "tests.watch"]
 
-# A busy machine draws examples slowly, which says nothing of the code; every example is still judged.
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("house")
+# A busy machine draws examples slowly, which says nothing of the code; every example is still judged. The examples are the same in
+# each run, so that a change is judged by what it changed; `make search` looks for new ones.
+settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", settings.get_profile("house"), derandomize=False, max_examples=3000)
+settings.load_profile(environ.get("HYPOTHESIS_PROFILE", "house"))
 
 ROWS = 100_000
 Until = Callable[..., object]

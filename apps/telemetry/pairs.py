@@ -15,9 +15,9 @@ _NAME = re.compile(
 _VALUE = re.compile(
     r"""
     [|>][-+\d]{0,3}[ \t]*+(?:\r?\n(?:[ \t]++[^\r\n]*+|(?=[\r\n])))++         # a block of YAML
-    |[a-zA-Z]{0,2}"(?:[^"\\]|\\(?:.|\Z))*+(?:"|\Z)
-    |(\\++)(["']).*?(?:(?<!\\)\1\2|\Z)                                       # a text within a text, however deep
-    |[a-zA-Z]{0,2}'(?:[^'\\]|\\(?:.|\Z)|'')*+(?:'|\Z)
+    |[a-zA-Z]{0,2}"(?:[^"\\]|\\(?:.|\Z)|"(?=\w))*+(?:"|\Z)               # a quote before a word is one too many, and ends nothing
+    |(\\++)(["']).*?(?:(?<!\\)\1\2(?!\w)|\Z)                               # a text within a text, however deep
+    |[a-zA-Z]{0,2}'(?:[^'\\]|\\(?:.|\Z)|''|'(?=\w))*+(?:'|\Z)
     |[^\s,;&'"}\])]++                                                        # bare: a comma belongs to it where no next name follows
      (?:[,;&'"}\])](?=[\w$%!@\#*+~^-])(?![\w.-]{1,80}+\\*+["']?\s?[:=])[^\s,;&'"}\])]*+)*+
     """,
@@ -28,8 +28,7 @@ _NEXT_NAME = re.compile(r"\\*+[\"'][\w.-]{1,80}+\\*+[\"']\s{0,4}+[:=]")
 _WORD = re.compile(r"[a-zA-Z]{0,2}\\*+[\"']?([\w.-]{1,80}+)")
 # `File "…/csrf.py", line 465`: looks like a pair of a name and its value.
 _FRAME = re.compile(r"(?<=\.py)\", line \d")
-_OPENING = ("{", "[", "(")
-_BRACKET = re.compile(r"[{}\[\]()]")
+_BRACKETS = {"{": re.compile(r"[{}]"), "[": re.compile(r"[\[\]]"), "(": re.compile(r"[()]")}
 
 _TAIL = re.compile(r"[\w$%!@#*+~^-][^\s,;&'\"}\])]*+")
 
@@ -64,7 +63,7 @@ def mask_values(text: str) -> str:
     spans: list[tuple[int, int]] = []
     end, named, held = 0, False, 0
     for name in _NAME.finditer(text):
-        if name.end(1) <= end:
+        if name.end() <= end:  # within a value; not where a stray quote made the name a part of it
             continue
         start, word = name.end(), name[1].rpartition(" ")[2].lower()
         if secret_key(name[1]):
@@ -102,15 +101,22 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
 
 
 def _end_of_value(text: str, start: int) -> int:
-    """Where a quoted, a bare, or a bracketed value ends; a bracket that is never closed takes the rest."""
+    """
+    Where a quoted, a bare, or a bracketed value ends; a bracket that is never closed takes the rest.
+
+    `password= token=x`: nothing or a name stood there; it goes with what stands behind it.
+    """
+    while (inner := _NAME.match(text, start)) and secret_key(inner[1]):
+        start = inner.end()
     scheme = _SCHEME.match(text, start)
     begin = scheme.end() if scheme else start
-    if text[begin : begin + 1] not in _OPENING:
+    opening = text[begin : begin + 1]
+    if opening not in _BRACKETS:
         value = _VALUE.match(text, begin)
         return value.end() if value else start
     depth = 0
-    for bracket in _BRACKET.finditer(text, begin):
-        depth += 1 if bracket[0] in _OPENING else -1
+    for bracket in _BRACKETS[opening].finditer(text, begin):
+        depth += 1 if bracket[0] == opening else -1
         if not depth:
             tail = _TAIL.match(text, bracket.end())
             return tail.end() if tail else bracket.end()

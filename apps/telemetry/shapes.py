@@ -39,8 +39,14 @@ _SQL = re.compile(
     re.IGNORECASE,
 )
 _LITERAL = re.compile(
-    r"(?<!\w)[eEbBxXnN]?'(?:[^'\\]|\\(?:.|\Z)|'')*+(?:'|\Z)|\$(\w{0,20})\$.*?(?:\$\1\$|\Z)", re.DOTALL
+    r"(?<!\w)[eEbBxXnN]?'(?:[^'\\]|\\(?:.|\Z)|'')*+(?:'|(?P<cut>\Z))|\$(\w{0,20})\$.*?(?:\$\2\$|(?P<open>\Z))",
+    re.DOTALL,
 )
+UNPAIRED = ("cut", "open")
+# What ends a literal that began nowhere.
+_STRAY = re.compile(r"\w'(?!\w)")
+# Told by the word before it, for a stray quote further on the left would take the wrong side of each for the literal.
+_SQL_PASSWORD = re.compile(r"(\bpassword\s*+(?:[eu]&?)?)'(?:[^'\\]|\\(?:.|\Z)|'')*+(?:'|\Z)", re.IGNORECASE | re.DOTALL)
 # An address, a pair or a text of JSON that was encoded to stand in an address.
 _ENCODED = re.compile(r"%(?:25)*+(?:3[ADFadf]|40|26|22|27|5[BDbd]|7[BDbd])")
 _RUN = re.compile(r"[^\s'\"<>]++")
@@ -80,6 +86,21 @@ def _mask_schemes(text: str) -> str:
     )
 
 
+def _without_literals(text: str) -> str:
+    """
+    Where quotes do not pair, what is within and what is outside cannot be told: all behind the first is taken.
+
+    >>> _without_literals("SELECT 'x', 'y'"), _without_literals("it said ' SELECT 'x'")
+    ('SELECT ?, ?', 'it said ?')
+    """
+    text = _SQL_PASSWORD.sub(rf"\1{MASK}", text)
+    literals = list(_LITERAL.finditer(text))
+    if not literals:
+        return text
+    plain = _LITERAL.sub("?", text)
+    return text[: literals[0].start()] + "?" if literals[-1].lastgroup in UNPAIRED or _STRAY.search(plain) else plain
+
+
 def _replace(pattern: re.Pattern[str], replacement: str) -> Callable[[str], str]:
     return lambda text: pattern.sub(replacement, text)
 
@@ -88,7 +109,7 @@ def _replace(pattern: re.Pattern[str], replacement: str) -> Callable[[str], str]
 _SHAPES: tuple[tuple[Callable[[str], object], Callable[[str], str]], ...] = (
     (lambda text: " " in text and ('"' in text or "'" in text or ": " in text or "(" in text), without_echoes),
     (lambda text: "PRIVATE KEY" in text, _replace(_PRIVATE_KEY, MASK)),
-    (lambda text: ("'" in text or "$" in text) and _SQL.search(text), _replace(_LITERAL, "?")),
+    (lambda text: ("'" in text or "$" in text) and _SQL.search(text), _without_literals),
     (lambda text: ":" in text or "=" in text, _replace(_HEADER, rf"\1\2{MASK}")),
     (lambda text: " " in text, _mask_schemes),
     (lambda text: "@" in text and ":" in text, mask_userinfo),
@@ -97,8 +118,8 @@ _SHAPES: tuple[tuple[Callable[[str], object], Callable[[str], str]], ...] = (
     (lambda text: "</" in text, mask_elements),
     (lambda text: "--" in text or "-u" in text, mask_options),
     (of_redis, mask_redis),
-    (lambda text: ":" in text or "=" in text or "'," in text or '",' in text or "->" in text, mask_values),
     (said_to_be, mask_said),
+    (lambda text: ":" in text or "=" in text or "'," in text or '",' in text or "->" in text, mask_values),
     (_TOKEN_START.search, _replace(_TOKEN, MASK)),
     (lambda text: "@" in text, _replace(_EMAIL, MASK)),
     (DIGITS.search, mask_digits),

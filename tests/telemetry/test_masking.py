@@ -66,6 +66,15 @@ SECRET_IN_TEXT = [
     ("{'Api-Key': {'value': ['abc', 'def']}, 'n': 1}", "def"),
     ("('X-Auth-Token', 'abcdef')", "abcdef"),
     ("ALTER ROLE x PASSWORD 'xsecretx'", "xsecretx"),
+    ("' ALTER ROLE x PASSWORD 'xsecretx'", "xsecretx"),
+    ("' SELECT 'xsecretx'", "xsecretx"),
+    ("'a'b' SELECT 'xsecretx'", "xsecretx"),
+    ("password= password = xsecretx", "xsecretx"),
+    ("password= the token of ann: xsecretx9", "xsecretx9"),
+    ("password= X-API-Key: xsecretx", "xsecretx"),
+    ("password='host=x password='xse cretx' dbname=x", "cretx"),
+    ("password='('X-Auth-Token', 'xsecretx')", "xsecretx"),
+    ("password={'a)': 'b', 'c': 'xsecretx'}", "xsecretx"),
     ("create user x identified by 'xsecretx'", "xsecretx"),
     ("CALL p('xsecretx')", "xsecretx"),
     ("EXECUTE \"p\"('xsecretx')", "xsecretx"),
@@ -187,6 +196,15 @@ def test_a_secret_inside_free_text_is_masked(text: str, secret: str) -> None:
     clean = mask_text(text)
     assert secret not in clean
     assert MASK in clean or "?" in clean
+
+
+STRAY = st.text("'\"$\\([{<>=:;,?&@%/ \n-.x1E)]}`#", max_size=8)
+
+
+@given(case=st.sampled_from(SECRET_IN_TEXT), stray=STRAY)
+def test_what_stands_before_does_not_uncover_a_secret(case: tuple[str, str], stray: str) -> None:
+    text, secret = case
+    assert secret not in mask_text(f"{stray} {text}")
 
 
 @pytest.mark.parametrize("text", HARMLESS)
