@@ -19,7 +19,7 @@ TIER = f"{COMMON} probes checks actions charts exported"
 ROOMS = {
     "ledger": f"{COMMON} abreast bundle chain checkpoints examine export keys kinds leaf offline/* proofs search"
     " state templatetags/* tree verify witness",
-    "batch": f"{COMMON} attempt breaker chunks copying crew files how job operations result resume run running"
+    "batch": f"{COMMON} attempt breaker bundles chunks copying crew files how job operations result resume run running"
     " seen session shape signals tables terminal work",
     "accounts": f"{COMMON} adapter assertion batches checks factor_urls factors grants middleware notices passkeys"
     " place_urls places policy recent request roles routes sessions statements third_party",

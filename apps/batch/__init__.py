@@ -6,7 +6,8 @@
     if not result.ok:
         print(result.sentence(), *result.errors[:5], sep="\\n")
 
-Inputs are read lazily and in bounded memory; each chunk is a transaction; the result names every row that failed. A run with
+Inputs are read lazily and in bounded memory; chunks of 1,000 rows share transactions while all
+goes well and are alone after a failure; the result names every row that failed. A run with
 `remember=Remember("prices")` is a job at /batches/, can be cancelled there, and is resumed after a crash with each chunk
 done once. What is imported here must not import `models`: Django loads this package before it has any.
 """

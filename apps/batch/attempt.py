@@ -1,4 +1,4 @@
-"""One chunk in one transaction: tried again for passing reasons, cut into halves for guilty rows, never done twice."""
+"""Chunks in one transaction; after a failure each alone: tried again for passing reasons, halved for guilty rows, never done twice."""
 
 import random
 import time
@@ -11,9 +11,10 @@ from django.db import Error as DjangoError
 from psycopg import errors
 
 from apps.batch import seen
-from apps.batch.chunks import Chunk, Part, guilty
+from apps.batch.bundles import Bundle
+from apps.batch.chunks import Part, guilty
 from apps.batch.how import How, OnError
-from apps.batch.job import LONGEST_CAUSE, record_chunk
+from apps.batch.job import LONGEST_CAUSE, record_chunks
 from apps.batch.result import Counts, RowError
 from apps.batch.session import Session, cause_of, is_hopeless, is_passing, kind_of, open_session
 from apps.batch.tables import Refused
@@ -25,9 +26,12 @@ WHOLE_ROW = {"23502", "23514"}  # a missing value, a check: their detail repeats
 
 
 class Outcome(Enum):
-    """What became of a chunk."""
+    """What became of a bundle."""
 
     DONE = auto()  # committed, perhaps without some rows
+    APART = (
+        auto()
+    )  # nothing of it was written, or nobody knows (`Settling.xid`): its chunks are to be tried each by itself
     GIVEN_UP = auto()  # nothing of it was written, or nobody knows (`Settling.xid`); a later run may do it
     STOPPED = auto()  # rolled back at its first guilty row
     HOPELESS = auto()  # no chunk will succeed; `Settling.error` says why
@@ -35,9 +39,9 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """A chunk's outcome, with counts, errors, and seconds spent writing and waiting."""
+    """A bundle's outcome, with counts, errors, and seconds spent writing and waiting."""
 
-    chunk: Chunk[Any]
+    bundle: Bundle
     outcome: Outcome
     counts: Counts
     errors: tuple[RowError, ...] = ()
@@ -57,7 +61,7 @@ class Stop(Exception):
 
 @dataclass(slots=True)
 class Worker:
-    """Settles chunks one after another over its own connection. `job`: where chunks are recorded with what they write."""
+    """Settles bundles one after another over its own connection. `job`: where chunks are recorded with what they write."""
 
     work: Work
     how: How
@@ -66,28 +70,28 @@ class Worker:
     opened: psycopg.Connection[Any] | None = None  # to begin with
     session: Session | None = None
     xid: int = 0  # of the last transaction whose COMMIT was sent and not answered
-    careful: bool = False  # the present chunk has guilty rows
+    careful: bool = False  # the present bundle is one chunk, and has guilty rows
     counts: Counts = field(default_factory=Counts)
     errors: list[RowError] = field(default_factory=list)
-    retried: int = 0  # attempts at the present chunk beyond its first, after passing failures
+    retried: int = 0  # attempts at the present bundle beyond its first, after passing failures
     waiting: float = 0.0
     caught: tuple[type[Exception], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.caught = (*DATABASE_ERRORS, *self.work.expects)
 
-    def settle(self, chunk: Chunk[Any], doubt: int = 0) -> Settling:
-        """Do a chunk. `doubt`: the transaction of an earlier run that may have committed it; 0 when there is none."""
-        return seen.around(self.work, chunk, lambda: self._settle(chunk, doubt))
+    def settle(self, bundle: Bundle) -> Settling:
+        """Do a bundle, in one transaction or not at all."""
+        return seen.around(self.work, bundle, lambda: self._settle(bundle))
 
-    def _settle(self, chunk: Chunk[Any], doubt: int) -> Settling:
-        began, self.careful, self.xid, self.waiting = time.monotonic(), False, doubt, 0.0
-        self.counts, self.errors = Counts(seen=len(chunk.rows), written=len(chunk.rows)), []
+    def _settle(self, bundle: Bundle) -> Settling:
+        began, self.careful, self.xid, self.waiting = time.monotonic(), False, bundle.doubt, 0.0
+        self.counts, self.errors = Counts(seen=bundle.size, written=bundle.size), []
         self.retried, found = 0, None
         while found is None:
-            found = self._try(chunk)
+            found = self._try(bundle)
         writing = time.monotonic() - began - self.waiting
-        counts = replace(found.counts, retried=self.retried)
+        counts = replace(found.counts, retried=found.counts.retried + self.retried)
         return replace(found, counts=counts, writing=writing, waiting=self.waiting)
 
     def close(self) -> None:
@@ -96,33 +100,36 @@ class Worker:
             self.session.close()
             self.session = None
 
-    def _try(self, chunk: Chunk[Any]) -> Settling | None:
+    def _try(self, bundle: Bundle) -> Settling | None:
         """One attempt; None when there should be another."""
         try:
             session = self._connected()
             if self.xid and self._committed(session):
-                return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
-            self._transact(session, chunk)
+                return Settling(bundle, Outcome.DONE, self.counts, tuple(self.errors))
+            self._transact(session, bundle)
         except DryRun:
-            return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
+            return Settling(bundle, Outcome.DONE, self.counts, tuple(self.errors))
         except Stop:
-            return Settling(chunk, Outcome.STOPPED, _undone(chunk), tuple(self.errors))
+            return Settling(bundle, Outcome.STOPPED, _undone(bundle), tuple(self.errors))
         except self.caught as raised:
-            return self._judge(chunk, cause_of(raised))
-        return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
+            return self._judge(bundle, cause_of(raised))
+        return Settling(bundle, Outcome.DONE, self.counts, tuple(self.errors))
 
-    def _judge(self, chunk: Chunk[Any], error: Exception) -> Settling | None:
-        if isinstance(error, errors.UniqueViolation) and error.diag.constraint_name == "batch_chunk_once":
-            return Settling(chunk, Outcome.DONE, self.counts, tuple(self.errors))
+    def _judge(self, bundle: Bundle, error: Exception) -> Settling | None:
         if is_hopeless(error):
-            return Settling(chunk, Outcome.HOPELESS, _undone(chunk), error=error)
+            return Settling(bundle, Outcome.HOPELESS, _undone(bundle), error=error)
+        if len(bundle.chunks) > 1:
+            self._drop_lost()
+            return Settling(bundle, Outcome.APART, Counts(retried=int(is_passing(error))), xid=self.xid)
+        if isinstance(error, errors.UniqueViolation) and error.diag.constraint_name == "batch_chunk_once":
+            return Settling(bundle, Outcome.DONE, self.counts, tuple(self.errors))
         if is_passing(error) or self.careful:  # row by row, what is a row's fault does not come here
             self._drop_lost()
             if self.retried + 1 < self.how.retry.attempts and not self._cancelled_while_waiting():
                 self.retried += 1
                 return None
-            cause = (RowError(chunk.first, chunk.last, kind_of(error), _words(error)),)
-            return Settling(chunk, Outcome.GIVEN_UP, _undone(chunk), cause, self.xid)
+            cause = (RowError(bundle.first, bundle.last, kind_of(error), _words(error)),)
+            return Settling(bundle, Outcome.GIVEN_UP, _undone(bundle), cause, self.xid)
         self.careful = True
         return None
 
@@ -132,16 +139,17 @@ class Worker:
         self.waiting += time.monotonic() - began
         return cancelled
 
-    def _transact(self, session: Session, chunk: Chunk[Any]) -> None:
-        part = Part(chunk.rows, range(chunk.first, chunk.last + 1))
+    def _transact(self, session: Session, bundle: Bundle) -> None:
+        part = bundle.part()
         xid, self.xid, self.errors = 0, 0, []
         try:
             with session.transaction():
                 begun = self.work.begin(session)
                 counts = self._carefully(session, part) if self.careful else self.work.do(session, part)
-                self.counts = replace(counts, seen=len(chunk.rows), failed=len(self.errors))
+                self.counts = replace(counts, seen=bundle.size, failed=len(self.errors))
                 if self.job is not None:
-                    record_chunk(session.raw, self.job, chunk.number, self.counts, self.errors)
+                    numbers = [chunk.number for chunk in bundle.chunks]
+                    record_chunks(session.raw, self.job, numbers, self.counts, self.errors)
                 if self.how.dry_run:
                     raise DryRun
                 xid = begun or _xid(session)
@@ -197,8 +205,8 @@ class Worker:
         return bool(status == "committed")
 
 
-def _undone(chunk: Chunk[Any]) -> Counts:
-    return Counts(seen=len(chunk.rows), undone=len(chunk.rows))
+def _undone(bundle: Bundle) -> Counts:
+    return Counts(seen=bundle.size, undone=bundle.size)
 
 
 def _xid(session: Session) -> int:

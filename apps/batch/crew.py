@@ -1,25 +1,22 @@
-"""Threads that settle chunks, each over a connection of its own, behind a queue that holds no more than they can take."""
+"""Threads that settle bundles of chunks, each over a connection of its own; no more is handed out than they can take at once."""
 
 import contextvars
 import queue
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeAlias
 
 from apps.batch.attempt import Settling, Worker
-from apps.batch.chunks import Chunk
-
-Order: TypeAlias = tuple[Chunk[Any], int]
+from apps.batch.bundles import Bundle
 
 
 class Crew:
-    """`give` hands out a chunk, `take` waits for the next settled one; `busy` counts those in between."""
+    """`give` hands out a bundle, `take` waits for the next settled one; `busy` counts those in between."""
 
     def __init__(self, size: int, worker: Callable[[], Worker]) -> None:
         self.busy = 0
-        self.limit = size + 1  # one more than is being written: it is read while the others are written
-        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self.limit = size
+        self._orders: queue.SimpleQueue[Bundle | None] = queue.SimpleQueue()
         self._settled: queue.SimpleQueue[Settling | BaseException] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(
@@ -43,16 +40,16 @@ class Crew:
 
     @property
     def full(self) -> bool:
-        """Whether nothing should be read until something is settled."""
+        """Whether nothing can be handed out until something is settled."""
         return self.busy >= self.limit
 
-    def give(self, chunk: Chunk[Any], doubt: int) -> None:
-        """Hand out a chunk; `doubt` as for `Worker.settle`."""
+    def give(self, bundle: Bundle) -> None:
+        """Hand out a bundle. None waits behind another: what fails as a whole comes back before what follows it is begun."""
         self.busy += 1
-        self._orders.put((chunk, doubt))
+        self._orders.put(bundle)
 
     def take(self) -> Settling:
-        """The next settled chunk. Raises what the caller's own function raised and did not expect."""
+        """The next settled bundle. Raises what the caller's own function raised and did not expect."""
         found = self._settled.get()
         self.busy -= 1
         if isinstance(found, BaseException):
@@ -63,7 +60,7 @@ class Crew:
         try:
             while (order := self._orders.get()) is not None:
                 try:
-                    settled: Settling | BaseException = worker.settle(*order)
+                    settled: Settling | BaseException = worker.settle(order)
                 except BaseException as error:  # noqa: BLE001  carried to the caller's thread, where `take` raises it
                     settled = error
                 self._settled.put(settled)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from apps.batch.result import Progress
 
-PLAIN_CHUNK = 1_000
-COPIED_CHUNK = 40_000  # a transaction costs as much as copying a thousand rows, on a busy server two thousand
+CHUNK = 1_000
+TOGETHER = 40  # a transaction costs as much as copying a thousand rows, on a busy server two thousand
 
 
 class Isolation(Enum):
@@ -106,24 +106,27 @@ class How:
     """The choices of one run.
 
     Attributes:
-        chunk: rows of one transaction; by default 40,000 where rows are copied, 1,000 for `process`.
-        parallel: chunks written at the same time, each over a connection of its own. With more than one, the order in
+        chunk: rows that are tried again, halved, given up and passed over by a later run as one.
+        together: consecutive chunks of one transaction; by default 40 where rows are copied, 1 for `process`. After a failure
+            each of them has a transaction of its own, and then 2, 4, … while all goes well. 1: each chunk is seen at once.
+        parallel: transactions at the same time, each over a connection of its own. With more than one, the order in
             which chunks are committed is not that of the input.
-        isolation: level of each chunk's transaction.
+        isolation: level of each transaction.
         on_error: leave guilty rows out, or end at the first.
         wire: how values travel.
         retry: of chunks that failed for a passing reason: serialization, deadlock, lock time-out, lost connection.
         breaking: when to stop trying.
         errors_kept: how many errors the result holds; all are counted.
         total: number of rows, if known, for whoever shows progress.
-        progress: called in the caller's thread after each chunk.
+        progress: called in the caller's thread after each transaction.
         cancel: asks the run to end.
         remember: keep it as a job.
         resume: the token of an earlier run over the same input; chunks done then are passed over.
-        dry_run: do everything and roll each chunk back: constraints are tried within a chunk, not across chunks.
+        dry_run: do everything and roll each transaction back: constraints are not tried across transactions.
     """
 
-    chunk: int | None = None
+    chunk: int = CHUNK
+    together: int | None = None
     parallel: int = 1
     isolation: Isolation = Isolation.READ_COMMITTED
     on_error: OnError = OnError.ACCUMULATE
@@ -139,7 +142,7 @@ class How:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        if (self.chunk is not None and self.chunk < 1) or self.parallel < 1 or self.retry.attempts < 1:
-            raise ValueError("chunk, parallel and the attempts of retry are at least 1.")
+        if min(self.chunk, self.parallel, self.retry.attempts, 1 if self.together is None else self.together) < 1:
+            raise ValueError("chunk, together, parallel and the attempts of retry are at least 1.")
         if self.dry_run and (self.remember or self.resume):
             raise ValueError("A dry run leaves nothing behind: it is neither remembered nor resumed.")

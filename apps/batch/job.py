@@ -155,13 +155,13 @@ def _taken(connection: psycopg.Connection[Any], job: int, row: tuple[Any, ...]) 
     return JobRecord(connection, job, exact, before, row[15], told)
 
 
-def record_chunk(
-    connection: psycopg.Connection[Any], job: int, number: int, counts: Counts, errors: list[RowError]
+def record_chunks(
+    connection: psycopg.Connection[Any], job: int, numbers: list[int], counts: Counts, errors: list[RowError]
 ) -> None:
-    """Write a chunk down in the transaction that did it. Raises UniqueViolation of `batch_chunk_once` where it was done already."""
+    """Write chunks down in the transaction that did them. Raises UniqueViolation of `batch_chunk_once` where one was done already."""
     row = {
         "job": job,
-        "number": number,
+        "numbers": numbers,
         "seen": counts.seen,
         "written": counts.written,
         "failed": counts.failed,

@@ -8,7 +8,7 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 from psycopg import Connection, sql
 
 from apps.batch.copying import UNFIT, copying
-from apps.batch.how import COPIED_CHUNK, PLAIN_CHUNK, How, Wire
+from apps.batch.how import TOGETHER, How, Wire
 from apps.batch.result import Result
 from apps.batch.run import NOTHING, begun, run
 from apps.batch.session import connect, is_address, refuse_inside_transaction
@@ -75,7 +75,7 @@ def upsert(
     how: How | None = None,
 ) -> Result:
     """
-    Insert rows, and update those whose key is there already; of rows with one key in a chunk the last counts.
+    Insert rows, and update those whose key is there already; of rows with one key the last counts.
 
     Args:
         key: columns of a unique index; by default the primary key.
@@ -127,7 +127,7 @@ def process(
     how = how or How()
     refuse_inside_transaction(using)
     name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
-    return run(Call(function, name, expects), rows, how, using, how.chunk or PLAIN_CHUNK)
+    return run(Call(function, name, expects), rows, how, using, together=1)
 
 
 def stream(
@@ -192,12 +192,11 @@ def _write(asked: _Asked, rows: Iterable[Any], using: str, how: How | None) -> R
     how, using = how or How(), _database(asked.target, using, write=True)
     refuse_inside_transaction(using)
     first, whole = begun(rows, how)
-    size = how.chunk or COPIED_CHUNK
     with connect(using) as connection:
         work = asked.work(first, connection, using, how.wire)
         if is_address(using):  # logging in twice would cost as much as carrying some thousand rows
-            return run(work, whole, how, using, size, connection)
-    return run(work, whole, how, using, size)
+            return run(work, whole, how, using, TOGETHER, connection)
+    return run(work, whole, how, using, TOGETHER)
 
 
 def _sets(

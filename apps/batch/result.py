@@ -60,7 +60,7 @@ class Counts:
     """Rows, and attempts beyond each chunk's first.
 
     `seen` = `written` + `failed` + `skipped` + `undone`. `skipped` rows found nothing to do: no row with their key, or a later
-    one of the same chunk that has the same key. `undone` rows are those of chunks that were rolled back for a reason that is
+    one of the same transaction that has the same key. `undone` rows are those of chunks that were rolled back for a reason that is
     not in them, or because the run was to stop there; a run with the token does them.
     """
 
@@ -84,7 +84,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run under way, after one more chunk. `passed`: rows of the input that an earlier run had done; they are not in `counts`."""
+    """A run under way, after one more transaction. `passed`: rows of the input that an earlier run had done; they are not in `counts`."""
 
     counts: Counts
     errors_total: int

@@ -1,7 +1,7 @@
 """A whole run: chunks are read, handed out and settled; counts, breaker, cancelling, progress, the job's row and the token."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -13,7 +13,8 @@ from psycopg import Connection
 from apps.batch import job as jobs
 from apps.batch.attempt import Outcome, Settling, Worker
 from apps.batch.breaker import Breaker
-from apps.batch.chunks import Chunk, chunks
+from apps.batch.bundles import Supply
+from apps.batch.chunks import chunks
 from apps.batch.crew import Crew
 from apps.batch.how import How, OnError
 from apps.batch.job import JobRecord, Standing
@@ -39,8 +40,8 @@ class Run:
     work: Work
     how: How
     using: str
-    size: int
     identity: Identity
+    most: int  # chunks of one transaction
     settled: Settled = field(default_factory=Settled)
     record: JobRecord | None = None
     opened: Connection[Any] | None = None  # for the first worker
@@ -48,7 +49,8 @@ class Run:
     counts: Counts = field(default_factory=Counts)
     errors: list[RowError] = field(default_factory=list)
     errors_total: int = 0
-    passed: int = 0
+    supply: Supply = field(init=False)
+    together: int = field(init=False)  # chunks of the next transaction
     writing: float = 0.0
     waiting: float = 0.0
     began: float = field(default_factory=time.monotonic)
@@ -56,17 +58,22 @@ class Run:
 
     def __post_init__(self) -> None:
         self.breaker = Breaker(self.how.breaking)
+        self.together = self.most
 
     def go(self, rows: Iterable[Any]) -> Result:
         """Settle the whole input. Raises SourceFailed, or what makes every chunk fail."""
         started_at, state = datetime.now(UTC), State.BROKEN
+        self.supply = Supply(chunks(rows, self.how.chunk), self.settled, self.most)
         failure: Exception | None = None
         try:
             with Crew(self.how.parallel, self._worker) as crew:
                 try:
-                    failure = self._feed(crew, chunks(rows, self.size))
+                    failure = self._feed(crew)
                 finally:
-                    self._drain(crew)
+                    try:
+                        self._drain(crew)
+                    finally:
+                        self._keep_doubts()
             self.ended = Ended.BROKEN if failure else self.ended or Ended.COMPLETE
             state = State(self.ended.value)
         finally:
@@ -82,26 +89,25 @@ class Run:
         opened, self.opened = self.opened, None
         return Worker(self.work, self.how, self.using, job, opened)
 
-    def _feed(self, crew: Crew, source: Iterator[Chunk[Any]]) -> Exception | None:
+    def _feed(self, crew: Crew) -> Exception | None:
         """Read and hand out until the input or the run ends; returns what the input raised."""
+        supply = self.supply
         while True:
+            if not supply.waiting and not supply.over:
+                supply.read()  # while the others are written
             while crew.full:
                 self._settle(crew.take())
             self._pause(crew)
             if self._over():
                 return None
-            try:
-                chunk = next(source, None)
-            except Exception as error:  # noqa: BLE001  whatever the caller's input raises is told with what was done
-                return error
-            if chunk is None:
-                return None
-            if self.settled.wanted(chunk.number):
-                crew.give(chunk, self.settled.missing.get(chunk.number, 0))
+            if supply.waiting:
+                crew.give(supply.take(self.together if self.breaker.state is Circuit.CLOSED else 1))
                 if self.breaker.state is Circuit.HALF_OPEN:
                     self._settle(crew.take())
-            else:
-                self.passed += len(chunk.rows)
+            elif supply.over:
+                if not crew.busy:
+                    return supply.failure
+                self._settle(crew.take())  # which may come back
 
     def _pause(self, crew: Crew) -> None:
         """While the breaker is open: let what is under way end, wait, then let one chunk through."""
@@ -125,6 +131,11 @@ class Run:
         while crew.busy:
             self._settle(crew.take())
 
+    def _keep_doubts(self) -> None:
+        """Of chunks that were not begun again nobody knows whether they are committed; the next run asks."""
+        for number, xid in self.supply.doubtful().items():
+            self.settled.given_up(number, xid)
+
     def _settle(self, one: Settling) -> None:
         self.counts += one.counts
         self.writing += one.writing
@@ -133,27 +144,38 @@ class Run:
         self.errors_total += len(one.errors)
         match one.outcome:
             case Outcome.DONE:
-                self.settled.done(one.chunk.number)
-                if self.record is not None:
-                    self.record.told.append(one.chunk.number)
+                self._done([chunk.number for chunk in one.bundle.chunks])
+            case Outcome.APART:
+                self.supply.put_back(one.bundle, one.xid)
             case Outcome.GIVEN_UP:
-                self.settled.given_up(one.chunk.number, one.xid)
+                self.settled.given_up(one.bundle.chunks[0].number, one.xid)
                 self.ended = Ended.STOPPED if self.how.on_error is OnError.STOP else self.ended
             case Outcome.STOPPED:
                 self.ended = Ended.STOPPED
             case Outcome.HOPELESS:
                 assert one.error is not None
                 raise one.error
-        failed = one.outcome is Outcome.GIVEN_UP or one.counts.failed == one.counts.seen
-        self.breaker.tell(succeeded=not failed)
-        self._tell()
+        well = one.outcome is Outcome.DONE and not one.errors
+        self.together = min(self.together * 2, self.most) if well else 1
+        if one.outcome is not Outcome.APART:
+            failed = one.outcome is Outcome.GIVEN_UP or one.counts.failed == one.counts.seen
+            self.breaker.tell(succeeded=not failed)
+            self._tell()
+
+    def _done(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self.settled.done(number)
+        if self.record is not None:
+            self.record.told += numbers
 
     def _tell(self) -> None:
         if self.record is not None and self.record.due and self.record.note(self._standing(), State.RUNNING.value):
             self.how.cancel.set()
         if self.how.progress is not None:
             elapsed = timedelta(seconds=time.monotonic() - self.began)
-            now = Progress(self.counts, self.errors_total, elapsed, self.how.total, self.breaker.state, self.passed)
+            now = Progress(
+                self.counts, self.errors_total, elapsed, self.how.total, self.breaker.state, self.supply.passed
+            )
             self.how.progress(now)
 
     def _standing(self) -> Standing:
@@ -191,17 +213,18 @@ def begun(rows: Iterable[Any], how: How) -> tuple[Any, Iterable[Any]]:
 
 
 def run(
-    work: Work, rows: Iterable[Any], how: How, using: str, size: int, opened: Connection[Any] | None = None
+    work: Work, rows: Iterable[Any], how: How, using: str, together: int, opened: Connection[Any] | None = None
 ) -> Result:
     """
     Do a run from the beginning, or, where `how.resume` says so, from where an earlier one ended.
 
     Args:
+        together: chunks of one transaction, unless `how` says so.
         opened: a connection in autocommit to the address `using`, which the first worker takes and closes.
     """
     first, whole = begun(rows, how)
-    identity = Identity(work.operation.value, work.target, size, "" if first is NOTHING else head_of(first))
-    made = Run(work, how, using, size, identity, opened=opened)
+    identity = Identity(work.operation.value, work.target, how.chunk, "" if first is NOTHING else head_of(first))
+    made = Run(work, how, using, identity, how.together or together, opened=opened)
     earlier = job_of(how.resume) if how.resume else None
     if earlier is not None:
         made.record = jobs.take(earlier, identity)

@@ -1,20 +1,20 @@
-"""Whoever wants to see chunks being settled: nobody, until a room above sets `around`. Telemetry opens a span for each."""
+"""Whoever wants to see chunks being settled: nobody, until a room above sets `around`. Telemetry opens a span for each transaction."""
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from apps.batch.attempt import Settling
-    from apps.batch.chunks import Chunk
+    from apps.batch.bundles import Bundle
     from apps.batch.work import Work
 
 Settle: TypeAlias = "Callable[[], Settling]"
-Around: TypeAlias = "Callable[[Work, Chunk[Any], Settle], Settling]"
+Around: TypeAlias = "Callable[[Work, Bundle, Settle], Settling]"
 
 
-def unseen(_work: "Work", _chunk: "Chunk[Any]", settle: Settle) -> "Settling":
-    """Settle the chunk, and nothing else."""
+def unseen(_work: "Work", _bundle: "Bundle", settle: Settle) -> "Settling":
+    """Settle the chunks, and nothing else."""
     return settle()
 
 

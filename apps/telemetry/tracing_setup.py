@@ -32,7 +32,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from apps.batch import seen
 from apps.batch.attempt import Outcome, Settling
-from apps.batch.chunks import Chunk
+from apps.batch.bundles import Bundle
 from apps.batch.work import Work
 from apps.telemetry import process
 from apps.telemetry.middleware import GetResponse
@@ -121,7 +121,7 @@ def begin(endpoint: str) -> "Tracing":
     connection_created.connect(tracing.watch, dispatch_uid="tracing")
     for connection in connections.all(initialized_only=True):
         tracing.watch(connection)
-    seen.around = tracing.chunk
+    seen.around = tracing.chunks
     got_request_exception.connect(tracing.failed, dispatch_uid="tracing")
     return tracing
 
@@ -214,15 +214,15 @@ class Tracing:
         with self._tracer.start_as_current_span(operation or "query", kind=SpanKind.CLIENT, attributes=told):
             return execute(sql, params, many, context)
 
-    def chunk(self, work: Work, chunk: Chunk[Any], settle: Callable[[], Settling]) -> Settling:
-        """Around one chunk of a batch, which goes past Django's cursors. Only within a trace that is sent."""
+    def chunks(self, work: Work, bundle: Bundle, settle: Callable[[], Settling]) -> Settling:
+        """Around the chunks of one transaction of a batch, which goes past Django's cursors. Only within a trace that is sent."""
         if not trace.get_current_span().is_recording():
             return settle()
         told: dict[str, Value] = {
             "db.system.name": "postgresql",
             "db.operation.name": work.operation.value,
             "db.collection.name": work.target,
-            "db.operation.batch.size": len(chunk.rows),
+            "db.operation.batch.size": bundle.size,
         }
         name = f"batch {work.operation.value}"
         with self._tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=told) as span:

@@ -2,6 +2,7 @@
 
 import resource
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -26,10 +27,12 @@ from apps.batch import (
     create,
     upsert,
 )
+from apps.batch.bundles import LONGEST_READING
 from apps.batch.chunks import Part, chunks, guilty
 from apps.batch.resume import BadToken
 from apps.batch.session import Session
 from tests.batch.conftest import Shop
+from tests.conftest import Until
 
 COLUMNS = ("id", "amount")
 QUICK = Retry(attempts=4, first=timedelta(milliseconds=20))
@@ -185,16 +188,17 @@ def test_a_deadlock_is_tried_again(shop: Shop) -> None:
     assert shop.rows() == [(1, 100), (2, 200)]
 
 
-def test_a_lost_connection_is_made_anew_and_no_row_is_doubled(shop: Shop) -> None:
+@pytest.mark.parametrize("together", [1, 3])
+def test_a_lost_connection_is_made_anew_and_no_row_is_doubled(shop: Shop, together: int) -> None:
     ended: list[int] = []
 
     def progress(now: Progress) -> None:
-        if now.counts.seen in {200, 500}:
+        if now.counts.seen >= (200, 500, 1001)[len(ended)]:
             ended.append(_end_sessions(shop))
 
-    how = How(chunk=100, retry=QUICK, progress=progress)
+    how = How(chunk=100, together=together, retry=QUICK, progress=progress)
     result = create(shop.keyless, ((n, "x") for n in range(1000)), columns=("n", "note"), using=shop.address, how=how)
-    assert ended
+    assert len(ended) == 2
     assert result.ok, result.errors
     assert result.counts.retried >= 1
     assert shop.rows("SELECT n FROM keyless ORDER BY n") == [(n,) for n in range(1000)]
@@ -208,21 +212,84 @@ def _end_sessions(shop: Shop) -> int:
     return int(row[0]) if row else 0
 
 
-def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_repeated(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The connection breaks between COMMIT reaching the server and its answer reaching us."""
+@pytest.fixture
+def answers_lost(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Of the first transaction, the connection breaks between COMMIT reaching the server and its answer reaching us."""
     whole, broken = Session.transaction, list[str]()
 
     def transaction(session: Session) -> Any:
         return _breaking(whole(session), session, broken)
 
     monkeypatch.setattr(Session, "transaction", transaction)
-    result = create(shop.keyless, [(1, "a"), (2, "b")], columns=("n", "note"), using=shop.address, how=How(retry=QUICK))
-    assert broken == ["once"]
+    return broken
+
+
+@pytest.mark.parametrize("chunk", [1, 2])  # two chunks of one transaction, or one
+def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_repeated(
+    shop: Shop, answers_lost: list[str], chunk: int
+) -> None:
+    how = How(chunk=chunk, retry=QUICK)
+    result = create(shop.keyless, [(1, "a"), (2, "b")], columns=("n", "note"), using=shop.address, how=how)
+    assert answers_lost == ["once"]
     assert result.ok, result.errors
     assert (result.counts.written, result.counts.retried) == (2, 1)
     assert shop.rows("SELECT n FROM keyless ORDER BY n") == [(1,), (2,)]
+
+
+def test_of_a_commit_in_doubt_when_the_run_is_cancelled_the_next_one_asks(shop: Shop, answers_lost: list[str]) -> None:
+    cancel = Cancel()
+
+    def rows() -> Iterator[tuple[int, str]]:
+        for n in range(6):
+            if n == 4:  # what was written before is under way, or back
+                cancel.set()
+            yield n, "x"
+
+    first = create(
+        shop.keyless, rows(), columns=("n", "note"), using=shop.address, how=How(chunk=1, together=4, cancel=cancel)
+    )
+    assert (first.ended, answers_lost) == (Ended.CANCELLED, ["once"])
+    assert shop.one("SELECT count(*) FROM keyless") == 4
+    how = How(chunk=1, together=4, resume=first.token)
+    again = create(shop.keyless, rows(), columns=("n", "note"), using=shop.address, how=how)
+    assert again.ok, again.errors
+    assert shop.rows("SELECT n FROM keyless ORDER BY n") == [(n,) for n in range(6)]
+
+
+def test_one_guilty_row_costs_its_chunk_and_not_what_shares_its_transaction(shop: Shop) -> None:
+    seen: list[tuple[int, int]] = []
+    how = How(progress=lambda now: seen.append((now.counts.seen, now.counts.failed)))
+    rows = [(n, -1 if n == 2_500 else 1) for n in range(60_000)]
+    result = create(shop.price, rows, columns=COLUMNS, using=shop.address, how=how)
+    assert [(error.first, error.last) for error in result.errors] == [(2_500, 2_500)]
+    assert (result.counts.written, shop.one("SELECT count(*) FROM price")) == (59_999, 59_999)
+    # forty chunks at once failed; each alone, and what follows more and more at a time
+    assert seen[:4] == [(1_000, 0), (2_000, 0), (3_000, 1), (4_000, 1)]
+    assert seen[39] == (40_000, 1)
+    assert (len(seen), seen[-1]) == (41, (60_000, 1))
+
+
+def test_what_failed_together_is_written_before_what_follows_it(shop: Shop) -> None:
+    """Of rows with one key the last one counts, also where an earlier transaction had to be done anew."""
+    rows = [(n % 40, -1 if n == 3 else n) for n in range(80)]
+    result = upsert(shop.price, rows, columns=COLUMNS, using=shop.address, how=How(chunk=10, together=4))
+    assert [error.first for error in result.errors] == [3]
+    assert shop.rows() == [(n, 40 + n) for n in range(40)]
+
+
+def test_what_a_slow_input_gave_is_written_before_it_gives_more(shop: Shop, until: Until) -> None:
+    def rows() -> Iterator[tuple[int, str]]:
+        began = time.monotonic()
+        for n in range(100_000):
+            if n == 100:
+                until(lambda: shop.one("SELECT count(*) FROM keyless") >= 50, 20)
+                return
+            if n == 50:
+                until(lambda: time.monotonic() - began > LONGEST_READING)
+            yield n, "x"
+
+    result = create(shop.keyless, rows(), columns=("n", "note"), using=shop.address, how=How(chunk=10))
+    assert (result.ok, result.counts.written) == (True, 100)
 
 
 class _breaking:  # noqa: N801  reads as a verb where it is used
@@ -271,7 +338,7 @@ def test_the_breaker_gives_up_and_says_so(shop: Shop) -> None:
             read.append(n)
             yield n, -1
 
-    how = How(chunk=2, breaking=Breaking(3, timedelta(milliseconds=10), probes=2))
+    how = How(chunk=2, together=2, breaking=Breaking(3, timedelta(milliseconds=10), probes=2))
     result = create(shop.price, rows(), columns=COLUMNS, using=shop.address, how=how)
     assert result.ended is Ended.TRIPPED
     assert "Tripped: 0 written" in result.sentence()
@@ -313,7 +380,7 @@ def test_what_is_no_rows_fault_does_not_go_on_for_ever(shop: Shop) -> None:
 
 def test_cancelling_keeps_what_was_done_and_tells_it(shop: Shop) -> None:
     cancel = Cancel()
-    how = How(chunk=10, cancel=cancel, progress=lambda now: cancel.set() if now.counts.seen >= 30 else None)
+    how = How(chunk=10, together=1, cancel=cancel, progress=lambda now: cancel.set() if now.counts.seen >= 30 else None)
     result = create(shop.price, ((n, n) for n in range(10_000)), columns=COLUMNS, using=shop.address, how=how)
     assert result.ended is Ended.CANCELLED
     assert 30 <= result.counts.written <= 60
@@ -329,8 +396,8 @@ def test_cancelling_keeps_what_was_done_and_tells_it(shop: Shop) -> None:
     assert shop.rows() == [(n, n) for n in range(100)]
 
 
-@pytest.mark.parametrize("parallel", [1, 4])
-def test_the_input_is_not_read_far_ahead(shop: Shop, parallel: int) -> None:
+@pytest.mark.parametrize(("parallel", "together"), [(1, 1), (4, 1), (1, 20), (2, 20)])
+def test_the_input_is_not_read_far_ahead(shop: Shop, parallel: int, together: int) -> None:
     read, settled, ahead = 0, 0, 0
 
     def rows() -> Iterator[tuple[int, int]]:
@@ -344,10 +411,9 @@ def test_the_input_is_not_read_far_ahead(shop: Shop, parallel: int) -> None:
         nonlocal settled
         settled = now.counts.seen
 
-    create(
-        shop.price, rows(), columns=COLUMNS, using=shop.address, how=How(chunk=10, parallel=parallel, progress=progress)
-    )
-    assert ahead <= 10 * (parallel + 2)
+    how = How(chunk=10, together=together, parallel=parallel, progress=progress)
+    create(shop.price, rows(), columns=COLUMNS, using=shop.address, how=how)
+    assert ahead <= 10 * together * (parallel + 1)
 
 
 def test_an_input_that_breaks_off_is_told_with_what_was_done(shop: Shop) -> None:
@@ -397,7 +463,7 @@ def test_a_million_rows_take_no_more_memory_than_a_chunk(shop: Shop) -> None:
 
 
 def test_numbers_that_make_no_sense_are_refused() -> None:
-    for wrong in ({"chunk": 0}, {"parallel": 0}, {"retry": Retry(attempts=0)}):
+    for wrong in ({"chunk": 0}, {"together": 0}, {"parallel": 0}, {"retry": Retry(attempts=0)}):
         with pytest.raises(ValueError, match="at least 1"):
             How(**wrong)
     assert issubclass(BadToken, Refused)

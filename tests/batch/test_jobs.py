@@ -165,6 +165,7 @@ def test_a_job_counts_on_over_its_resumptions(stored_shop: Shop) -> None:
     cancel = Cancel()
     how = How(
         chunk=10,
+        together=2,
         cancel=cancel,
         remember=Remember("two parts"),
         progress=lambda now: cancel.set() if now.counts.seen >= 20 else None,
@@ -176,6 +177,7 @@ def test_a_job_counts_on_over_its_resumptions(stored_shop: Shop) -> None:
     )
     assert second.job == first.job
     job = Job.objects.get()
+    assert 0 < first.counts.written < 100
     assert (job.state, job.written, first.counts.written + second.counts.written) == (State.COMPLETE, 100, 100)
 
 
@@ -275,7 +277,9 @@ def test_the_bar_of_a_run_that_goes_on_begins_where_the_earlier_one_ended(
 ) -> None:
     rows = [(n, "x") for n in range(100)]
     cancel = Cancel()
-    stopping = How(chunk=10, cancel=cancel, progress=lambda now: cancel.set() if now.counts.seen >= 40 else None)
+    stopping = How(
+        chunk=10, together=1, cancel=cancel, progress=lambda now: cancel.set() if now.counts.seen >= 40 else None
+    )
     first = create(stored_shop_table(), rows, columns=COLUMNS, how=stopping)
     done = first.counts.written
     assert 40 <= done < 100
@@ -289,7 +293,10 @@ def test_the_bar_of_a_run_that_goes_on_begins_where_the_earlier_one_ended(
             show(now)
 
         second = create(
-            stored_shop_table(), rows, columns=COLUMNS, how=How(chunk=10, resume=first.token, progress=progress)
+            stored_shop_table(),
+            rows,
+            columns=COLUMNS,
+            how=How(chunk=10, together=1, resume=first.token, progress=progress),
         )
     assert second.counts.written == 100 - done
     assert (seen[0], seen[-1]) == ((done, 10), (done, 100 - done))

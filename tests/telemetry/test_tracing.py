@@ -305,18 +305,18 @@ finally:
 """
 
 
-def test_each_chunk_of_a_batch_is_a_span_of_whoever_carries_it(
+def test_each_transaction_of_a_batch_is_a_span_of_whoever_carries_it(
     transactional_db: None, collector: Collector, portal_environment: dict[str, str]
 ) -> None:
     owner = portal_environment | {"OPSPORTAL_DATABASE_URL": portal_environment["OPSPORTAL_OWNER_DATABASE_URL"]}
     run(BATCH, owner, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_SAMPLER="always_on")
-    (carried,), chunks = collector.named("carry"), collector.named("batch create")
-    assert [(span.parent, span.trace) for span in chunks] == [
+    (carried,), found = collector.named("carry"), collector.named("batch create")
+    assert [(span.parent, span.trace) for span in found] == [
         (carried.id, carried.trace)
-    ] * 2  # the second run began no trace
-    told = [(span.attributes["db.operation.batch.size"], span.attributes["opsportal.rows_failed"]) for span in chunks]
-    assert sorted(told) == [(4, 0), (4, 2)]
-    assert {span.attributes["db.collection.name"] for span in chunks} == {"public.traced_batch"}
+    ] * 3  # the second run began no trace
+    told = [(span.attributes["db.operation.batch.size"], span.attributes["opsportal.rows_failed"]) for span in found]
+    assert sorted(told) == [(4, 0), (4, 2), (8, 0)]  # all together, which failed, then each chunk by itself
+    assert {span.attributes["db.collection.name"] for span in found} == {"public.traced_batch"}
     assert b"zq-secret-zq" not in b"".join(collector.raw)
 
 

@@ -33,6 +33,7 @@ from apps.batch import (
     upsert,
 )
 from apps.batch.files import Sheet, opened
+from apps.batch.how import CHUNK, TOGETHER
 from apps.batch.terminal import bar
 
 VERBS = ("insert", "upsert", "update", "delete")
@@ -42,7 +43,7 @@ SHOWN = 10
 class Command(BaseCommand):
     """Carry a file into a table."""
 
-    help = "Carry a CSV or JSON-lines file into a table, chunk by chunk; Ctrl-C ends it between two chunks."
+    help = "Carry a CSV or JSON-lines file into a table, chunk by chunk; Ctrl-C ends it after the present transaction."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """`VERB TABLE FILE` and the options of `apps.batch.How`."""
@@ -50,16 +51,19 @@ class Command(BaseCommand):
         parser.add_argument("table", help="schema.name, exactly as the database writes it")
         parser.add_argument("file", type=Path, help="CSV with a first line of column names, or one JSON object a line")
         parser.add_argument("--key", default="", help="columns that tell rows apart, by commas (the primary key)")
-        parser.add_argument("--chunk", type=int, help="rows of one transaction (40,000)")
+        parser.add_argument(
+            "--chunk", type=int, default=CHUNK, help="rows that are tried again or halved as one (1,000)"
+        )
+        parser.add_argument("--together", type=int, default=TOGETHER, help="chunks of one transaction (40)")
         parser.add_argument(
             "--isolation",
             choices=[level.name.lower().replace("_", "-") for level in Isolation],
             default="read-committed",
         )
-        parser.add_argument("--parallel", type=int, default=1, help="chunks written at the same time (1)")
+        parser.add_argument("--parallel", type=int, default=1, help="transactions at the same time (1)")
         parser.add_argument("--null", default="", help="the text that means NULL in CSV (nothing)")
         parser.add_argument("--stop", action="store_true", help="end at the first guilty row")
-        parser.add_argument("--dry-run", action="store_true", help="do everything, and roll every chunk back")
+        parser.add_argument("--dry-run", action="store_true", help="do everything, and roll all of it back")
         parser.add_argument("--resume", default="", metavar="TOKEN", help="go on where an earlier run ended")
         parser.add_argument("--name", help="how the run is called at /batches/ (the file's name)")
         parser.add_argument(
@@ -102,6 +106,7 @@ class Command(BaseCommand):
         )
         return How(
             chunk=options["chunk"],
+            together=options["together"],
             parallel=options["parallel"],
             isolation=Isolation[options["isolation"].replace("-", "_").upper()],
             on_error=OnError.STOP if options["stop"] else OnError.ACCUMULATE,
