@@ -188,6 +188,13 @@ addEventListener("resize", () => {
   clearTimeout(resized);
   resized = setTimeout(draw, 200); // what has room depends on the width
 });
+matchMedia("print").addEventListener("change", (print) => {
+  draw(); // black on white, and back
+  for (const svg of document.querySelectorAll(".chart .main-svg")) {
+    if (print.matches) svg.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`); // the style sheet fits it to the paper
+    else svg.removeAttribute("viewBox");
+  }
+});
 document.addEventListener("figures", draw);
 document.addEventListener("toggle", (event) => event.target.matches("details[data-figures][open]") && tabulate(event.target), true);
 document.body.addEventListener("htmx:beforeCleanupElement", (event) => {
