@@ -51,7 +51,7 @@ ROOMS = {
     " sheet sign_models sign_views signing since start statement stretch tally templatetags/* ticks timeline"
     " timeline_file timeline_views turns uncompared unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
-    "overview": f"{COMMON} away doctor/* health own own_partition_views own_queries own_query_views own_views summary",
+    "overview": f"{COMMON} away doctor/* health own own_partitions own_partition_views own_queries own_query_views own_views summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register rehearsal seed servers stop"
     " supervisor switches tier traffic twin witness",

@@ -17,12 +17,12 @@ from apps.metrics.checks import SILENT_AFTER
 from apps.metrics.inward import Judged, judged
 from apps.metrics.inward_checks import SILENCE
 from apps.metrics.kernel import Row, State, Unit, Verdict, worst
-from apps.metrics.levels import LEVELS
 from apps.metrics.models import NodeStatus, Tier
 from apps.metrics.registry import tier_probes
 from apps.metrics.rows import CheckRow
 from apps.metrics.templatetags.figures import threshold
 from apps.metrics.units import show
+from apps.overview.own_partitions import FIGURES, titles
 from apps.telemetry import tracing
 
 PARTITIONS = (
@@ -137,7 +137,7 @@ def _facts(found: Judged, last: datetime | None) -> list[Fact]:
         (_("Outbox"), _waiting(row["outbox_waiting"], row["outbox_seconds"]), ("portal.outbox_age", "portal.outbox_backlog")),
         (_("Ledger"), _ledger(row), ("portal.ledger_sound", "portal.ledger_checked")),
         (_("History"), _history(polls), ("portal.history_behind", "portal.history_lost")),
-        (_("Partitions"), _partitions(found), PARTITIONS),
+        (_("Partitions"), _partitions(found), tuple(FIGURES)),
         (_("Own queries"), _slow(row["slow_share"]), ("portal.own_queries",)),
         (_("Log lines"), _dropped(row["lines_dropped"]), ("portal.log_dropped",)),
     )  # fmt: skip
@@ -197,7 +197,7 @@ def _history(polls: Row) -> str:
 
 def _partitions(found: Judged) -> str:
     """What the partitions room says of the portal's own tables; the worst first."""
-    hours, gaps, overdue, failing = (v.value for name in PARTITIONS for v in found.verdicts if v.check_id == name)
+    hours, gaps, overdue, failing = (v.value for name in FIGURES for v in found.verdicts if v.check_id == name)
     if failing:
         return _("making or dropping fails for %(age)s") % {"age": show(failing, Unit.SECONDS)}
     if overdue:
@@ -239,14 +239,9 @@ def _kept() -> list[Kept]:
     """The tables of history, level by level, and the whole database."""
     found = {row["name"]: row for row in store.own_tables()}
     days = {table: kept.days for table, kept in upkeep.retention().items()}
-    titles = {
-        "metrics_sample": _("Samples not packed yet"),
-        "metrics_poll": _("Polls of nodes"),
-        **{level.table: _("History: %(level)s") % {"level": level.title} for level in LEVELS},
-        "": _("The whole database"),
-    }
+    names = {**titles(), "": _("The whole database")}
     return [
-        Kept(title, name, found[name]["partitions"], found[name]["bytes"], days.get(name))
-        for name, title in titles.items()
+        Kept(str(title), name, found[name]["partitions"], found[name]["bytes"], days.get(name))
+        for name, title in names.items()
         if name in found
     ]

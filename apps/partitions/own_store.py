@@ -16,7 +16,9 @@ BOUNDS, SIZES = sql(__file__, "bounds"), sql(__file__, "sizes")
 class Cursor(Protocol):
     """What Django's cursors and psycopg's have in common."""
 
-    connection: Any
+    @property
+    def connection(self) -> Any:
+        """psycopg's connection."""
 
     @property
     def description(self) -> Sequence[Any] | None:
@@ -39,6 +41,12 @@ def own_tables(now: datetime) -> list[OwnTable]:
     """The tables with their sizes, read and judged now."""
     with connection.cursor() as cursor:
         return tables({**ask(cursor, now), "sizes": _rows(cursor, SIZES)}, now)
+
+
+def asked() -> list[str]:
+    """What the store is asked, as its version understands it."""
+    major = connection.cursor().connection.info.server_version // 10000
+    return [BOUNDS.for_version(major), SIZES.for_version(major), upkeep.question()]
 
 
 def ask(cursor: Cursor, now: datetime) -> Told:

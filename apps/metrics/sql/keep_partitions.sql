@@ -46,10 +46,10 @@ BEGIN
     RETURN made;
 END $$;
 
--- Of all tables at once, as whoever seals an hour needs it, and people by hand.
+-- Of all tables at once, as whoever seals an hour needs it, and people by hand. ($2, because the table has a column of that name.)
 CREATE OR REPLACE FUNCTION metrics_make_partitions(first date, days int) RETURNS int
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT coalesce(sum(metrics_make_partitions(t.name, first, days)), 0)::int FROM metrics_history_table t
+    SELECT coalesce(sum(metrics_make_partitions(t.name, $1, $2)), 0)::int FROM metrics_history_table t
 $$;
 
 CREATE OR REPLACE FUNCTION metrics_drop_partitions(parent text, before date) RETURNS int

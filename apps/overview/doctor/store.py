@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row, tuple_row
+from psycopg.rows import class_row
 
 from apps.overview.doctor.finding import Finding, State
 from apps.partitions import own_store
@@ -39,11 +39,10 @@ def examine(database: readiness.Part, migrations: readiness.Part) -> Iterator[Fi
     if not database.ready:
         return
     try:
-        with readiness.connect() as connection, connection.cursor(row_factory=class_row(OwnStore)) as cursor:
-            found = cursor.execute(OWN_STORE).fetchone()
-            cursor.row_factory = tuple_row
+        with readiness.connect() as connection:
+            found = connection.cursor(row_factory=class_row(OwnStore)).execute(OWN_STORE).fetchone()
             now = datetime.now(UTC)
-            history = tables(own_store.ask(cursor, now), now)
+            history = tables(own_store.ask(connection.cursor(), now), now)
     except psycopg.errors.UndefinedTable:  # not migrated, as was said
         return
     except psycopg.Error as error:
