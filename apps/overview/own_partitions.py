@@ -66,6 +66,11 @@ class Page:
     questions: Sequence[str]
 
     @property
+    def failing(self) -> bool:
+        """Whether the last try of any table failed."""
+        return any(line.error for line in self.lines)
+
+    @property
     def version(self) -> str:
         """Changes with what the page says, but for its ages."""
         tables = [

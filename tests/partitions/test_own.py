@@ -125,7 +125,7 @@ def test_the_page_says_what_is_there_what_is_kept_and_what_was_done(
     assert "OPSPORTAL_RAW_DAYS" in row(page, "kept-metrics_poll")
     assert "OPSPORTAL_ROLLUP_1H_DAYS" in row(page, "kept-metrics_chunk_1h")
     assert "a day after they are packed" in row(page, "kept-metrics_sample")
-    assert "1, <time" in row(page, "kept-metrics_poll"), "dropped one just now"
+    assert "0\xa0s ago</time>: one partition" in row(page, "kept-metrics_poll").partition("Dropped")[2]
     assert "Dropped one partition" in page
     assert "FROM pg_inherits" in page, "the question that was asked"
     assert f'href="{PAGE}"' in see(PORTAL)
@@ -143,6 +143,11 @@ def test_a_partition_that_is_missing_ahead_is_told(see: Callable[[str], str], ow
     assert "state-pass" in row(page, "own-metrics_chunk_raw")
     assert "state-warn" in row(see(PORTAL), "check-portal.partitions_gaps")
     assert heading(see(PORTAL)).startswith("Gaps in history's partitions ahead: 1")
+    found = doctor()["store.partitions"]
+    assert (found["state"], found["detail"]) == (
+        "warning",
+        "made for 4 more days, with a gap after that in metrics_poll",
+    )
     maintain()
     assert "none is past retention" in heading(see(PAGE)), "the worker fills it"
 

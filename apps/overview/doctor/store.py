@@ -92,7 +92,7 @@ def _login(found: OwnStore) -> Finding:
 def _partitions(history: Sequence[OwnTable]) -> Iterator[Finding]:
     """What the partitions room's tools say of the portal's own tables, and what their upkeep fails at."""
     known = summary(history)
-    yield _ahead(known["hours_left"])
+    yield _ahead(known["hours_left"], [table.name for table in history if table.kept and table.gaps_ahead])
     of, late = ("store.retention", "Retention of history"), [table for table in history if table.overdue]
     told = ", ".join(f"{len(table.overdue)} of {table.name}" for table in late)
     remedy = "Start the worker, or read below what dropping fails at."
@@ -103,15 +103,17 @@ def _partitions(history: Sequence[OwnTable]) -> Iterator[Finding]:
     yield _upkeep([table for table in history if table.kept and table.kept["error"]])
 
 
-def _ahead(hours: float | None) -> Finding:
+def _ahead(hours: float | None, broken: Sequence[str]) -> Finding:
+    """`broken`: the tables with a gap among the partitions to come."""
     of = ("store.partitions", "Partitions of history")
     if hours is None:
         return Finding(*of, State.UNKNOWN, "one of them is locked at this moment", "Ask again.")
     days = int(hours // 24)
-    if days >= FEW_DAYS:
+    if days >= FEW_DAYS and not broken:
         return Finding(*of, State.FINE, f"made for {days} more days")
     state = State.FAILURE if days < 1 else State.WARNING
     told = f"made for {days} more {'day' if days == 1 else 'days'}" if hours else "none for today: no poll can be kept"
+    told += f", with a gap after that in {', '.join(broken)}" if broken and hours else ""
     remedy = "Start the worker, or read its log for `history.upkeep`; until then, with the serving login:"
     return Finding(*of, state, told, remedy, ("SELECT metrics_make_partitions((now() AT TIME ZONE 'UTC')::date, 8);",))
 
