@@ -33,14 +33,14 @@ ROOMS = {
     " itself judge kept kernel levels limits_drawn lines lives marks mute_views muting names node_views noticed now"
     " occasions outbox pages poll present probe ranges readers/* readings record registry rolls rows seal"
     " secrets shell silence store templatetags/* threshold_views thresholds transitions unchanged units"
-    " watchman webhook",
+    " upkeep watchman webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
     "queries": f"{TIER} advice blocking compare_views comparison explain history index_checks indexes literals plan"
     " plan_views servers statement statement_views texts upkeep_checks windows workload",
     "cache": f"{TIER} aside joined",
     "ratelimits": f"{TIER} limiter",
-    "partitions": f"{TIER} bounds coverage inventory targets wanted",
+    "partitions": f"{TIER} bounds coverage inventory own own_checks own_store targets wanted",
     "playbook": f"{COMMON} difference guides mistakes parse pin plan read rules validate",
     "runbooks": f"{COMMON} escalation naming readings tree_urls walk_views walking walks",
     "rollouts": f"{COMMON} act_views advancing amending amendment_views answers attachments baseline ceremony checklist commands"
@@ -51,7 +51,7 @@ ROOMS = {
     " sheet sign_models sign_views signing since start statement stretch tally templatetags/* ticks timeline"
     " timeline_file timeline_views turns uncompared unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
-    "overview": f"{COMMON} away doctor/* health own own_queries own_query_views own_views summary",
+    "overview": f"{COMMON} away doctor/* health own own_partitions own_partition_views own_queries own_query_views own_views summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
     " links load people pgbouncer postgres processes proxy redis register rehearsal seed servers stop"
     " supervisor switches tier traffic twin witness",

@@ -1,12 +1,13 @@
 """What the portal knows of itself, read from its own store and Redis: its polls, processes, queue, outbox, ledger, queries, log lines.
 
-The poller reads it once a minute and judges it with everything else; the page of the portal reads it anew and judges it by itself
-(`judged`), because a poller that is dead judges nothing.
+A room above adds what its own tools judge of the store (`also`). The poller reads all of it once a minute and judges it with everything
+else; the page of the portal reads it anew and judges it by itself (`judged`), because a poller that is dead judges nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from redis import RedisError
@@ -16,7 +17,7 @@ from apps.metrics.backlog import backlog, telemetry
 from apps.metrics.histories import history
 from apps.metrics.inward_checks import ROOM
 from apps.metrics.judge import judge, measure
-from apps.metrics.kernel import Row, TierView, Verdict
+from apps.metrics.kernel import Row, Rows, TierView, Verdict
 from apps.metrics.lives import BEAT, BEAT_EVERY, WORKER
 from apps.metrics.models import Tier
 from apps.metrics.registry import tier_probes
@@ -27,6 +28,18 @@ WINDOW = timedelta(minutes=10)
 AGAIN = timedelta(minutes=1)
 FRESH = 4 * BEAT_EVERY
 AWAY = "The portal's Redis does not answer."
+
+_also: dict[str, Callable[[datetime], Any]] = {}
+
+
+def also(name: str, read: Callable[[datetime], Any]) -> None:
+    """Have something more read of the portal's own store; a tier probe `portal.…` finds it as `view.portal["also"][name]`."""
+    _also[name] = read
+
+
+def whole(now: datetime) -> Row:
+    """`itself`, and whatever rooms above added, all as it is now."""
+    return {"itself": itself(), "also": {name: read(now) for name, read in _also.items()}}
 
 
 def polls(tier: Tier, at: datetime) -> Row:
@@ -71,23 +84,24 @@ def itself() -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The portal's own checks as a reader judges them at this moment, with the rows that they were read from."""
+    """The portal's own checks as a reader judges them at this moment, with the rows that they were read from (by tier probe)."""
 
     at: datetime
     limits: Limits
     verdicts: Sequence[Verdict]
     polls: Row
     itself: Row
+    rows: Mapping[str, Rows]
 
 
 def judged(tier: Tier, last_slot: datetime | None, now: datetime) -> Judged:
     """Read and judge now, whoever else lives. `last_slot`: the last poll that was kept."""
-    polling, own = dict(polls(tier, now)), itself()
+    polling, own = dict(polls(tier, now)), whole(now)
     if last_slot is not None:  # also where it is older than the window
         polling["silent_seconds"] = (now - last_slot).total_seconds()
-    view = TierView(now, (), portal={**polling, "itself": own})
+    view = TierView(now, (), portal={**polling, **own})
     measured = measure(view, [probe for probe in tier_probes().values() if probe.id.startswith(f"{ROOM}.")], {})
     counting = limits(tier)
-    return Judged(
-        now, counting, judge(measured, [c for c in counting.checks.values() if c.room == ROOM], {}), polling, own
-    )
+    verdicts = judge(measured, [c for c in counting.checks.values() if c.room == ROOM], {})
+    rows = {name: answer.rows for name, answer in measured.tier_answers.items()}
+    return Judged(now, counting, verdicts, polling, own["itself"], rows)

@@ -18,7 +18,7 @@ Told = tuple[Iterable[Row], Iterable[Sample]]
 
 
 def _polling(view: TierView) -> Told:
-    told = {name: value for name, value in view.portal.items() if name not in {"itself", "caps"}}
+    told = {name: value for name, value in view.portal.items() if name not in {"itself", "also", "caps"}}
     return [told], [Sample(f"{POLLING}.{name}", float(told.get(name, 0))) for name in OF_POLLING]
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "Standing",
     "Threshold",
     "Tier",
+    "Upkeep",
 ]
 
 
@@ -301,3 +302,32 @@ class ProcessRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.pid}"
+
+
+class Upkeep(models.Model):
+    """Partitions of a table of history that were made or dropped (written by the store's own functions), or what kept them from it.
+
+    A failure is one row however often it is tried again: `at` is its beginning, `over_at` when it went well again.
+    """
+
+    parent = models.CharField(max_length=63)
+    deed = models.CharField(max_length=4, choices=[("make", _("made")), ("drop", _("dropped"))])
+    at = models.DateTimeField(db_index=True)
+    partitions = models.IntegerField(default=0)
+    error = models.TextField(blank=True)
+    tries = models.IntegerField(default=1)
+    tried_at = models.DateTimeField()
+    over_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-tried_at", "-id"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["parent", "deed"],
+                condition=~models.Q(error="") & models.Q(over_at=None),
+                name="upkeep_fails_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.parent} {self.deed} {self.error or self.partitions}"

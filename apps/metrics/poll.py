@@ -174,8 +174,8 @@ def recall(tier: Tier, memory: Memory) -> None:
 def _portal(tier: Tier, at: datetime, memory: Memory) -> Row:
     """What the portal knows of itself: of its polls now, of the rest as it was read within the last minute."""
     if memory.itself is None or not timedelta(0) <= at - memory.itself[0] < inward.AGAIN:
-        memory.itself = (at, inward.itself())
-    return {**inward.polls(tier, at), "itself": memory.itself[1], "caps": _caps()}
+        memory.itself = (at, inward.whole(datetime.now(UTC)))
+    return {**inward.polls(tier, at), **memory.itself[1], "caps": _caps()}
 
 
 def _caps() -> Row:

@@ -166,9 +166,3 @@ def _keep(level: Level, hour: datetime, found: Stretches) -> None:
         cursor.execute(
             "SELECT metrics_keep_chunks(%s, %s, %s::bigint[], %s::bytea[])", [level.table, begin, list(found), whole]
         )
-
-
-def droppable_before(now: datetime) -> datetime | None:
-    """The day before which rows may be dropped: in chunks, and no late row is waited for. None: none may."""
-    until = sealed_until()
-    return None if until is None else min(until, now) - LATE

@@ -6,14 +6,12 @@ from typing import Any
 from celery import shared_task
 from celery.signals import beat_init, worker_ready, worker_shutdown
 from django.conf import settings
-from django.db import connection
 
-from apps.metrics import lives, outbox, watchman
+from apps.metrics import lives, outbox, upkeep, watchman
 from apps.metrics.histories import history
-from apps.metrics.levels import LEVELS
 from apps.metrics.models import Slot, Tier
 from apps.metrics.poll import poll, slot_of
-from apps.metrics.seal import droppable_before, seal_due
+from apps.metrics.seal import seal_due
 
 DELIVERIES_KEPT = timedelta(days=90)
 _lives: list[lives.Life] = []
@@ -50,28 +48,18 @@ def send_history() -> None:
 def maintain() -> None:
     """Make the history's partitions of the next week, settle what was written, drop what is past retention."""
     now = datetime.now(UTC)
-    _make_ahead()
+    upkeep.make_ahead(now)
     history().settle(now)
     seal_due(now)  # rows from before another store of history was chosen, too
-    ends = {level.table: now - level.retention for level in LEVELS} | {"metrics_poll": now - settings.RAW_RETENTION}
-    if rows_end := droppable_before(now):
-        ends["metrics_sample"] = rows_end
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "SELECT metrics_drop_partitions(%s, %s)", [(table, end.date()) for table, end in ends.items()]
-        )
+    upkeep.drop_past(now)
+    upkeep.forget(now - upkeep.RECORDED)
     Slot.objects.filter(at__lt=now - settings.RAW_RETENTION - timedelta(days=1)).delete()
     outbox.forget(now - DELIVERIES_KEPT)
 
 
-def _make_ahead() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT metrics_make_partitions((now() AT TIME ZONE 'UTC')::date, 8)")
-
-
 @worker_ready.connect
 def _worker_lives(**_: Any) -> None:
-    _make_ahead()  # the first poll needs them; the rest may take its time
+    upkeep.make_ahead(datetime.now(UTC))  # the first poll needs them; the rest may take its time
     maintain.apply_async(expires=600)
     _lives.append(lives.Life(lives.WORKER))
 

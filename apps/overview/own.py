@@ -11,20 +11,26 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.ledger.state import Witnessing, witness
-from apps.metrics import silence, store
+from apps.metrics import silence, store, upkeep
 from apps.metrics.board import Fact
 from apps.metrics.checks import SILENT_AFTER
 from apps.metrics.inward import Judged, judged
 from apps.metrics.inward_checks import SILENCE
 from apps.metrics.kernel import Row, State, Unit, Verdict, worst
-from apps.metrics.levels import LEVELS
 from apps.metrics.models import NodeStatus, Tier
 from apps.metrics.registry import tier_probes
 from apps.metrics.rows import CheckRow
 from apps.metrics.templatetags.figures import threshold
 from apps.metrics.units import show
+from apps.overview.own_partitions import FIGURES, titles
 from apps.telemetry import tracing
 
+PARTITIONS = (
+    "portal.partitions_ahead",
+    "portal.partitions_gaps",
+    "portal.partitions_overdue",
+    "portal.partitions_upkeep",
+)
 _ORDER = (State.FAIL, State.ERROR, State.NO_DATA, State.WARN, State.INCONCLUSIVE, State.PASS)
 
 
@@ -131,6 +137,7 @@ def _facts(found: Judged, last: datetime | None) -> list[Fact]:
         (_("Outbox"), _waiting(row["outbox_waiting"], row["outbox_seconds"]), ("portal.outbox_age", "portal.outbox_backlog")),
         (_("Ledger"), _ledger(row), ("portal.ledger_sound", "portal.ledger_checked")),
         (_("History"), _history(polls), ("portal.history_behind", "portal.history_lost")),
+        (_("Partitions"), _partitions(found), tuple(FIGURES)),
         (_("Own queries"), _slow(row["slow_share"]), ("portal.own_queries",)),
         (_("Log lines"), _dropped(row["lines_dropped"]), ("portal.log_dropped",)),
     )  # fmt: skip
@@ -188,6 +195,20 @@ def _history(polls: Row) -> str:
     return _("%(age)s late") % {"age": show(behind, Unit.SECONDS)} if behind else _("rolled up in time, on every level")
 
 
+def _partitions(found: Judged) -> str:
+    """What the partitions room says of the portal's own tables; the worst first."""
+    hours, gaps, overdue, failing = (v.value for name in FIGURES for v in found.verdicts if v.check_id == name)
+    if failing:
+        return _("making or dropping fails for %(age)s") % {"age": show(failing, Unit.SECONDS)}
+    if overdue:
+        told = ngettext("%(n)d is past retention", "%(n)d are past retention", int(overdue))
+        return told % {"n": overdue}
+    if hours is None:
+        return _("not known at this moment: one is locked")
+    told = _("made for %(age)s more, without a gap") if not gaps else _("made for %(age)s more; then there is a gap")
+    return told % {"age": show(hours, Unit.HOURS)}
+
+
 def _slow(share: float | None) -> str:
     if share is None:
         return _("none counted in ten minutes")
@@ -201,7 +222,7 @@ def _dropped(count: int | None) -> str:
 
 
 def _checks(found: Judged) -> list[CheckRow]:
-    rows: Mapping[str, Any] = {"portal.polling": found.polls, "portal.itself": found.itself}
+    rows: Mapping[str, Any] = {**found.rows, "portal.polling": found.polls, "portal.itself": found.itself}
     made = [_check(found, verdict, rows) for verdict in found.verdicts]
     return sorted(made, key=lambda row: _ORDER.index(row.verdict.state))
 
@@ -217,15 +238,10 @@ def _check(found: Judged, verdict: Verdict, rows: Mapping[str, Any]) -> CheckRow
 def _kept() -> list[Kept]:
     """The tables of history, level by level, and the whole database."""
     found = {row["name"]: row for row in store.own_tables()}
-    days = {level.table: level.retention.days for level in LEVELS}
-    titles = {
-        "metrics_sample": _("Samples not packed yet"),
-        "metrics_poll": _("Polls of nodes"),
-        **{level.table: _("History: %(level)s") % {"level": level.title} for level in LEVELS},
-        "": _("The whole database"),
-    }
+    days = {table: kept.days for table, kept in upkeep.retention().items()}
+    names = {**titles(), "": _("The whole database")}
     return [
-        Kept(title, name, found[name]["partitions"], found[name]["bytes"], days.get(name))
-        for name, title in titles.items()
+        Kept(str(title), name, found[name]["partitions"], found[name]["bytes"], days.get(name))
+        for name, title in names.items()
         if name in found
     ]

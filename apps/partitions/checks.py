@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from apps.metrics.kernel import Check, Direction, NodeKind, NodeRole, Unit
 from apps.metrics.probe import SLOW
+from apps.partitions import own_checks
 
 KIND = NodeKind.POSTGRES
 PRIMARY = NodeRole.PRIMARY
@@ -239,4 +240,5 @@ CHECKS = (
         meaning="Partitioned tables that do not have the same partitions on this replica as on the primary, by name.",
         remedy="A replica that lags shows them late: see its lag first. If it has none, it is a copy of something else.",
     ),
+    *own_checks.CHECKS,
 )

@@ -45,6 +45,15 @@ def _named(length: timedelta) -> Cadence:
     return next((name for name in Cadence if name.value[0] <= days <= name.value[1]), Cadence.IRREGULAR)
 
 
+def length(spans: Iterable[Span]) -> timedelta | None:
+    """The exact length that most spans have, whatever it is; None when that is not more than half of them."""
+    found = Counter(end - start for start, end in spans)
+    if not found:
+        return None
+    common, count = found.most_common(1)[0]
+    return common if count * 2 > found.total() else None
+
+
 def gaps(spans: Iterable[Span]) -> list[Span]:
     """The stretches between the first and the last span that none covers, in order."""
     found: list[Span] = []

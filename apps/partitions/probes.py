@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from apps.metrics.kernel import NodeKind, NodeRole, Rows, Sample
 from apps.metrics.probe import SLOW, Probe, TierProbe, numeric, sql
+from apps.partitions import own
 from apps.partitions.inventory import PARTS, TABLES, parts, tables
 from apps.partitions.wanted import SAME, WANTED, same, wanted
 
@@ -56,4 +57,10 @@ TIER_PROBES = (
         "Is each table of the programme a partitioned parent? From partitions.parents, .bounds and .sizes.",
     ),
     TierProbe(SAME, same, "Do the replicas show the primary's partitions? From partitions.names of all servers."),
+    TierProbe(
+        own.PROBE,
+        own.derive,
+        "The bounds of every partition of the portal's own store (the question partitions.bounds), its record of what was made and "
+        "dropped, and the settings of retention. Read once a minute by the poller, and anew by whoever opens the page of the portal.",
+    ),
 )

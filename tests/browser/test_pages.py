@@ -22,7 +22,8 @@ OF_ALL = (
     "/t/lab/partitions/",
     "/t/lab/nodes/", "/t/lab/nodes/add/", "/alerts/", "/alerts/history/", "/t/lab/mutes/", "/t/lab/channels/",
     "/t/lab/checks/queries.p95/", "/catalogue/checks/", "/playbook/", "/rollouts/", "/ledger/", "/ledger/1/",
-    "/people/", "/people/me/", "/trees/", "/trees/something-wrong/", "/trees/rollback/", "/no/such/page/",
+    "/people/", "/people/me/", "/portal/", "/portal/partitions/", "/trees/", "/trees/something-wrong/", "/trees/rollback/",
+    "/no/such/page/",
 )  # fmt: skip
 OF_A_ROLLOUT = ("", "weeks/pre-rollout/", "weeks/week-1-2/", "weeks/pre-rollout/sign/lead/", "weeks/week-3-4/rollback/")
 

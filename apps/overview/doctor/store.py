@@ -1,7 +1,8 @@
-"""The portal's own store: whether it answers, is migrated, keeps its serving login from the ledger, and has partitions ahead."""
+"""The portal's own store: does it answer, is it migrated, is its ledger out of reach of the serving login, are its partitions kept?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -9,11 +10,13 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from apps.overview.doctor.finding import Finding, State
+from apps.partitions import own_store
+from apps.partitions.own import OwnTable, summary, tables
+from apps.partitions.own_checks import FEW_DAYS
 from apps.telemetry import readiness
 
 OWN_STORE = (Path(__file__).parents[1] / "sql" / "own_store.sql").read_text(encoding="utf-8")
 OLDEST, NEWEST = 15, 18
-FEW_DAYS = 3  # the worker makes a week ahead, every ten minutes
 LEDGERS = "ledger_entry, ledger_head, ledger_tile, ledger_checkpoint, ledger_finding"
 
 
@@ -27,7 +30,6 @@ class OwnStore:
     superuser: bool
     owner: bool
     rewrites: str | None
-    days_ahead: int
 
 
 def examine(database: readiness.Part, migrations: readiness.Part) -> Iterator[Finding]:
@@ -37,8 +39,10 @@ def examine(database: readiness.Part, migrations: readiness.Part) -> Iterator[Fi
     if not database.ready:
         return
     try:
-        with readiness.connect() as own, own.cursor(row_factory=class_row(OwnStore)) as cursor:
-            found = cursor.execute(OWN_STORE).fetchone()
+        with readiness.connect() as connection:
+            found = connection.cursor(row_factory=class_row(OwnStore)).execute(OWN_STORE).fetchone()
+            now = datetime.now(UTC)
+            history = tables(own_store.ask(connection.cursor(), now), now)
     except psycopg.errors.UndefinedTable:  # not migrated, as was said
         return
     except psycopg.Error as error:
@@ -47,7 +51,7 @@ def examine(database: readiness.Part, migrations: readiness.Part) -> Iterator[Fi
     assert found is not None
     yield _version(found)
     yield _login(found)
-    yield _partitions(found)
+    yield from _partitions(history)
 
 
 def _of_readiness(part: readiness.Part, name: str, title: str, commands: tuple[str, ...] = ()) -> Finding:
@@ -85,13 +89,44 @@ def _login(found: OwnStore) -> Finding:
     return Finding(*of, State.FINE, f"{found.login} adds to the ledger and cannot change or remove entries")
 
 
-def _partitions(found: OwnStore) -> Finding:
-    of, days = ("store.partitions", "Partitions of history"), found.days_ahead
-    if days >= FEW_DAYS:
+def _partitions(history: Sequence[OwnTable]) -> Iterator[Finding]:
+    """What the partitions room's tools say of the portal's own tables, and what their upkeep fails at."""
+    known = summary(history)
+    yield _ahead(known["hours_left"], [table.name for table in history if table.kept and table.gaps_ahead])
+    of, late = ("store.retention", "Retention of history"), [table for table in history if table.overdue]
+    told = ", ".join(f"{len(table.overdue)} of {table.name}" for table in late)
+    remedy = "Start the worker, or read below what dropping fails at."
+    if late:
+        yield Finding(*of, State.WARNING, f"partitions past it for more than a day: {told}", remedy)
+    else:
+        yield Finding(*of, State.FINE, "no partition is past it for more than a day")
+    yield _upkeep([table for table in history if table.kept and table.kept["error"]])
+
+
+def _ahead(hours: float | None, broken: Sequence[str]) -> Finding:
+    """`broken`: the tables with a gap among the partitions to come."""
+    of = ("store.partitions", "Partitions of history")
+    if hours is None:
+        return Finding(*of, State.UNKNOWN, "one of them is locked at this moment", "Ask again.")
+    days = int(hours // 24)
+    if days >= FEW_DAYS and not broken:
         return Finding(*of, State.FINE, f"made for {days} more days")
     state = State.FAILURE if days < 1 else State.WARNING
-    told = (
-        f"made for {days} more {'day' if days == 1 else 'days'}" if days >= 0 else "none for today: no poll can be kept"
-    )
-    remedy = "Start the worker, or read its log for `maintain`; until then, with the serving login:"
+    told = f"made for {days} more {'day' if days == 1 else 'days'}" if hours else "none for today: no poll can be kept"
+    told += f", with a gap after that in {', '.join(broken)}" if broken and hours else ""
+    remedy = "Start the worker, or read its log for `history.upkeep`; until then, with the serving login:"
     return Finding(*of, state, told, remedy, ("SELECT metrics_make_partitions((now() AT TIME ZONE 'UTC')::date, 8);",))
+
+
+def _upkeep(failing: Sequence[OwnTable]) -> Finding:
+    of = ("store.upkeep", "Upkeep of history")
+    if not failing:
+        return Finding(*of, State.FINE, "no failure on record")
+    words = {"make": "making", "drop": "dropping"}
+    told = "; ".join(
+        f"{words[t.kept['failed']]} partitions of {t.name} fails since {t.kept['failing_since'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        f" ({t.kept['tries']} tries): {t.kept['error']}"
+        for t in failing
+    )
+    remedy = "A lock that is not granted: end the session that holds the table, or wait for its dump. It is tried every ten minutes."
+    return Finding(*of, State.WARNING, told, remedy)

@@ -1,8 +1,7 @@
--- Purpose: the portal's own store as the login that serves finds it: version, whether that login could rewrite the ledger, partitions ahead.
+-- Purpose: the portal's own store as the login that serves finds it: version, whether that login could rewrite the ledger.
 -- Privilege: the serving login.
 -- Columns: version; number (such as 150004); login; superuser; owner (whether it owns the ledger, or is a member of who does); rewrites (tables of
---   the ledger with what it may do to their rows, separated by commas); days_ahead (whole days after today, UTC, for which every table of history
---   has a partition; negative when today has none).
+--   the ledger with what it may do to their rows, separated by commas).
 SELECT
     current_setting('server_version') AS version,
     current_setting('server_version_num')::int AS number,
@@ -14,15 +13,4 @@ SELECT
         FROM unnest(ARRAY['ledger_entry', 'ledger_head', 'ledger_tile', 'ledger_checkpoint', 'ledger_finding']) AS "table",
             unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS deed
         WHERE has_table_privilege("table", deed)
-    ) AS rewrites,
-    (
-        SELECT min(ahead) FROM (
-            SELECT coalesce(
-                max(to_date(right(child.relname, 8), 'YYYYMMDD') + held.days - 1), '2000-01-01'
-            ) - (now() AT TIME ZONE 'UTC')::date AS ahead
-            FROM metrics_history_table AS held
-            LEFT JOIN pg_inherits ON inhparent = to_regclass(held.name)
-            LEFT JOIN pg_class AS child ON child.oid = inhrelid AND child.relname ~ '_[0-9]{8}$'
-            GROUP BY held.name
-        ) AS each
-    ) AS days_ahead
+    ) AS rewrites
