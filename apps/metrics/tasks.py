@@ -11,7 +11,7 @@ from django.db import connection
 from apps.metrics import lives, outbox, watchman
 from apps.metrics.histories import history
 from apps.metrics.levels import LEVELS
-from apps.metrics.models import Slot, Tier
+from apps.metrics.models import Newest, Slot, Tier
 from apps.metrics.poll import poll, slot_of
 from apps.metrics.seal import droppable_before, seal_due
 
@@ -61,6 +61,7 @@ def maintain() -> None:
             "SELECT metrics_drop_partitions(%s, %s)", [(table, end.date()) for table, end in ends.items()]
         )
     Slot.objects.filter(at__lt=now - settings.RAW_RETENTION - timedelta(days=1)).delete()
+    Newest.objects.filter(at__lt=now - settings.RAW_RETENTION).delete()  # of series that are not measured any more
     outbox.forget(now - DELIVERIES_KEPT)
 
 
