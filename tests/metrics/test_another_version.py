@@ -7,7 +7,7 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import psycopg
@@ -22,7 +22,7 @@ from apps.lab.tier import Lab
 from apps.metrics.kernel import NodeKind, NodeRole, NodeView, State
 from apps.metrics.models import Standing
 from apps.metrics.poll import collector
-from apps.metrics.probe import Probe
+from apps.metrics.probe import SLOW, Probe
 from apps.metrics.readers import Target
 from apps.metrics.readers.reach import Reach
 from apps.metrics.registry import probes
@@ -41,6 +41,7 @@ OTHERWISE = {
     ("replicas.slots", "lost_because"),
 }
 NEVER_AT_REST = ("_seconds", "waits_for", "blocked_by", "longest")  # has a value only while something happens
+Pages = Callable[[str], dict[str, dict[str, str]]]
 HAPPENING = {"queries.activity", "queries.blocking", "queries.waits"}
 
 
@@ -136,9 +137,20 @@ def test_every_check_is_judged(other: Layout, db: None) -> None:
         collector.cache_clear()
 
 
-def test_a_slot_says_for_how_long_nobody_used_it_and_why_it_is_lost(
-    other: Layout, db: None, browser: Browser, viewer: Person, until: Until
-) -> None:
+@pytest.fixture
+def pages(other: Layout, db: None, browser: Browser, viewer: Person) -> Iterator[Pages]:
+    """What files of a page say after a poll: rows by object."""
+
+    def read(file: str) -> dict[str, dict[str, str]]:
+        told = browser(viewer).get(f"/t/lab/{file}").content.decode("utf-8-sig")
+        return {row["object"]: row for row in csv.DictReader(io.StringIO(told))}
+
+    yield read
+    collector().close()
+    collector.cache_clear()
+
+
+def test_a_slot_says_for_how_long_nobody_used_it_and_why_it_is_lost(other: Layout, pages: Pages, until: Until) -> None:
     """The server takes slots that are idle for too long from PostgreSQL 18 on, at a checkpoint."""
     watch = Watch(register(other))
     with psycopg.connect(other.dsn(Node.PRIMARY, "postgres", direct=True), autocommit=True) as owner:
@@ -158,14 +170,26 @@ def test_a_slot_says_for_how_long_nobody_used_it_and_why_it_is_lost(
             owner.execute("SELECT pg_drop_replication_slot('idle')")
             owner.execute("ALTER SYSTEM RESET idle_replication_slot_timeout")
             owner.execute("SELECT pg_reload_conf()")
-            collector().close()
-            collector.cache_clear()
     assert watch.state("replicas.slot_wal_status", of="idle") is State.FAIL
-    file = browser(viewer).get("/t/lab/replicas/tables/slot-states.csv").content.decode().lstrip("\ufeff")
-    slots = {row["object"]: row for row in csv.DictReader(io.StringIO(file))}
+    slots = pages("replicas/tables/slot-states.csv")
     assert (slots["idle"]["lost_because"], slots["replica_1"]["lost_because"]) == ("idle_timeout", "")
     assert float(slots["idle"]["inactive_seconds (s)"]) >= 1
     assert slots["replica_1"]["inactive_seconds (s)"] == ""
+
+
+def test_what_vacuums_and_analyses_took_is_told_from_18_on_and_is_no_zero_before(
+    watch: Watch, pages: Pages, other: Layout
+) -> None:
+    took = ("vacuum_ms (ms)", "analyse_ms (ms)")
+    before = pages("queries/tables/dead-rows.csv")["public.conversation"]
+    assert [before[column] for column in took] == ["", ""]
+    with psycopg.connect(other.dsn(Node.PRIMARY, "postgres", direct=True), autocommit=True) as owner:
+        owner.execute("VACUUM (ANALYZE) conversation")
+        owner.execute("SELECT pg_stat_force_next_flush()")
+    register(other)
+    watch.poll(after=SLOW)
+    now = pages("queries/tables/dead-rows.csv")["public.conversation"]
+    assert all(float(now[column]) > 0 for column in took)
 
 
 def test_a_statement_is_planned(other: Layout) -> None:
