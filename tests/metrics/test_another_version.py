@@ -139,11 +139,12 @@ def test_every_check_is_judged(other: Layout, db: None) -> None:
 
 @pytest.fixture
 def pages(other: Layout, db: None, browser: Browser, viewer: Person) -> Iterator[Pages]:
-    """What files of a page say after a poll: rows by object."""
+    """What a file of a page says of the primary: rows by object, of which the first counts."""
 
     def read(file: str) -> dict[str, dict[str, str]]:
         told = browser(viewer).get(f"/t/lab/{file}").content.decode("utf-8-sig")
-        return {row["object"]: row for row in csv.DictReader(io.StringIO(told))}
+        rows = [row for row in csv.DictReader(io.StringIO(told)) if row["node"] == Node.PRIMARY]
+        return {row["object"]: row for row in reversed(rows)}
 
     yield read
     collector().close()
@@ -190,6 +191,32 @@ def test_what_vacuums_and_analyses_took_is_told_from_18_on_and_is_no_zero_before
     watch.poll(after=SLOW)
     now = pages("queries/tables/dead-rows.csv")["public.conversation"]
     assert all(float(now[column]) > 0 for column in took)
+
+
+def test_who_reads_and_writes_is_told_from_16_on_and_times_only_where_they_are_taken(
+    watch: Watch, pages: Pages, other: Layout, browser: Browser, viewer: Person
+) -> None:
+    assert pages("queries/tables/io.csv") == {}
+    assert "Not told before PostgreSQL 16." in browser(viewer).get("/t/lab/queries/").content.decode()
+    register(other)
+    with psycopg.connect(other.dsn(Node.PRIMARY, "postgres", direct=True), autocommit=True) as owner:
+        owner.execute("CHECKPOINT")
+        watch.poll(after=SLOW)
+        timed = pages("queries/tables/io.csv")
+        owner.execute("ALTER SYSTEM SET track_io_timing = off")
+        owner.execute("SELECT pg_reload_conf()")
+        try:
+            watch.poll(after=SLOW)
+            untimed = pages("queries/tables/io.csv")
+        finally:
+            owner.execute("ALTER SYSTEM RESET track_io_timing")
+            owner.execute("SELECT pg_reload_conf()")
+    assert int(timed["client backend"]["hits (count)"]) > 0
+    before, after = timed["checkpointer"], untimed["checkpointer"]
+    assert {before["file"], after["file"]} == {"relation"}
+    assert int(after["write_bytes (B)"]) >= int(before["write_bytes (B)"]) > 0
+    assert float(before["write_ms (ms)"]) > 0
+    assert (after["write_ms (ms)"], after["extend_bytes (B)"]) == ("", "")
 
 
 def test_a_statement_is_planned(other: Layout) -> None:
