@@ -56,6 +56,7 @@ RUN = """
         '[]', '{}', '[]', 0, '', 'closed', 1.5, now(), now(), '')
     RETURNING id
 """
+GONE = "DELETE FROM batch_job WHERE id = {id} RETURNING id"
 GROWN = """
     UPDATE batch_job SET seen = 3000000000, written = 2999876543, failed = 123457, seconds = 44999, state = 'tripped', noted_at = now()
     WHERE id = {id} RETURNING id
@@ -79,7 +80,7 @@ def test_no_column_moves_while_the_figures_of_a_run_grow(person: People) -> None
     assert columns() == before
     assert row.evaluate("row => [...row.cells].filter(cell => cell.scrollWidth > cell.clientWidth).length") == 0
     assert page.locator("#scroll-jobs").evaluate("box => box.scrollWidth <= box.clientWidth")
-    person.portal.query(f"DELETE FROM batch_job WHERE id = {run} RETURNING id")
+    person.portal.query(GONE.format(id=run))
 
 
 HALF_A_MINUTE = 30_000  # milliseconds of the page's own time

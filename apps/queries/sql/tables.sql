@@ -1,8 +1,8 @@
 -- Purpose: the tables with the most dead rows and the largest ones, estimates of the statistics and the catalog; no table is locked or read.
 -- Privilege: none; for bloat SELECT on the whole table, because pg_stats shows only the columns that the login may read.
 -- Columns: object (schema and table), live_rows, dead_rows, dead_ratio (dead of all), last_vacuum and last_analyse (by a person or by
---   autovacuum), vacuum_ms and analyse_ms (what all of them took since the statistics were reset; counted from PostgreSQL 18 on), changed_rows (since the
---   last analyse), frozen_used (age of the oldest transaction id, of autovacuum_freeze_max_age), bytes (of the table itself, estimate), bloat_ratio (of these bytes, the part that its rows would not need by their average width; NULL where not
+--   autovacuum), changed_rows (since the last analyse), frozen_used (age of the oldest transaction id, of autovacuum_freeze_max_age), bytes (of the
+--   table itself, estimate), bloat_ratio (of these bytes, the part that its rows would not need by their average width; NULL where not
 --   every column's width may be read), state (“locked by DDL” where a session holds it against everybody).
 WITH one AS MATERIALIZED (
     SELECT usage.*, relpages, reltuples, relfrozenxid, reloptions
@@ -27,8 +27,6 @@ SELECT
     coalesce(n_dead_tup::float8 / nullif(n_live_tup + n_dead_tup, 0), 0) AS dead_ratio,
     greatest(last_vacuum, last_autovacuum) AS last_vacuum,
     greatest(last_analyze, last_autoanalyze) AS last_analyse,
-    NULL::float8 AS vacuum_ms,
-    NULL::float8 AS analyse_ms,
     n_mod_since_analyze AS changed_rows,
     age(relfrozenxid)::float8 / current_setting('autovacuum_freeze_max_age')::int AS frozen_used,
     relpages::bigint * block AS bytes,
