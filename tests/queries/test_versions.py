@@ -99,7 +99,7 @@ def test_columns_of_later_versions(database: psycopg.Connection, asking: Asking)
 
 IO_OF_16 = """
     CREATE VIEW pg_stat_io AS SELECT 'client backend' AS backend_type, 'relation' AS object, 'normal' AS context, 3::bigint AS reads,
-        1.5::float8 AS read_time, 2::bigint AS writes, 0.5::float8 AS write_time, NULL::bigint AS extends, NULL::float8 AS extend_time,
+        1.5::float8 AS read_time, 2::bigint AS writes, 0::float8 AS write_time, NULL::bigint AS extends, NULL::float8 AS extend_time,
         8192::bigint AS op_bytes, 40::bigint AS hits, now() AS stats_reset
 """
 
@@ -113,4 +113,4 @@ def test_reads_and_writes_of_16_are_counted_in_blocks(database: psycopg.Connecti
     with database.cursor(row_factory=dict_row) as cursor:
         (row,) = cursor.execute(question.for_version(17).encode()).fetchall()
     assert (row["read_bytes"], row["write_bytes"], row["extend_bytes"], row["hits"]) == (24576, 16384, None, 40)
-    assert (row["read_ms"], row["write_ms"], row["extend_ms"]) == (1.5, 0.5, None)
+    assert (row["read_ms"], row["write_ms"]) == (1.5, None), "no time was taken of what was written"

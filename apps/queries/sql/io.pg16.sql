@@ -1,19 +1,18 @@
--- Purpose: who reads from and writes to files, and for what, since these counters began: what is read in a person's stead by vacuum, what
---   sessions have to write themselves. From PostgreSQL 16.
+-- Purpose: which kinds of processes read from and write to files, and for what, since these counters began: whether sessions have to write
+--   pages themselves, how much vacuum reads. From PostgreSQL 16.
 -- Privilege: none.
--- Columns: object (kind of process), file (relation, temp relation; wal from PostgreSQL 18 on), context (normal; bulkread, bulkwrite, vacuum: by
---   a small ring of buffers), read_bytes, read_ms, write_bytes, write_ms, extend_bytes, extend_ms (NULL: it does none; times NULL unless
---   track_io_timing is on, for wal track_wal_io_timing), hits (blocks that were in shared buffers), since (when the counters began).
+-- Columns: object (kind of process), file (relation, temp relation; wal from PostgreSQL 18 on), context (normal; bulkread, bulkwrite, vacuum:
+--   by a small ring of buffers), read_bytes, read_ms, write_bytes, write_ms, extend_bytes (each NULL where it does none; times also where
+--   track_io_timing, for wal track_wal_io_timing, is off or was), hits (blocks that were in shared buffers), since (when the counters began).
 SELECT
     backend_type AS object,
     io.object AS file,
     context,
     reads * op_bytes AS read_bytes,
-    CASE WHEN timed THEN read_time END AS read_ms,
+    CASE WHEN timed THEN nullif(read_time, 0) END AS read_ms,
     writes * op_bytes AS write_bytes,
-    CASE WHEN timed THEN write_time END AS write_ms,
+    CASE WHEN timed THEN nullif(write_time, 0) END AS write_ms,
     extends * op_bytes AS extend_bytes,
-    CASE WHEN timed THEN extend_time END AS extend_ms,
     hits,
     stats_reset AS since
 FROM pg_stat_io AS io
