@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -18,6 +19,13 @@ TITLES = {**ROOM_TITLES, "node": gettext_lazy("Nodes"), "portal": gettext_lazy("
 NOT_JUDGED = "none"
 BAD = "bad"
 """Two answers to how a check stands that are no state: it was not judged here; it warns, fails or misses its data."""
+
+
+HEAD = (
+    *("id", "room", "title", "state", "unit", "direction", "warn", "fail", "hold_seconds", "alerting", "kind", "role"),
+    *("metric", "source", "runbook", "meaning", "remedy"),
+)
+"""Columns of the catalogue as a file, see `row_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,15 @@ def rooms(counting: Mapping[str, Check], verdicts: Iterable[Verdict], wanted: Wa
     found = sorted(filter(wanted.takes, lines), key=lambda line: room_order(line.check.room))
     by_room = groupby(found, key=lambda line: line.check.room)
     return [Room(room, str(TITLES.get(room, room)), list(some)) for room, some in by_room]
+
+
+def row_of(line: Line) -> tuple[Any, ...]:
+    """A check as a row of a file; thresholds in its unit, `state` None where it is not judged."""
+    check, state = line.check, line.state.value if line.state else None
+    judged = (check.unit.value, check.direction.value, check.warn, check.fail, check.hold.total_seconds())
+    asked = (check.kind.value if check.kind else None, check.role.value if check.role else None)
+    told = (check.metric, check.source, check.runbook, check.meaning, check.remedy)
+    return (check.id, check.room, check.title, state, *judged, check.alerting, *asked, *told)
 
 
 def room_order(room: str) -> tuple[int, str]:

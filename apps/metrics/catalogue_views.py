@@ -1,5 +1,6 @@
 """The catalogue of checks: documentation generated from what the rooms declare, and how each stands now."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -10,11 +11,14 @@ from django.views.decorators.http import require_GET
 
 from apps.accounts.policy import Permission, allow
 from apps.metrics import context
-from apps.metrics.catalogue import BAD, NOT_JUDGED, TITLES, Wanted, entry_of, room_order, rooms
+from apps.metrics.catalogue import BAD, HEAD, NOT_JUDGED, TITLES, Line, Wanted, entry_of, room_order, rooms, row_of
+from apps.metrics.exports import csv_file, json_file
 from apps.metrics.kernel import State
+from apps.metrics.models import Tier
 from apps.metrics.registry import checks
 from apps.metrics.thresholds import limits
 
+FILES = {"csv", "json"}
 STATES = (
     ("", _("Every state")),
     (BAD, _("Warns, fails or has no data")),
@@ -49,12 +53,17 @@ class Filter(forms.Form):
 @allow(Permission.VIEW)
 @require_GET
 def catalogue(request: HttpRequest) -> HttpResponse:
-    """The checks by room, one line each, those that are looked for; 400 with the reasons for a filter that makes no sense."""
+    """The checks by room, one line each, those that are looked for, or with `form=csv` or `form=json` all that is declared of them.
+
+    400 with the reasons for a filter that makes no sense.
+    """
     tier, form = context.current_tier(request), Filter(request.GET)
     counting = limits(tier).checks if tier else checks()
     valid = form.is_valid()
     verdicts = context.verdicts(request, tier) if tier else ()
     found = rooms(counting, verdicts, form.wanted()) if valid else []
+    if valid and request.GET.get("form") in FILES:
+        return _file(tier, [line for room in found for line in room.lines], request.GET["form"])
     page = {
         "form": form,
         "filtered": not valid or form.wanted() != Wanted(),
@@ -64,6 +73,16 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "tier": tier,
     }
     return render(request, "metrics/catalogue.html", page, status=200 if valid else 400)
+
+
+def _file(tier: Tier | None, lines: Sequence[Line], form: str) -> HttpResponse:
+    name = f"{tier.slug}-checks" if tier else "checks"
+    rows = [row_of(line) for line in lines]
+    if form == "csv":
+        return csv_file(name, HEAD, rows)
+    return json_file(
+        name, {"tier": tier.slug if tier else None, "rows": [dict(zip(HEAD, row, strict=True)) for row in rows]}
+    )
 
 
 @allow(Permission.VIEW)

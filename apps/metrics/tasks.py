@@ -9,7 +9,7 @@ from django.conf import settings
 
 from apps.metrics import lives, outbox, upkeep, watchman
 from apps.metrics.histories import history
-from apps.metrics.models import Slot, Tier
+from apps.metrics.models import Newest, Slot, Tier
 from apps.metrics.poll import poll, slot_of
 from apps.metrics.seal import seal_due
 
@@ -54,6 +54,7 @@ def maintain() -> None:
     upkeep.drop_past(now)
     upkeep.forget(now - upkeep.RECORDED)
     Slot.objects.filter(at__lt=now - settings.RAW_RETENTION - timedelta(days=1)).delete()
+    Newest.objects.filter(at__lt=now - settings.RAW_RETENTION).delete()  # of series that are not measured any more
     outbox.forget(now - DELIVERIES_KEPT)
 
 

@@ -126,6 +126,7 @@ PROBES = (
     _probe("blocking", read=read_nothing, keep=without_literals, needs=MONITOR),
     _probe("waits", read=read_nothing, needs=MONITOR),
     _probe("upkeep", every=SLOW, read=read_upkeep, derive=derive_upkeep),
+    _probe("io", every=SLOW, read=read_nothing),
     _probe("indexes", every=SLOW, read=read_nothing),
     _probe("tables", every=SLOW, role=NodeRole.PRIMARY, read=read_tables),
     _probe("sequences", every=SLOW, role=NodeRole.PRIMARY, read=read_sequences, needs="SELECT on the sequences"),

@@ -158,8 +158,8 @@ CHECKS = (
         kind=KIND,
         role=PRIMARY,
         runbook="RB-3",
-        meaning="Whether the WAL a slot needs is there: 0 reserved, 1 extended over max_wal_size, 2 about to be removed, 3 lost.",
-        remedy="From 2 on bring the standby back at once; at 3 it can only be rebuilt.",
+        meaning="Whether the WAL a slot needs is there: 0 reserved, 1 extended over max_wal_size, 2 about to be removed, 3 lost for good.",
+        remedy="From 2 on bring the standby back at once; at 3 it can only be rebuilt. The table of slots says what the slot was lost by.",
     ),
     Check(
         id="replicas.safe_wal_size",

@@ -1,17 +1,16 @@
 """A correlation id and one log line for every request, and the headers that tell browsers what pages may do."""
 
 import logging
-from collections.abc import Callable, Iterable
-from contextvars import copy_context
+from collections.abc import Callable
 from time import perf_counter
-from typing import Any, TypeGuard, cast
+from typing import Any
 
 from django.conf import settings
-from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from apps.telemetry import correlation, logs, monitor, tracing
-from apps.telemetry.streaming import Followed
+from apps.telemetry.streaming import follow, made_while_sent
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -44,7 +43,7 @@ class CorrelationMiddleware:
         record, token = monitor.begin()
         try:
             response = self.get_response(request)
-            if _made_while_sent(response):
+            if made_while_sent(response):
                 self._follow(request, response, started, record)
                 return response
         finally:
@@ -61,8 +60,7 @@ class CorrelationMiddleware:
         def ended(sent: int, making: float, failure: Exception | None) -> None:
             self._say(request, response, before + making, record, (sent, failure))
 
-        parts = cast(Iterable[bytes], response.streaming_content)
-        response.streaming_content = Followed(parts, copy_context(), ended)
+        follow(response, ended)
 
     def _say(
         self,
@@ -102,11 +100,6 @@ class CorrelationMiddleware:
         name = request.resolver_match.view_name if request.resolver_match else ""
         refreshed = "HTTP_HX_REQUEST" in request.META and (status == 204 or name == LOG_PAGE)
         return logging.DEBUG if refreshed or (status == 200 and name in PROBES) else logging.INFO
-
-
-def _made_while_sent(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:
-    """Not a file: that is there already, and the web server sends it without reading it."""
-    return response.streaming and not isinstance(response, FileResponse) and not getattr(response, "is_async", False)
 
 
 def _size(response: HttpResponseBase) -> int | None:

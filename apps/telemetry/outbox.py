@@ -6,6 +6,7 @@ and count what they drop.
 
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ class Outbox:
         self._senders.append(_Sender(send, every))
 
     def start(self) -> None:
-        """Start the thread unless it runs; cheap to call again."""
-        if not self.started:
+        """Start the thread unless it runs; cheap to call again. Where the interpreter ends none begins: waiting for it would never end."""
+        if not self.started and not sys.is_finalizing():
             self.started = True
             threading.Thread(target=self._go_on, name="telemetry-outbox", daemon=True).start()
 

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ from apps.batch.work import Work
 from apps.telemetry import process
 from apps.telemetry.middleware import GetResponse
 from apps.telemetry.monitor import Execute, catalogue
+from apps.telemetry.streaming import follow, made_while_sent
 from apps.telemetry.tracing import State, Value
 from apps.telemetry.tracing_export import Sending
 
@@ -179,15 +181,19 @@ class Tracing:
                 parent = _callers.extract({"traceparent": given}, parent)
             method = request.method if request.method in METHODS else "_OTHER"
             opened = self._tracer.start_span(str(method), parent, SpanKind.SERVER)
-            token = attach(trace.set_span_in_context(opened, parent))
+            token, goes_on = attach(trace.set_span_in_context(opened, parent)), False
             try:
                 response = answer(request)
                 if opened.is_recording():
                     _describe(opened, request, response, str(method))
+                    if made_while_sent(response):
+                        follow(response, partial(_end, opened))
+                        goes_on = True
                 return response
             finally:
                 detach(token)  # and with it whatever a failed publishing left open
-                opened.end()
+                if not goes_on:
+                    opened.end()
 
         return traced
 
@@ -237,6 +243,14 @@ class Tracing:
         error = sys.exception()
         if error is not None:
             trace.get_current_span().record_exception(error)
+
+
+def _end(span: Span, _sent: int, _seconds: float, failure: Exception | None) -> None:
+    """The answer was made while it was sent: what it asked is part of the span, and what broke it off is its failure."""
+    if failure is not None:
+        span.record_exception(failure)
+        span.set_status(StatusCode.ERROR)
+    span.end()
 
 
 def _describe(span: Span, request: HttpRequest, response: HttpResponseBase, method: str) -> None:

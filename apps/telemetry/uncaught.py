@@ -8,15 +8,19 @@ import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 log = structlog.get_logger("uncaught")
-ThreadHook = Callable[[threading.ExceptHookArgs], object]
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+Failed = TypeVar("Failed")
 
 
 def begin() -> None:
-    """Called when Django starts. Whoever listened before to errors of threads still hears of them."""
+    """Called when Django starts. Whoever listened before to errors of threads and of clearing up still hears of them."""
     if sys.excepthook is of_program:
         return
     sys.excepthook = of_program
@@ -24,6 +28,10 @@ def begin() -> None:
         threading.excepthook = of_thread
     else:
         threading.excepthook = _after(of_thread, threading.excepthook)
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = of_clearing_up
+    else:
+        sys.unraisablehook = _after(of_clearing_up, sys.unraisablehook)
     logging.captureWarnings(True)
 
 
@@ -45,8 +53,22 @@ def of_thread(failed: threading.ExceptHookArgs) -> None:
     )
 
 
-def _after(first: ThreadHook, then: ThreadHook) -> ThreadHook:
-    def both(failed: threading.ExceptHookArgs) -> None:
+def of_clearing_up(failed: "UnraisableHookArgs") -> None:
+    """`sys.unraisablehook`: what `__del__`, a callback of a weak reference or a generator that is let go raised; it ends nothing."""
+    if getattr(sys, "ps1", None) is not None:  # at the end of every process Python sets it to None
+        sys.__unraisablehook__(failed)
+        return
+    # Its name only: what an object says of itself may be anything, and may fail again.
+    told: dict[str, object] = {"object": getattr(failed.object, "__qualname__", type(failed.object).__qualname__)}
+    if sys.is_finalizing():  # what masks a message may not be there any more
+        told["error"] = failed.exc_type.__qualname__
+    else:
+        told["exc_info"] = (failed.exc_type, failed.exc_value, failed.exc_traceback)
+    log.error("uncaught error in clearing up", **told)
+
+
+def _after(first: Callable[[Failed], object], then: Callable[[Failed], object]) -> Callable[[Failed], object]:
+    def both(failed: Failed) -> None:
         first(failed)
         then(failed)
 

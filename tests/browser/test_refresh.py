@@ -49,6 +49,40 @@ def test_nothing_moves_when_the_page_refreshes(person: People) -> None:
     expect(page.locator("#table-checks tr.inner")).to_be_visible()
 
 
+RUN = """
+    INSERT INTO batch_job (name, actor, operation, target, exact, chunk, head, state, seen, written, failed, skipped, undone, retried,
+        through, beyond, missing, errors, errors_total, last_error, circuit, seconds, started_at, noted_at, cancel_asked_by)
+    VALUES ('prices of the week', 'ann', 'upsert', 'public.price', true, 1000, '', 'complete', 9, 9, 0, 0, 0, 0, 0,
+        '[]', '{}', '[]', 0, '', 'closed', 1.5, now(), now(), '')
+    RETURNING id
+"""
+GONE = "DELETE FROM batch_job WHERE id = {id} RETURNING id"
+GROWN = """
+    UPDATE batch_job SET seen = 3000000000, written = 2999876543, failed = 123457, seconds = 44999, state = 'tripped', noted_at = now()
+    WHERE id = {id} RETURNING id
+"""
+
+
+def test_no_column_moves_while_the_figures_of_a_run_grow(person: People) -> None:
+    ((run,),) = person.portal.query(RUN)
+    page = person(Role.DBA, "/batches/")
+
+    def columns() -> list[float]:
+        return list(
+            page.eval_on_selector_all("#table-jobs th", "all => all.map(th => th.getBoundingClientRect().left)")
+        )
+
+    row = page.locator("#table-jobs tbody tr", has_text="prices of the week")
+    expect(row).to_contain_text("complete")
+    before = columns()
+    person.portal.query(GROWN.format(id=run))
+    expect(row).to_contain_text("2,999,876,543")
+    assert columns() == before
+    assert row.evaluate("row => [...row.cells].filter(cell => cell.scrollWidth > cell.clientWidth).length") == 0
+    assert page.locator("#scroll-jobs").evaluate("box => box.scrollWidth <= box.clientWidth")
+    person.portal.query(GONE.format(id=run))
+
+
 HALF_A_MINUTE = 30_000  # milliseconds of the page's own time
 
 

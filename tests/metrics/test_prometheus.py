@@ -20,9 +20,10 @@ from apps.metrics.histories import HistoryUnreachable, Key, prometheus
 from apps.metrics.histories.prometheus import PrometheusHistory
 from apps.metrics.kernel import NodeKind
 from apps.metrics.levels import HOUR, floored
-from apps.metrics.models import Forwarding, Node, Tier, Unsent
+from apps.metrics.models import Forwarding, Newest, Node, Tier, Unsent
 from apps.metrics.names import external
 from apps.metrics.registry import checks
+from apps.metrics.tasks import maintain
 from apps.overview.summary import boards
 from tests.people import Browser
 from tests.receivers import Hook
@@ -197,6 +198,16 @@ def test_scrapers_read_the_newest_samples_whether_the_store_takes_them_or_not(
     told = Client(headers={"Authorization": f"Bearer {settings.METRICS_TOKEN}"}).get("/metrics").content.decode()
     assert f'{external(METRIC)}{{tier="{tier.slug}",node="n"}} 2.0' in told
     assert f'pg_up{{tier="{tier.slug}",node="n"}} 1.0' in told
+
+
+def test_upkeep_forgets_the_newest_sample_of_what_is_not_measured_any_more(
+    tier: Tier, use: Callable[[str], PrometheusHistory], settings: Settings
+) -> None:
+    history, node, now = use("http://127.0.0.1:1"), Node.objects.get(tier=tier).pk, datetime.now(UTC)
+    history.write(tier, now - settings.RAW_RETENTION - SLOT, {(node, METRIC, "gone"): 1.0, (node, METRIC, "kept"): 1.0})
+    history.write(tier, now - settings.RAW_RETENTION + HOUR, {(node, METRIC, "kept"): 2.0})
+    maintain()
+    assert list(Newest.objects.filter(series__tier=tier).values_list("series__object", "value")) == [("kept", 2.0)]
 
 
 def test_a_page_says_that_history_could_not_be_read_and_shows_the_rest(

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from apps.lab import postgres
 from apps.lab.layout import Layout, Node
 from apps.metrics.kernel import NodeKind
+from apps.metrics.probe import Question
 from apps.queries.probes import PROBES
 from apps.replicas.probes import PROBES as REPLICATION
 from tests.watch import Asking
@@ -93,3 +95,22 @@ def test_columns_of_later_versions(database: psycopg.Connection, asking: Asking)
     (row,) = view.rows("queries.costs") or ()
     assert (row["calls"], row["read_ms"]) == (4, 1.5), "what runs within functions is in the calling statement's time"
     assert row["since"] is not None
+
+
+IO_OF_16 = """
+    CREATE VIEW pg_stat_io AS SELECT 'client backend' AS backend_type, 'relation' AS object, 'normal' AS context, 3::bigint AS reads,
+        1.5::float8 AS read_time, 2::bigint AS writes, 0::float8 AS write_time, NULL::bigint AS extends, NULL::float8 AS extend_time,
+        8192::bigint AS op_bytes, 40::bigint AS hits, now() AS stats_reset
+"""
+
+
+def test_reads_and_writes_of_16_are_counted_in_blocks(database: psycopg.Connection) -> None:
+    if database.execute("SELECT to_regclass('pg_catalog.pg_stat_io')").fetchone() != (None,):
+        pytest.skip("this PostgreSQL has a pg_stat_io of its own")
+    database.execute(IO_OF_16)
+    question = next(probe.question for probe in PROBES if probe.id == "queries.io")
+    assert isinstance(question, Question)
+    with database.cursor(row_factory=dict_row) as cursor:
+        (row,) = cursor.execute(question.for_version(17).encode()).fetchall()
+    assert (row["read_bytes"], row["write_bytes"], row["extend_bytes"], row["hits"]) == (24576, 16384, None, 40)
+    assert (row["read_ms"], row["write_ms"]) == (1.5, None), "no time was taken of what was written"

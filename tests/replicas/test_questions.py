@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from apps.lab import postgres
 from apps.lab.binaries import find
 from apps.lab.layout import DATABASE, HOST, Layout, Node, make_folder
 from apps.lab.processes import Roster, bare_environment
 from apps.metrics.kernel import Answer, NodeKind, NodeRole, NodeView, Row, TierView
+from apps.metrics.probe import Question
 from apps.replicas.lag import lag
 from apps.replicas.probes import PROBES, derive_reads, derive_wal, read_slots
 from apps.replicas.topology import drift, split, standbys, topology
@@ -148,6 +150,24 @@ def test_a_lost_slot_is_worse_than_one_that_reaches_far_back() -> None:
     samples = values(read_slots((lost,)))
     assert samples["replicas.slots.wal_standing", "s"] == 3
     assert samples["replicas.slots.kept_bytes", "s"] is None
+
+
+def test_a_slot_that_conflicts_is_lost_on_16(owner: psycopg.Connection) -> None:
+    if owner.info.server_version >= 160_000:
+        pytest.skip("this PostgreSQL says by itself which slots conflict")
+    question = next(probe.question for probe in PROBES if probe.id == "replicas.slots")
+    assert isinstance(question, Question)
+    with owner.transaction(force_rollback=True), owner.cursor(row_factory=dict_row) as cursor:
+        cursor.execute("CREATE SCHEMA later")
+        cursor.execute(
+            "CREATE VIEW later.pg_replication_slots AS SELECT *, nullif(slot_name = 'replica_1', false) AS conflicting"
+            " FROM pg_catalog.pg_replication_slots"
+        )
+        cursor.execute("SET LOCAL search_path = later, pg_catalog")
+        slots = {row["object"]: row for row in cursor.execute(question.for_version(16).encode())}
+    one, other = slots["replica_1"], slots["replica_2"]
+    assert (one["wal_standing"], one["lost_because"]) == (3, "rows_removed or wal_level_insufficient")
+    assert (other["wal_standing"], other["lost_because"], other["inactive_seconds"]) == (0, None, None)
 
 
 def test_roles_timelines_and_how_many_serve(primary: Asking, replica: Asking) -> None:

@@ -23,6 +23,7 @@ class Taken:
     attributes: dict[str, Any]
     events: list[dict[str, Any]]
     failed: bool
+    seconds: float
     program: str
     service: str
 
@@ -63,6 +64,7 @@ def _spans(body: bytes) -> Iterator[Taken]:
                     attributes=_plain(span.attributes),
                     events=[_plain(event.attributes) for event in span.events],
                     failed=span.status.code == span.status.STATUS_CODE_ERROR,
+                    seconds=(span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
                     program=of.get("opsportal.program", ""),
                     service=of.get("service.name", ""),
                 )

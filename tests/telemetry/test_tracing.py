@@ -345,6 +345,52 @@ def test_a_request_that_failed_has_the_error_on_its_span(
     assert missing.attributes["url.path"] == "/nowhere/token=[masked]"
 
 
+STREAMED = """
+from django.db import connection
+from django.http import StreamingHttpResponse
+from django.test import RequestFactory
+from apps.telemetry.middleware import CorrelationMiddleware
+def body():
+    for _ in range(3):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.1)")
+        yield b"12345"
+    raise RuntimeError("token=zq-secret-zq")
+def begun(correlation_id):
+    view = CorrelationMiddleware(lambda request: StreamingHttpResponse(body()))
+    response = view(RequestFactory().get("/", headers={"X-Correlation-ID": correlation_id}))
+    return response, iter(response)
+broken, parts = begun("broken")
+try:
+    list(parts)
+except RuntimeError:
+    broken.close()
+left, parts = begun("left")
+next(parts), next(parts)
+with connection.cursor() as cursor:
+    cursor.execute("SELECT 1")  # of nobody's request
+left.close()
+left.close()
+begun("unasked")[0].close()
+"""
+
+
+def test_what_a_download_asks_and_what_breaks_it_off_is_part_of_its_span(
+    transactional_db: None, collector: Collector, portal_environment: dict[str, str]
+) -> None:
+    run(STREAMED, portal_environment, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_SAMPLER="always_on")
+    roots = {span.attributes["correlation_id"]: span for span in collector.named("GET")}
+    asked = [span.parent for span in collector.named("SELECT") if "pg_sleep" in span.attributes["db.query.text"]]
+    assert {word: (asked.count(span.id), span.failed) for word, span in roots.items()} == {
+        "broken": (3, True),
+        "left": (2, False),
+        "unasked": (0, False),
+    }
+    assert len(collector.named("SELECT")) == 5
+    assert [event["exception.message"] for event in roots["broken"].events] == ["token=[masked]"]
+    assert roots["broken"].seconds >= 0.3
+
+
 SAMPLED = """
 import random
 random.seed(7)

@@ -24,6 +24,11 @@ thread = threading.Thread(target=work, name="worker-7")
 thread.start()
 thread.join()
 """
+OF_NOBODY = f"""
+class Held:
+    def __del__(self):
+        {FAILING}
+"""
 WARNING = "warnings.warn('token=s3cr3t-value is old')"
 
 
@@ -47,8 +52,9 @@ def run(code: str, environment: dict[str, str]) -> tuple[int, list[dict[str, Any
     [
         (FAILING, 1, "uncaught error", "critical", {}),
         (IN_A_THREAD, 0, "uncaught error in a thread", "critical", {"thread": "worker-7"}),
+        (f"{OF_NOBODY}Held()", 0, "uncaught error in clearing up", "error", {"object": "Held.__del__"}),
     ],
-    ids=["program", "thread"],
+    ids=["program", "thread", "clearing up"],
 )
 def test_an_uncaught_error_is_one_masked_line(
     portal_environment: dict[str, str], code: str, status: int, event: str, level: str, fields: dict[str, str]
@@ -57,6 +63,14 @@ def test_an_uncaught_error_is_one_masked_line(
     assert (ended, line["event"], line["level"]) == (status, event, level)
     assert "ValueError: no login at postgresql://[masked]@h/d" in line["exception"]
     assert fields.items() <= line.items()
+
+
+def test_what_fails_when_the_interpreter_is_half_gone_is_a_line_without_its_message(
+    portal_environment: dict[str, str],
+) -> None:
+    ended, [line] = run(f"{OF_NOBODY}kept = Held()", portal_environment)
+    assert (ended, line["event"], line["object"]) == (0, "uncaught error in clearing up", "Held.__del__")
+    assert (line["error"], "exception" in line) == ("ValueError", False)
 
 
 def test_the_error_that_ends_a_program_bears_its_id(portal_environment: dict[str, str]) -> None:

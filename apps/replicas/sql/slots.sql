@@ -1,14 +1,17 @@
 -- Purpose: replication slots: in use, and whether the WAL they need is still there.
 -- Privilege: none.
--- Columns: object (slot), slot_type, active (1 when a standby is connected by it), wal_status, wal_standing (0 reserved, 1 extended, 2 unreserved,
---   3 lost), kept_bytes (WAL kept for it), safe_bytes (how much more WAL may be written before it loses what it needs; NULL without a
---   limit), safe_ratio (of max_slot_wal_keep_size; 1 without a limit: the disk is the limit then).
+-- Columns: object (slot), slot_type, active (1 when a standby is connected by it), inactive_seconds (for how long none is: told from PostgreSQL 17 on),
+--   wal_status, wal_standing (0 reserved, 1 extended, 2 unreserved, 3 lost), lost_because (the WAL was removed: nothing else takes it before PostgreSQL 16),
+--   kept_bytes (WAL kept for it), safe_bytes (how much more WAL may be written before it loses what it needs; NULL without a limit),
+--   safe_ratio (of max_slot_wal_keep_size; 1 without a limit: the disk is the limit then).
 SELECT
     slot_name AS object,
     slot_type,
     active::int AS active,
+    NULL::float8 AS inactive_seconds,
     wal_status,
     array_position(ARRAY['reserved', 'extended', 'unreserved', 'lost'], wal_status) - 1 AS wal_standing,
+    CASE wal_status WHEN 'lost' THEN 'wal_removed' END AS lost_because,
     pg_current_wal_lsn() - restart_lsn AS kept_bytes,
     safe_wal_size AS safe_bytes,
     CASE
