@@ -5,26 +5,28 @@ are irregular, then the columns. Each column has a head of its own (how it is wr
 integers, the length of what follows), so that a reader unpacks only those it needs.
 
 Numbers that are decimals with few places, as most measured ones are, become integers; of those, or of the floats' bits, what
-changes from one to the next is kept, sorted by significance (all low bytes, then all next ones, and so on) and deflated; of floats'
-bits the bytes that are mere noise stand as they are, for inflating them takes time and saves nothing. "No number" (NaN) is a bit in a
-mask; its place repeats the number before.
+changes from one to the next is kept, sorted by significance and squeezed (`planes`). "No number" (NaN) is a bit in a mask; its place
+repeats the number before. Version 1 differs only in that it is deflated.
 """
 
 import struct
 import zlib
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
-DEFLATE_LEVEL = 6
+from apps.metrics import planes
+
+VERSION = 2
+DEFLATED = 1  # the version before
+MASK_LEVEL = 6  # of deflating
 PLACES = (0, 1, 2, 3, 4, 6, 9)  # powers of ten that are tried
-INCOMPRESSIBLE = 0.97  # what is left of a plane that stands as it is
 MOST = 1_000_000  # numbers in a column
 EXACT = float(2**53)
 HEAD = struct.Struct("<BBBIqI")
@@ -32,6 +34,7 @@ COLUMN = struct.Struct("<BBBI")
 
 Times: TypeAlias = NDArray[np.int64]
 Numbers: TypeAlias = NDArray[np.float64]
+NOTHING: Numbers = np.zeros(0)
 
 
 class UnknownChunk(ValueError):
@@ -61,6 +64,11 @@ class Stretch:
     times: Times
     columns: tuple[Numbers, ...]
 
+    def within(self, start: int, end: int) -> "Stretch | None":
+        """What of it lies in [start, end) (milliseconds); None where nothing does."""
+        low, high = np.searchsorted(self.times, (start, end))
+        return Stretch(self.times[low:high], tuple(c[low:high] for c in self.columns)) if low < high else None
+
 
 def pack(stretch: Stretch) -> bytes:
     """The stretch as bytes, the same for the same stretch. Raises ValueError for times that do not rise, or columns of other lengths."""
@@ -72,7 +80,7 @@ def pack(stretch: Stretch) -> bytes:
         raise ValueError("Times must rise.")
     first, step = (int(times[0]) if count else 0), (int(steps[0]) if count > 1 else 0)
     regular = bool((steps == step).all()) and step < 2**32
-    clock = b"" if regular else _deflated(_zigzag(np.diff(steps, prepend=np.int64(0))), 8)
+    clock = b"" if regular else planes.squeezed(planes.zigzag(np.diff(steps, prepend=np.int64(0))), 8)
     head = HEAD.pack(
         VERSION,
         _Clock.REGULAR if regular else _Clock.IRREGULAR,
@@ -89,38 +97,113 @@ def unpack(packed: bytes, wanted: Collection[int] | None = None) -> Stretch:
 
     Raises UnknownChunk.
     """
+    (stretch,) = unpack_all([packed], wanted)
+    return stretch
+
+
+def unpack_all(packed: Sequence[bytes], wanted: Collection[int] | None = None) -> list[Stretch]:
+    """The stretches of many chunks, in their order. Columns that are written alike are read together, which is much quicker.
+
+    Raises UnknownChunk.
+    """
     try:
-        return _unpacked(packed, wanted)
-    except (struct.error, zlib.error, ValueError, IndexError) as error:
-        raise UnknownChunk(f"{len(packed)} bytes that begin with {packed[:4].hex()} are no chunk: {error}.") from error
+        opened = [_opened(one, wanted) for one in packed]
+        alike: dict[_Way, list[_Part]] = defaultdict(list)
+        for _times, parts in opened:
+            for part in parts:
+                alike[part.way].append(part)
+        for way, same in alike.items():
+            for part, numbers in zip(same, _read(way, [part.body for part in same]), strict=True):
+                if part.missing is not None:
+                    numbers[part.missing] = np.nan
+                part.numbers = numbers
+    except (struct.error, ValueError, IndexError, *planes.DAMAGED) as error:
+        if len(packed) > 1:
+            return [unpack(one, wanted) for one in packed]  # to tell which it is
+        raise UnknownChunk(
+            f"{len(packed[0])} bytes that begin with {packed[0][:4].hex()} are no chunk: {error}."
+        ) from error
+    return [Stretch(times, tuple(part.numbers for part in parts)) for times, parts in opened]
 
 
-def _unpacked(packed: bytes, wanted: Collection[int] | None) -> Stretch:
+class _Way(NamedTuple):
+    """All that columns must share to be read together. `bare`: which of its planes stand as they are."""
+
+    form: int
+    power: int
+    width: int
+    bare: int
+    length: int
+    deflated: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """A column of one chunk, and what its numbers become."""
+
+    way: _Way
+    missing: NDArray[np.bool_] | None
+    body: bytes
+    numbers: Numbers
+
+
+def _opened(packed: bytes, wanted: Collection[int] | None) -> tuple[Times, list[_Part]]:
     version, clock, columns, count, first, step = HEAD.unpack_from(packed)
-    if version != VERSION or count > MOST:
+    if version not in {VERSION, DEFLATED} or count > MOST:
         raise ValueError(f"version {version} with {count} times is not known here")
-    at = HEAD.size
+    deflated, at = version == DEFLATED, HEAD.size
     if clock == _Clock.REGULAR:
         times = first + np.arange(count, dtype=np.int64) * step
     else:
-        changes = _unzigzag(_inflated(packed[at : at + step], 8, count - 1))
+        changes = planes.unzigzag(planes.read([packed[at : at + step]], 8, count - 1, deflated=deflated)[0])
         times = np.concatenate(([0], changes.cumsum().cumsum())) + first
         at += step
-    found = []
+    parts = []
     for place in range(columns):
         form, power, width, length = COLUMN.unpack_from(packed, at)
         at += COLUMN.size
         if wanted is None or place in wanted:
-            found.append(_column(packed[at : at + length], form, power, width, count))
+            parts.append(_part(packed[at : at + length], form, _Way(form & 15, power, width, 0, count, deflated)))
         at += length
-    return Stretch(times, tuple(found))
+    if at > len(packed):
+        raise ValueError("it ends too early")
+    return times, parts
+
+
+def _part(body: bytes, form: int, way: _Way) -> _Part:
+    missing = None
+    if form & _Form.MASKED:
+        (length,) = struct.unpack_from("<I", body)
+        bits = np.frombuffer(zlib.decompress(body[4 : 4 + length]), np.uint8)
+        missing = np.unpackbits(bits, count=way.length).view(np.bool_)
+        body = body[4 + length :]
+    if form & _Form.SPLIT:
+        way, body = way._replace(bare=body[0]), body[1:]
+    return _Part(way, missing, body, NOTHING)
+
+
+def _read(way: _Way, bodies: Sequence[bytes]) -> NDArray[np.float64]:
+    """The numbers of columns that are written alike, a row each."""
+    if way.form == _Form.CONSTANT:
+        firsts = np.frombuffer(b"".join(bodies), "<f8").reshape(len(bodies), min(way.length, 1))
+        return np.repeat(firsts, way.length, axis=1)
+    written = planes.read(bodies, way.width, way.length, way.bare, deflated=way.deflated)
+    match way.form:
+        case _Form.BITS if way.width == 8:
+            return np.bitwise_xor.accumulate(written, axis=1).view(np.float64)
+        case _Form.DECIMALS | _Form.DECIMAL_STEPS:
+            whole = planes.unzigzag(written)
+            if way.form == _Form.DECIMAL_STEPS:
+                whole = whole.cumsum(axis=1, dtype=np.int64)
+            return np.divide(whole, 10.0**way.power, dtype=np.float64)
+    raise ValueError(f"a column of form {way.form} and width {way.width} is not known here")
 
 
 def _packed(column: Numbers) -> bytes:
     missing = np.isnan(column)
     mask = b""
     if missing.any():
-        mask = zlib.compress(np.packbits(missing).tobytes(), DEFLATE_LEVEL)
+        mask = zlib.compress(np.packbits(missing).tobytes(), MASK_LEVEL)
         mask = struct.pack("<I", len(mask)) + mask
         column = _filled(column, missing)
     form, power, width, body = _written(column)
@@ -147,10 +230,10 @@ def _written(column: Numbers) -> tuple[int, int, int, bytes]:
     if decimal is None:
         changed = bits.copy()
         changed[1:] ^= bits[:-1]
-        return _Form.BITS | _Form.SPLIT, 0, 8, _split(changed.view(np.uint64), 8)
+        return _Form.BITS | _Form.SPLIT, 0, 8, planes.split(changed.view(np.uint64), 8)
     power, whole = decimal
     ways = ((_Form.DECIMALS, whole), (_Form.DECIMAL_STEPS, np.diff(whole, prepend=np.int64(0))))
-    made = [(form, power, *_narrow(_zigzag(numbers))) for form, numbers in ways]
+    made = [(form, power, *_narrow(planes.zigzag(numbers))) for form, numbers in ways]
     return min(made, key=lambda one: len(one[3]))
 
 
@@ -177,79 +260,7 @@ def _whole(column: Numbers, power: int) -> NDArray[np.int64] | None:
 def _narrow(numbers: NDArray[np.uint64]) -> tuple[int, bytes]:
     most = int(numbers.max())
     width = 1 if most < 2**8 else 2 if most < 2**16 else 4 if most < 2**32 else 8
-    return width, _deflated(numbers, width)
-
-
-def _column(body: bytes, form: int, power: int, width: int, count: int) -> Numbers:
-    missing = None
-    if form & _Form.MASKED:
-        (length,) = struct.unpack_from("<I", body)
-        bits = np.frombuffer(zlib.decompress(body[4 : 4 + length]), np.uint8)
-        missing = np.unpackbits(bits, count=count).view(np.bool_)
-        body = body[4 + length :]
-    read = _joined if form & _Form.SPLIT else _inflated
-    match form & 15:
-        case _Form.CONSTANT:
-            column = np.repeat(np.frombuffer(body, "<f8"), count)
-        case _Form.BITS:
-            column = np.bitwise_xor.accumulate(read(body, 8, count)).view(np.float64)
-        case _Form.DECIMALS | _Form.DECIMAL_STEPS as way:
-            whole = _unzigzag(read(body, width, count))
-            column = (whole.cumsum() if way == _Form.DECIMAL_STEPS else whole) / 10.0**power
-        case other:
-            raise ValueError(f"a column of form {other} is not known here")
-    if missing is not None:
-        column[missing] = np.nan
-    return column
-
-
-def _zigzag(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
-    return ((numbers << 1) ^ (numbers >> 63)).view(np.uint64)
-
-
-def _unzigzag(numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
-    return (numbers >> np.uint64(1)).view(np.int64) ^ -(numbers & np.uint64(1)).view(np.int64)
-
-
-def _deflated(numbers: NDArray[np.uint64], width: int) -> bytes:
-    """The lowest `width` bytes of each number, the bytes of one significance together."""
-    planes = numbers.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width].T
-    return zlib.compress(np.ascontiguousarray(planes).tobytes(), DEFLATE_LEVEL, wbits=-15)
-
-
-def _inflated(body: bytes, width: int, count: int) -> NDArray[np.uint64]:
-    return _whole_of(np.frombuffer(zlib.decompress(body, wbits=-15), np.uint8).reshape(width, count))
-
-
-def _split(numbers: NDArray[np.uint64], width: int) -> bytes:
-    """The same, but planes of noise stand as they are: bits that tell which, then they, then the others deflated."""
-    planes = np.ascontiguousarray(numbers.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width].T)
-    bare = np.array([_incompressible(plane) for plane in planes])
-    rest = zlib.compress(planes[~bare].tobytes(), DEFLATE_LEVEL, wbits=-15)
-    return b"".join([np.packbits(bare, bitorder="little").tobytes(), planes[bare].tobytes(), rest])
-
-
-def _incompressible(plane: NDArray[np.uint8]) -> bool:
-    """Noise: most bytes there are occur in it, and deflating does not help."""
-    if len(plane) < 512 or np.count_nonzero(np.bincount(plane, minlength=256)) < 224:
-        return False
-    return len(zlib.compress(plane.tobytes(), 1, wbits=-15)) > INCOMPRESSIBLE * len(plane)
-
-
-def _joined(body: bytes, width: int, count: int) -> NDArray[np.uint64]:
-    bare = np.unpackbits(np.frombuffer(body, np.uint8, 1), count=width, bitorder="little").view(np.bool_)
-    end = 1 + int(bare.sum()) * count
-    planes = np.empty((width, count), np.uint8)
-    planes[bare] = np.frombuffer(body, np.uint8, end - 1, 1).reshape(-1, count)
-    planes[~bare] = np.frombuffer(zlib.decompress(body[end:], wbits=-15), np.uint8).reshape(-1, count)
-    return _whole_of(planes)
-
-
-def _whole_of(planes: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    width, count = planes.shape
-    whole = np.zeros((count, 8), np.uint8)
-    whole[:, :width] = planes.T
-    return whole.view("<u8").reshape(count).astype(np.uint64, copy=False)
+    return width, planes.squeezed(numbers, width)
 
 
 def joined(before: Stretch, after: Sequence[Stretch], start: int, end: int) -> Stretch:

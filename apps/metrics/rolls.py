@@ -89,12 +89,22 @@ def thinned(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> Number
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def single(reduce: str, values: Numbers) -> tuple[Numbers, ...]:
-    """Single samples as the columns that this way needs."""
-    return (values, (~np.isnan(values)).astype(np.float64)) if reduce == "avg" else (values,)
+def singled(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> tuple[Numbers, ...]:
+    """The same of single samples, of which there is one column.
+
+    >>> [found.tolist() for found in singled("avg", (np.array([1.0, 3.0, np.nan, 5.0]),), np.array([0, 1]))]
+    [[1.0, 8.0], [1.0, 2.0]]
+    """
+    if reduce != "avg":
+        return merged(reduce, columns, starts)
+    (values,) = columns
+    return _sum(values, starts), np.add.reduceat(~np.isnan(values), starts, dtype=np.float64)
 
 
 def _sum(values: Numbers, starts: Places) -> Numbers:
+    total = np.add.reduceat(values, starts)
+    if not np.isnan(total).any():
+        return total
     missing = np.isnan(values)
     total = np.add.reduceat(np.where(missing, 0.0, values), starts)
     return np.where(np.logical_and.reduceat(missing, starts), np.nan, total)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from apps.metrics.kernel import Row
 from apps.metrics.levels import HOUR, RAW, Grid, grid
 from apps.metrics.lines import Grain, Line
 from apps.metrics.models import Tier
-from apps.metrics.rolls import NEEDS, Numbers, interruption, merged, single, starts_of, steps_of, thinned
+from apps.metrics.rolls import NEEDS, Numbers, interruption, merged, singled, starts_of, steps_of, thinned
 from apps.metrics.store import SeriesBook, copy_stream
 
 LINES = (Path(__file__).parent.parent / "sql" / "lines.sql").read_text(encoding="utf-8")
@@ -106,22 +107,20 @@ def read(
         "step": wanted.step,
     }
     found: dict[tuple[str, str, str], list[Part]] = defaultdict(list)
-    stretches: dict[tuple[str, str, str], list[chunks.Stretch]] = defaultdict(list)
+    packed: dict[tuple[str, str, str], list[bytes]] = defaultdict(list)
     rows: dict[tuple[str, str, str], list[tuple[int, float | None, float | None]]] = defaultdict(list)
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(_statement(level.table, reduce), parameters, binary=True)
-        for metric, node, of, packed, number, first, second in cursor:
-            if packed is None:
+        for metric, node, of, chunk, number, first, second in cursor:
+            if chunk is None:
                 rows[metric, node, of].append((number, first, second))
-                continue
-            stretch = chunks.unpack(packed, columns)
-            a, b = np.searchsorted(stretch.times, (low, high))
-            if a < b:
-                cut = chunks.Stretch(stretch.times[a:b], tuple(column[a:b] for column in stretch.columns))
-                stretches[metric, node, of].append(cut)
-    for key, ones in stretches.items():
-        found[key] += [_stepped(one, wanted, reduce) for one in chained(ones)]
+            else:
+                packed[metric, node, of].append(chunk)
+    unpacked = iter(chunks.unpack_all([one for ones in packed.values() for one in ones], columns))
+    for key, ones in packed.items():
+        whole = chained(list(islice(unpacked, len(ones))))
+        found[key] += [_stepped(part, wanted, reduce) for one in whole if (part := one.within(low, high))]
     for key, listed in rows.items():
         table = np.array(listed, np.float64)
         found[key].append((table[:, 0].astype(np.int64), tuple(table[:, 1 : 1 + len(NEEDS[reduce])].T)))
@@ -131,8 +130,8 @@ def read(
 def _stepped(stretch: chunks.Stretch, wanted: Grid, reduce: str) -> Part:
     origin, step = round(wanted.origin.timestamp() * 1000), wanted.step * 1000
     numbers, starts = steps_of(stretch.times, origin, step)
-    columns = single(reduce, stretch.columns[0]) if wanted.level is RAW else stretch.columns
-    return numbers, merged(reduce, columns, starts)
+    gathered = singled if wanted.level is RAW else merged
+    return numbers, gathered(reduce, stretch.columns, starts)
 
 
 @cache
