@@ -30,6 +30,7 @@ PLACES = (0, 1, 2, 3, 4, 6, 9)  # powers of ten that are tried
 MOST = 1_000_000  # numbers in a column
 EXACT = float(2**53)
 HEAD = struct.Struct("<BBBIqI")
+FIRST = struct.calcsize("<BBBI")  # where the first time is in it
 COLUMN = struct.Struct("<BBBI")
 
 Times: TypeAlias = NDArray[np.int64]
@@ -90,6 +91,11 @@ def pack(stretch: Stretch) -> bytes:
         step if regular else len(clock),
     )
     return head + clock + b"".join(map(_packed, stretch.columns))
+
+
+def begin_of(packed: bytes) -> int:
+    """The first time in a chunk, in milliseconds since 1970, by which chunks of one series can be put in order."""
+    return int.from_bytes(packed[FIRST : FIRST + 8], "little", signed=True)
 
 
 def unpack(packed: bytes, wanted: Collection[int] | None = None) -> Stretch:
