@@ -52,7 +52,7 @@ def steps_of(times: NDArray[np.int64], origin: float, step: float) -> tuple[NDAr
         return np.zeros(0, np.int64), np.zeros(0, np.intp)
     first, last = (int((time - origin) // step) for time in (int(times[0]), int(times[-1])))
     numbers = np.arange(first, last + 1)
-    starts = np.searchsorted(times, origin + numbers * step)
+    starts = np.searchsorted(times, np.ceil(origin + numbers * step).astype(np.int64))
     there = np.diff(starts, append=len(times)) > 0
     return numbers[there], starts[there]
 
@@ -98,13 +98,14 @@ def singled(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> tuple[
     if reduce != "avg":
         return merged(reduce, columns, starts)
     (values,) = columns
-    return _sum(values, starts), np.add.reduceat(~np.isnan(values), starts, dtype=np.float64)
+    missing = np.isnan(values)
+    if not missing.any():
+        return np.add.reduceat(values, starts), np.diff(starts, append=len(values)).astype(np.float64)
+    count = np.add.reduceat(~missing, starts, dtype=np.float64)
+    return np.where(count, np.add.reduceat(np.where(missing, 0.0, values), starts), np.nan), count
 
 
 def _sum(values: Numbers, starts: Places) -> Numbers:
-    total = np.add.reduceat(values, starts)
-    if not np.isnan(total).any():
-        return total
     missing = np.isnan(values)
     total = np.add.reduceat(np.where(missing, 0.0, values), starts)
     return np.where(np.logical_and.reduceat(missing, starts), np.nan, total)
