@@ -7,6 +7,7 @@ planes were deflated; those are still read.
 
 import zlib
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any, TypeAlias
 
 import cramjam
@@ -57,23 +58,34 @@ def split(numbers: NDArray[np.uint64], width: int) -> bytes:
     return b"".join([which.tobytes(), planes[bare].tobytes(), _frame(planes[~bare])])
 
 
-def read(bodies: Sequence[bytes], width: int, count: int, bare: int = 0, *, deflated: bool = False) -> Unsigned:
-    """`count` numbers of each body, a row each. `bare`: the bits that tell which planes stand as they are.
+def read(
+    bodies: Sequence[bytes], width: int, counts: Sequence[int], bare: int = 0, *, deflated: bool = False
+) -> Unsigned:
+    """The numbers of all bodies, one after another; so many of each. `bare`: the bits that tell which planes stand as they are.
 
     Raises ValueError or what is in DAMAGED.
     """
     if width not in WIDTHS or bare >> width:
         raise ValueError(f"planes {bare:b} of {width} bytes are not known here")
     standing = bare.bit_count()
-    end = standing * count
-    first = np.frombuffer(b"".join([body[:end] for body in bodies]), np.uint8)
-    rest = (_inflated if deflated else _unframed)([body[end:] for body in bodies], (width - standing) * count)
-    as_they_are = iter(first.reshape(len(bodies), standing, count).swapaxes(0, 1))
-    others = iter(rest.reshape(len(bodies), width - standing, count).swapaxes(0, 1))
-    numbers = np.empty((len(bodies), count, width), np.uint8)
+    ends = [standing * count for count in counts]
+    rests = [body[end:] for body, end in zip(bodies, ends, strict=True)]
+    plain = b"".join([body[:end] for body, end in zip(bodies, ends, strict=True)])
+    others = (_inflated if deflated else _unframed)(rests, (width - standing) * sum(counts))
+    as_they_are = iter(_side_by_side(np.frombuffer(plain, np.uint8), standing, counts))
+    squeezed_ones = iter(_side_by_side(others, width - standing, counts))
+    numbers = np.empty((sum(counts), width), np.uint8)
     for place in range(width):
-        numbers[:, :, place] = next(as_they_are if bare >> place & 1 else others)
-    return numbers.view(f"<u{width}")[..., 0]
+        numbers[:, place] = next(as_they_are if bare >> place & 1 else squeezed_ones)
+    return numbers.view(f"<u{width}")[:, 0]
+
+
+def _side_by_side(plain: Bytes, height: int, counts: Sequence[int]) -> Bytes:
+    """Planes of several bodies, as high as each other, as if they were those of one."""
+    ends = accumulate((height * count for count in counts), initial=0)
+    return np.concatenate(
+        [plain[a:b].reshape(height, count) for (a, b), count in zip(pairwise(ends), counts, strict=True)], axis=1
+    )
 
 
 def _planes(numbers: NDArray[np.uint64], width: int) -> Bytes:
@@ -92,10 +104,9 @@ def _frame(planes: Bytes) -> bytes:
 
 
 def _unframed(bodies: Sequence[bytes], size: int) -> Bytes:
-    """What is in the frames, `size` bytes in each."""
-    plain = np.empty(len(bodies) * size, np.uint8)
-    if plain.size and (found := cramjam.zstd.decompress_into(b"".join(bodies), plain.data)) != plain.size:
-        raise ValueError(f"there are {found} bytes of planes, {plain.size} are wanted")
+    plain = np.empty(size, np.uint8)
+    if size and (found := cramjam.zstd.decompress_into(b"".join(bodies), plain.data)) != size:
+        raise ValueError(f"there are {found} bytes of planes, {size} are wanted")
     return plain
 
 

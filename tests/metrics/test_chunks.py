@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.metrics.chunks import COLUMN, HEAD, VERSION, Stretch, UnknownChunk, joined, pack, unpack, unpack_all
+from apps.metrics import columns
+from apps.metrics.chunks import HEAD, VERSION, Stretch, UnknownChunk, joined, pack, unpack, unpack_all
 
 START = 1_790_000_000_000
 DECIMALS = st.integers(-(10**9), 10**9).flatmap(lambda n: st.sampled_from([n / 10**p for p in (0, 1, 2, 3, 4, 6, 9)]))
@@ -102,7 +103,7 @@ def test_noise_stands_as_it_is_and_comes_back_with_what_was_packed_before_that()
     noisy = Stretch(times, (np.where(rng.random(2160) < 0.1, np.nan, rng.random(2160)),))
     packed = pack(noisy)
     assert same(unpack(packed).columns[0], noisy.columns[0])
-    assert packed[HEAD.size] == 3 | 16 | 32  # bits, with a mask, split
+    assert packed[HEAD.size] == 3 | 16 | 32 | 64  # bits, with a mask, split, sparse
     quiet = Stretch(times, (np.where(times > START + 10**7, 1 / 3, 2 / 3),))
     assert same(unpack(pack(quiet)).columns[0], quiet.columns[0])
     assert len(pack(quiet)) < 120
@@ -142,11 +143,26 @@ def test_of_many_chunks_the_damaged_one_is_named() -> None:
         unpack_all([good[0], cut, good[2]])
 
 
+def test_numbers_that_are_missing_or_repeat_the_one_before_are_not_written_again() -> None:
+    rng = np.random.default_rng(6)
+    numbers = rng.random(2160)
+    lengths = (2160, 700, 1440)
+    times = START + np.arange(2160, dtype=np.int64) * 10_000
+    half = [np.where(rng.random(n) < 0.5, np.nan, numbers[:n]) for n in lengths]
+    thrice = [np.repeat(numbers, 3)[:n] for n in lengths]
+    packed = [pack(Stretch(times[: len(one)], (one,))) for one in (*half, *thrice)]
+    for one, found in zip((*half, *thrice), unpack_all(packed), strict=True):
+        assert same(found.columns[0], one)
+    whole = len(pack(Stretch(times, (numbers,))))
+    assert len(packed[0]) < 0.55 * whole
+    assert len(packed[3]) < 0.38 * whole
+
+
 def test_a_chunk_of_floats_that_was_packed_whole_is_read() -> None:
     numbers = np.array([1 / 3, 2 / 3, 1 / 7])
     bits = numbers.view(np.int64).copy()
     bits[1:] ^= numbers.view(np.int64)[:-1]
     planes = np.ascontiguousarray(bits.view(np.uint8).reshape(-1, 8).T).tobytes()
     body = zlib.compress(planes, 6, wbits=-15)
-    packed = HEAD.pack(1, 0, 1, 3, START, 10_000) + COLUMN.pack(3, 0, 8, len(body)) + body
+    packed = HEAD.pack(1, 0, 1, 3, START, 10_000) + columns.HEAD.pack(3, 0, 8, len(body)) + body
     assert same(unpack(packed).columns[0], numbers)
