@@ -1,12 +1,8 @@
 """A stretch of one series packed into few bytes: times and columns of numbers, exact to the last bit.
 
 Layout, little-endian: a head (version, how times are written, number of columns, count, first time, step), then the times where they
-are irregular, then the columns. Each column has a head of its own (how it is written, its power of ten, the width of its
-integers, the length of what follows), so that a reader unpacks only those it needs.
-
-Numbers that are decimals with few places, as most measured ones are, become integers; of those, or of the floats' bits, what
-changes from one to the next is kept, sorted by significance and squeezed (`planes`). "No number" (NaN) is a bit in a mask; its place
-repeats the number before. Version 1 differs only in that it is deflated.
+are irregular, then the columns (`columns`), each with a head of its own, so that a reader unpacks only those it needs. Their numbers
+are squeezed by Zstandard (`planes`); those of version 1 were deflated.
 """
 
 import struct

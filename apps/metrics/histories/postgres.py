@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby
@@ -35,6 +35,8 @@ ROWS = {
     "last": "(array_agg(value ORDER BY at DESC) FILTER (WHERE value IS NOT NULL))[1] AS first, NULL::float8 AS second",
 }
 
+Name = tuple[str, str, str]
+"""Of a series: metric, node, object."""
 Part = tuple[NDArray[np.int64], tuple[Numbers, ...]]
 """Numbers of steps, and for each the columns that the way of thinning out needs."""
 
@@ -80,9 +82,7 @@ class PostgresHistory:
         return drawn(metrics, read(tier, metrics, wanted, (wanted.origin, end), reduce, objects), wanted, reduce)
 
 
-def drawn(
-    metrics: Sequence[str], found: Mapping[tuple[str, str, str], Sequence[Part]], wanted: Grid, reduce: str
-) -> list[Line]:
+def drawn(metrics: Sequence[str], found: Mapping[Name, Sequence[Part]], wanted: Grid, reduce: str) -> list[Line]:
     """Lines of what was read, in the order of the metrics."""
     order = {metric: place for place, metric in enumerate(metrics)}
     grain = Grain(reduce, wanted.step, wanted.level.title)
@@ -96,7 +96,7 @@ def read(
     within: tuple[datetime, datetime],
     reduce: str,
     objects: Sequence[str] | None = None,
-) -> dict[tuple[str, str, str], list[Part]]:
+) -> dict[Name, list[Part]]:
     """What the store has of each series (metric, node, object), chunk by chunk and step by step."""
     level, (start, end) = wanted.level, within
     columns = [level.columns.index(name) for name in NEEDS[reduce]] if level is not RAW else None
@@ -111,9 +111,9 @@ def read(
         "origin": wanted.origin,
         "step": wanted.step,
     }
-    found: dict[tuple[str, str, str], list[Part]] = defaultdict(list)
-    packed: dict[tuple[str, str, str], list[bytes]] = defaultdict(list)
-    rows: dict[tuple[str, str, str], list[tuple[int, float | None, float | None]]] = defaultdict(list)
+    found: dict[Name, list[Part]] = defaultdict(list)
+    packed: dict[Name, list[bytes]] = defaultdict(list)
+    rows: dict[Name, list[tuple[int, float | None, float | None]]] = defaultdict(list)
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(_statement(level.table, reduce), parameters, binary=True)
@@ -122,17 +122,30 @@ def read(
                 rows[metric, node, of].append((number, first, second))
             else:
                 packed[metric, node, of].append(chunk)
-    chunked = [(key, one) for key, ones in packed.items() for one in sorted(ones, key=chunks.begin_of)]
-    many = math.ceil(AT_ONCE / level.most)
-    for at in range(0, len(chunked), many):
-        keys, ones = zip(*chunked[at : at + many], strict=True)
-        for key, same in groupby(zip(keys, chunks.unpack_all(ones, columns), strict=True), itemgetter(0)):
-            whole = chained([stretch for _key, stretch in same])
-            found[key] += [_stepped(part, wanted, reduce) for one in whole if (part := one.within(low, high))]
+    for key, part in _parts(packed, columns, wanted, (low, high), reduce):
+        found[key].append(part)
     for key, listed in rows.items():
         table = np.array(listed, np.float64)
         found[key].append((table[:, 0].astype(np.int64), tuple(table[:, 1 : 1 + len(NEEDS[reduce])].T)))
     return found
+
+
+def _parts(
+    packed: Mapping[Name, Sequence[bytes]],
+    columns: Sequence[int] | None,
+    wanted: Grid,
+    within: tuple[int, int],
+    reduce: str,
+) -> Iterator[tuple[Name, Part]]:
+    """What the chunks of each series have within a range (milliseconds), in the order of time."""
+    chunked = [(key, one) for key, ones in packed.items() for one in sorted(ones, key=chunks.begin_of)]
+    many = math.ceil(AT_ONCE / wanted.level.most)
+    for at in range(0, len(chunked), many):
+        keys, ones = zip(*chunked[at : at + many], strict=True)
+        for key, same in groupby(zip(keys, chunks.unpack_all(ones, columns), strict=True), itemgetter(0)):
+            for stretch in chained([stretch for _key, stretch in same]):
+                if part := stretch.within(*within):
+                    yield key, _stepped(part, wanted, reduce)
 
 
 def _stepped(stretch: chunks.Stretch, wanted: Grid, reduce: str) -> Part:
