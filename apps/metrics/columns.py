@@ -4,7 +4,7 @@ Each has a head (how it is written, its power of ten, the width of its integers,
 any, the bits that tell which numbers are missing, the bits that tell which are other than the one before, and the numbers as `planes`.
 
 Numbers that are decimals with few places, as most measured ones are, become integers; of those, or of the floats' bits, what changes
-from one to the next is kept. Floats that repeat the one before are not written again: what is left is mostly noise, which stands
+from one to the next is kept. Where many floats repeat the one before, those are not written again: what is left is mostly noise, which stands
 as it is. "No number" (NaN) is a bit; its place repeats the number before.
 """
 
@@ -25,6 +25,7 @@ from apps.metrics import planes
 MASK_LEVEL = 6  # of deflating
 PLACES = (0, 1, 2, 3, 4, 6, 9)  # powers of ten that are tried
 EXACT = float(2**53)
+WORTH = 0.9  # what must be left of a column that is written sparse, for reading it takes longer
 HEAD = struct.Struct("<BBBI")
 LENGTH = struct.Struct("<I")
 
@@ -118,10 +119,12 @@ def _bits(bits: NDArray[np.uint64]) -> tuple[int, int, int, bytes]:
     changed[1:] ^= bits[:-1]
     changes = changed != 0
     changes[0] = True
-    made = [(Form.BITS | Form.SPLIT, 0, 8, planes.split(changed, 8))]
+    whole = planes.split(changed, 8)
     if not changes.all():
-        made.append((made[0][0] | Form.SPARSE, 0, 8, _mask(changes) + planes.split(changed[changes], 8)))
-    return min(made, key=lambda one: len(one[3]))
+        sparse = _mask(changes) + planes.split(changed[changes], 8)
+        if len(sparse) < WORTH * len(whole):
+            return Form.BITS | Form.SPLIT | Form.SPARSE, 0, 8, sparse
+    return Form.BITS | Form.SPLIT, 0, 8, whole
 
 
 def _decimals(column: Numbers) -> tuple[int, NDArray[np.int64]] | None:

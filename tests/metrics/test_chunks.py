@@ -100,7 +100,7 @@ def test_a_number_that_never_changes_costs_next_to_nothing() -> None:
 def test_noise_stands_as_it_is_and_comes_back_with_what_was_packed_before_that() -> None:
     rng = np.random.default_rng(5)
     times = START + np.arange(2160, dtype=np.int64) * 10_000
-    noisy = Stretch(times, (np.where(rng.random(2160) < 0.1, np.nan, rng.random(2160)),))
+    noisy = Stretch(times, (np.where(rng.random(2160) < 0.3, np.nan, rng.random(2160)),))
     packed = pack(noisy)
     assert same(unpack(packed).columns[0], noisy.columns[0])
     assert packed[HEAD.size] == 3 | 16 | 32 | 64  # bits, with a mask, split, sparse
