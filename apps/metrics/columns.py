@@ -4,8 +4,8 @@ Each has a head (how it is written, its power of ten, the width of its integers,
 any, the bits that tell which numbers are missing, the bits that tell which are other than the one before, and the numbers as `planes`.
 
 Numbers that are decimals with few places, as most measured ones are, become integers; of those, or of the floats' bits, what changes
-from one to the next is kept. Where many floats repeat the one before, those are not written again: what is left is mostly noise, which stands
-as it is. "No number" (NaN) is a bit; its place repeats the number before.
+from one to the next is kept. Where many floats repeat the one before, those are not written again: what is left is mostly noise, which
+stands as it is. "No number" (NaN) is a bit; its place repeats the number before.
 """
 
 import struct
