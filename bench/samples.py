@@ -77,7 +77,7 @@ def main(lab: Lab, quick: bool) -> None:
             lively = next((n for n, one in enumerate(chosen) if one.lively), 0)
             ranges = _ranges(lab, mine, peers, lively, Range(start, end), rounds * 3)
         dashboards = dashboards_drawn(owner, tier, recorded, end)
-        long = year(lab, owner, mine, recorded, Range(end - timedelta(days=32 if quick else 365), end), rounds * 3)
+        long = year(lab, owner, mine, recorded, Range(end - timedelta(days=40 if quick else 365), end), rounds * 3)
     _report(
         lab.layout, Found(ingest, sizes, ranges, long, dashboards, f"{len(chosen)} series over {days} days", sealed)
     )

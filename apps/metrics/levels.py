@@ -32,6 +32,11 @@ class Level:
         return f"metrics_chunk_{self.name}"
 
     @property
+    def most(self) -> int:
+        """How many values a chunk has at most."""
+        return int(self.span / (self.width or timedelta(seconds=settings.POLL_SECONDS)))
+
+    @property
     def retention(self) -> timedelta:
         """For how long it is kept."""
         return settings.HISTORY_RETENTION[self.name]

@@ -52,7 +52,7 @@ def steps_of(times: NDArray[np.int64], origin: float, step: float) -> tuple[NDAr
         return np.zeros(0, np.int64), np.zeros(0, np.intp)
     first, last = (int((time - origin) // step) for time in (int(times[0]), int(times[-1])))
     numbers = np.arange(first, last + 1)
-    starts = np.searchsorted(times, origin + numbers * step)
+    starts = np.searchsorted(times, np.ceil(origin + numbers * step).astype(np.int64))
     there = np.diff(starts, append=len(times)) > 0
     return numbers[there], starts[there]
 
@@ -89,9 +89,20 @@ def thinned(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> Number
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def single(reduce: str, values: Numbers) -> tuple[Numbers, ...]:
-    """Single samples as the columns that this way needs."""
-    return (values, (~np.isnan(values)).astype(np.float64)) if reduce == "avg" else (values,)
+def singled(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> tuple[Numbers, ...]:
+    """The same of single samples, of which there is one column.
+
+    >>> [found.tolist() for found in singled("avg", (np.array([1.0, 3.0, np.nan, 5.0]),), np.array([0, 1]))]
+    [[1.0, 8.0], [1.0, 2.0]]
+    """
+    if reduce != "avg":
+        return merged(reduce, columns, starts)
+    (values,) = columns
+    missing = np.isnan(values)
+    if not missing.any():
+        return np.add.reduceat(values, starts), np.diff(starts, append=len(values)).astype(np.float64)
+    count = np.add.reduceat(~missing, starts, dtype=np.float64)
+    return np.where(count, np.add.reduceat(np.where(missing, 0.0, values), starts), np.nan), count
 
 
 def _sum(values: Numbers, starts: Places) -> Numbers:

@@ -1,16 +1,21 @@
 """Chunks give back what was put into them, to the last bit, and refuse what is none."""
 
+import base64
+import hashlib
+import json
 import math
 import struct
 import zlib
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.metrics.chunks import COLUMN, HEAD, VERSION, Stretch, UnknownChunk, joined, pack, unpack
+from apps.metrics import columns
+from apps.metrics.chunks import HEAD, VERSION, Stretch, UnknownChunk, joined, pack, unpack, unpack_all
 
 START = 1_790_000_000_000
 DECIMALS = st.integers(-(10**9), 10**9).flatmap(lambda n: st.sampled_from([n / 10**p for p in (0, 1, 2, 3, 4, 6, 9)]))
@@ -95,13 +100,62 @@ def test_a_number_that_never_changes_costs_next_to_nothing() -> None:
 def test_noise_stands_as_it_is_and_comes_back_with_what_was_packed_before_that() -> None:
     rng = np.random.default_rng(5)
     times = START + np.arange(2160, dtype=np.int64) * 10_000
-    noisy = Stretch(times, (np.where(rng.random(2160) < 0.1, np.nan, rng.random(2160)),))
+    noisy = Stretch(times, (np.where(rng.random(2160) < 0.3, np.nan, rng.random(2160)),))
     packed = pack(noisy)
     assert same(unpack(packed).columns[0], noisy.columns[0])
-    assert packed[HEAD.size] == 3 | 16 | 32  # bits, with a mask, split
+    assert packed[HEAD.size] == 3 | 16 | 32 | 64  # bits, with a mask, split, sparse
     quiet = Stretch(times, (np.where(times > START + 10**7, 1 / 3, 2 / 3),))
     assert same(unpack(pack(quiet)).columns[0], quiet.columns[0])
     assert len(pack(quiet)) < 120
+
+
+OLD = json.loads(Path(__file__).with_name("chunks_of_version_1.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_chunks_that_were_deflated_are_read_alone_and_among_new_ones(name: str) -> None:
+    packed, digest = base64.b64decode(OLD[name]["packed"]), OLD[name]["sha256"]
+    assert packed[0] == 1
+    alone = unpack(packed)
+    assert len(alone.columns) == OLD[name]["columns"]
+    for found in (alone, unpack_all([pack(alone), packed])[1], unpack(pack(alone))):
+        parts = (found.times, *found.columns)
+        assert hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest() == digest
+
+
+@given(st.lists(stretches(), max_size=4), st.data())
+def test_many_chunks_at_once_are_what_each_is_alone(many: list[Stretch], data: st.DataObject) -> None:
+    packed = [pack(stretch) for stretch in many]
+    wanted = data.draw(st.none() | st.sets(st.integers(0, 4)))
+    found = unpack_all(packed, wanted)
+    assert len(found) == len(many)
+    for one, alone in zip(found, (unpack(each, wanted) for each in packed), strict=True):
+        assert (one.times == alone.times).all()
+        assert len(one.columns) == len(alone.columns)
+        assert all(map(same, alone.columns, one.columns))
+
+
+def test_of_many_chunks_the_damaged_one_is_named() -> None:
+    times = START + np.arange(100, dtype=np.int64) * 10_000
+    good = [pack(Stretch(times, (np.sin(times + n),))) for n in range(3)]
+    cut = good[1][:-9]
+    with pytest.raises(UnknownChunk, match=f"{len(cut)} bytes"):
+        unpack_all([good[0], cut, good[2]])
+
+
+def test_numbers_that_are_missing_or_repeat_the_one_before_are_not_written_again() -> None:
+    rng = np.random.default_rng(6)
+    numbers = rng.random(2160)
+    lengths = (2160, 700, 1440)
+    times = START + np.arange(2160, dtype=np.int64) * 10_000
+    half = [np.where(rng.random(n) < 0.5, np.nan, numbers[:n]) for n in lengths]
+    thrice = [np.repeat(numbers, 3)[:n] for n in lengths]
+    packed = [pack(Stretch(times[: len(one)], (one,))) for one in (*half, *thrice)]
+    for one, found in zip((*half, *thrice), unpack_all(packed), strict=True):
+        assert same(found.columns[0], one)
+    whole = len(pack(Stretch(times, (numbers,))))
+    assert len(packed[0]) < 0.55 * whole
+    assert len(packed[3]) < 0.38 * whole
 
 
 def test_a_chunk_of_floats_that_was_packed_whole_is_read() -> None:
@@ -110,5 +164,5 @@ def test_a_chunk_of_floats_that_was_packed_whole_is_read() -> None:
     bits[1:] ^= numbers.view(np.int64)[:-1]
     planes = np.ascontiguousarray(bits.view(np.uint8).reshape(-1, 8).T).tobytes()
     body = zlib.compress(planes, 6, wbits=-15)
-    packed = HEAD.pack(VERSION, 0, 1, 3, START, 10_000) + COLUMN.pack(3, 0, 8, len(body)) + body
+    packed = HEAD.pack(1, 0, 1, 3, START, 10_000) + columns.HEAD.pack(3, 0, 8, len(body)) + body
     assert same(unpack(packed).columns[0], numbers)

@@ -11,9 +11,10 @@ from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
 from apps.metrics import chunks, seal, store
+from apps.metrics.histories import postgres
 from apps.metrics.histories.postgres import PostgresHistory
 from apps.metrics.kernel import NodeKind
-from apps.metrics.levels import FIVE_MINUTES, HOUR, LEVELS, ONE_HOUR, floored, grid
+from apps.metrics.levels import FIVE_MINUTES, HOUR, LEVELS, ONE_HOUR, RAW, Grid, floored, grid
 from apps.metrics.models import Node, Series, Tier
 from apps.metrics.tasks import maintain
 
@@ -99,6 +100,24 @@ def test_every_level_says_the_same_of_the_same_time_across_the_watermark(
             assert value == pytest.approx(
                 expected(reduce, line.object, datetime.fromtimestamp(at, UTC), timedelta(seconds=width))
             )
+
+
+@pytest.mark.parametrize("at_once", [1, postgres.AT_ONCE])
+@pytest.mark.parametrize("reduce", ["avg", "max", "last"])
+def test_a_step_that_lies_in_several_chunks_counts_all_of_them(
+    tier: Tier, reduce: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "AT_ONCE", at_once)
+    start, step = NOW - 28 * HOUR, 14 * HOUR
+    keep(tier, start, NOW)
+    seal.seal_due(NOW)
+    wanted = Grid(RAW, start, step.total_seconds())
+    lines = postgres.drawn([METRIC], postgres.read(tier, [METRIC], wanted, (start, NOW), reduce), wanted, reduce)
+    assert [line.object for line in lines] == ["counts", "gaps"]
+    for line in lines:
+        assert list(line.values) == pytest.approx(
+            [expected(reduce, line.object, start + n * step, step) for n in (0, 1)]
+        )
 
 
 def test_sealing_again_gives_the_same_bytes(tier: Tier) -> None:

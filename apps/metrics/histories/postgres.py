@@ -1,9 +1,12 @@
 """Samples in the portal's own PostgreSQL: rows of the last days, chunks of every level before."""
 
+import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +21,13 @@ from apps.metrics.kernel import Row
 from apps.metrics.levels import HOUR, RAW, Grid, grid
 from apps.metrics.lines import Grain, Line
 from apps.metrics.models import Tier
-from apps.metrics.rolls import NEEDS, Numbers, interruption, merged, single, starts_of, steps_of, thinned
+from apps.metrics.rolls import NEEDS, Numbers, interruption, merged, singled, starts_of, steps_of, thinned
 from apps.metrics.store import SeriesBook, copy_stream
 
 LINES = (Path(__file__).parent.parent / "sql" / "lines.sql").read_text(encoding="utf-8")
+AT_ONCE = (
+    36_000  # numbers of chunks that are read at once: with what is made of them they stay in the processor's cache
+)
 ROWS = {
     "avg": "sum(value) AS first, count(value)::float8 AS second",
     "max": "max(value) AS first, NULL::float8 AS second",
@@ -29,6 +35,8 @@ ROWS = {
     "last": "(array_agg(value ORDER BY at DESC) FILTER (WHERE value IS NOT NULL))[1] AS first, NULL::float8 AS second",
 }
 
+Name = tuple[str, str, str]
+"""Of a series: metric, node, object."""
 Part = tuple[NDArray[np.int64], tuple[Numbers, ...]]
 """Numbers of steps, and for each the columns that the way of thinning out needs."""
 
@@ -74,9 +82,7 @@ class PostgresHistory:
         return drawn(metrics, read(tier, metrics, wanted, (wanted.origin, end), reduce, objects), wanted, reduce)
 
 
-def drawn(
-    metrics: Sequence[str], found: Mapping[tuple[str, str, str], Sequence[Part]], wanted: Grid, reduce: str
-) -> list[Line]:
+def drawn(metrics: Sequence[str], found: Mapping[Name, Sequence[Part]], wanted: Grid, reduce: str) -> list[Line]:
     """Lines of what was read, in the order of the metrics."""
     order = {metric: place for place, metric in enumerate(metrics)}
     grain = Grain(reduce, wanted.step, wanted.level.title)
@@ -90,7 +96,7 @@ def read(
     within: tuple[datetime, datetime],
     reduce: str,
     objects: Sequence[str] | None = None,
-) -> dict[tuple[str, str, str], list[Part]]:
+) -> dict[Name, list[Part]]:
     """What the store has of each series (metric, node, object), chunk by chunk and step by step."""
     level, (start, end) = wanted.level, within
     columns = [level.columns.index(name) for name in NEEDS[reduce]] if level is not RAW else None
@@ -105,34 +111,48 @@ def read(
         "origin": wanted.origin,
         "step": wanted.step,
     }
-    found: dict[tuple[str, str, str], list[Part]] = defaultdict(list)
-    stretches: dict[tuple[str, str, str], list[chunks.Stretch]] = defaultdict(list)
-    rows: dict[tuple[str, str, str], list[tuple[int, float | None, float | None]]] = defaultdict(list)
+    found: dict[Name, list[Part]] = defaultdict(list)
+    packed: dict[Name, list[bytes]] = defaultdict(list)
+    rows: dict[Name, list[tuple[int, float | None, float | None]]] = defaultdict(list)
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(_statement(level.table, reduce), parameters, binary=True)
-        for metric, node, of, packed, number, first, second in cursor:
-            if packed is None:
+        for metric, node, of, chunk, number, first, second in cursor:
+            if chunk is None:
                 rows[metric, node, of].append((number, first, second))
-                continue
-            stretch = chunks.unpack(packed, columns)
-            a, b = np.searchsorted(stretch.times, (low, high))
-            if a < b:
-                cut = chunks.Stretch(stretch.times[a:b], tuple(column[a:b] for column in stretch.columns))
-                stretches[metric, node, of].append(cut)
-    for key, ones in stretches.items():
-        found[key] += [_stepped(one, wanted, reduce) for one in chained(ones)]
+            else:
+                packed[metric, node, of].append(chunk)
+    for key, part in _parts(packed, columns, wanted, (low, high), reduce):
+        found[key].append(part)
     for key, listed in rows.items():
         table = np.array(listed, np.float64)
         found[key].append((table[:, 0].astype(np.int64), tuple(table[:, 1 : 1 + len(NEEDS[reduce])].T)))
     return found
 
 
+def _parts(
+    packed: Mapping[Name, Sequence[bytes]],
+    columns: Sequence[int] | None,
+    wanted: Grid,
+    within: tuple[int, int],
+    reduce: str,
+) -> Iterator[tuple[Name, Part]]:
+    """What the chunks of each series have within a range (milliseconds), in the order of time."""
+    chunked = [(key, one) for key, ones in packed.items() for one in sorted(ones, key=chunks.begin_of)]
+    many = math.ceil(AT_ONCE / wanted.level.most)
+    for at in range(0, len(chunked), many):
+        keys, ones = zip(*chunked[at : at + many], strict=True)
+        for key, same in groupby(zip(keys, chunks.unpack_all(ones, columns), strict=True), itemgetter(0)):
+            for stretch in chained([stretch for _key, stretch in same]):
+                if part := stretch.within(*within):
+                    yield key, _stepped(part, wanted, reduce)
+
+
 def _stepped(stretch: chunks.Stretch, wanted: Grid, reduce: str) -> Part:
     origin, step = round(wanted.origin.timestamp() * 1000), wanted.step * 1000
     numbers, starts = steps_of(stretch.times, origin, step)
-    columns = single(reduce, stretch.columns[0]) if wanted.level is RAW else stretch.columns
-    return numbers, merged(reduce, columns, starts)
+    gathered = singled if wanted.level is RAW else merged
+    return numbers, gathered(reduce, stretch.columns, starts)
 
 
 @cache
