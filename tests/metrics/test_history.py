@@ -109,6 +109,8 @@ def test_a_step_that_lies_in_several_chunks_counts_all_of_them(
 ) -> None:
     monkeypatch.setattr(postgres, "AT_ONCE", at_once)
     start, step = NOW - 28 * HOUR, 14 * HOUR
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT metrics_make_partitions(%s, 2)", [start.date()])
     keep(tier, start, NOW)
     seal.seal_due(NOW)
     wanted = Grid(RAW, start, step.total_seconds())
