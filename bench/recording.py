@@ -34,8 +34,12 @@ class Recorded:
     @property
     def lively(self) -> bool:
         """Whether its numbers hardly ever repeat."""
-        known = self.values[np.isfinite(self.values)]
-        return len(np.unique(known)) > len(known) / 2
+        return self.distinct > int(np.isfinite(self.values).sum()) / 2
+
+    @property
+    def distinct(self) -> int:
+        """How many different numbers it has."""
+        return len(np.unique(self.values[np.isfinite(self.values)]))
 
     def longer(self, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """`count` samples that look like it."""
@@ -60,6 +64,12 @@ class Recorded:
             if (np.round(distinct, PLACES) == distinct).all():
                 found = np.round(found, next(p for p in range(PLACES + 1) if (np.round(distinct, p) == distinct).all()))
         return found
+
+
+def mixed(recorded: list[Recorded], many: int) -> list[Recorded]:
+    """So many of them, of those that never change and of those that always do as large a share as there is among all."""
+    ordered = sorted(recorded, key=lambda one: one.distinct)
+    return [ordered[int((n + 0.5) * len(ordered) / many)] for n in range(min(many, len(ordered)))]
 
 
 def record(layout: Layout, tier: Tier, polls: int) -> list[Recorded]:

@@ -27,7 +27,7 @@ from bench.dashboards import dashboards_drawn
 from bench.ground import store_pids
 from bench.harness import Contestant, Goal, Part, Times, machine, race, report, table
 from bench.history import furnish
-from bench.recording import Recorded, record
+from bench.recording import Recorded, mixed, record
 from bench.year import year
 
 SLUG = "bench-history"
@@ -56,14 +56,14 @@ class BenchSample(models.Model):
 
 def main(lab: Lab, quick: bool) -> None:
     """Measure and print."""
-    days, many, polls, rounds = (3, 10, 40, 3) if quick else (30, 24, 180, 9)
+    days, many, polls, rounds = (3, 10, 40, 3) if quick else (30, 48, 180, 9)
     tier = furnish(lab.layout)
     with _own_history(lab.layout) as owner:
         recorded = record(lab.layout, tier, polls)
         ingest = _ingest(lab, owner, recorded, rounds)
         mine = Tier.objects.create(slug=SLUG, name="Bench")
         rng = np.random.default_rng(1)
-        chosen = recorded[:: max(len(recorded) // many, 1)][:many]
+        chosen = mixed(recorded, many)
         count = days * 8640
         series = [one.longer(count, rng) for one in chosen]
         end = floored(datetime.now(UTC), HOUR) - 2 * HOUR
@@ -74,8 +74,8 @@ def main(lab: Lab, quick: bool) -> None:
             for peer in peers:
                 peer.fill(series, round(start.timestamp() * 1000), 10_000)
             sizes = _sizes(owner, peers, sum(int(np.isfinite(values).sum()) for values in series))
-            lively = next((n for n, one in enumerate(chosen) if one.lively), 0)
-            ranges = _ranges(lab, mine, peers, lively, Range(start, end), rounds * 3)
+            lively = [n for n, one in enumerate(chosen) if one.lively] or [0]
+            ranges = _ranges(lab, mine, peers, lively[len(lively) // 2], Range(start, end), rounds * 3)
         dashboards = dashboards_drawn(owner, tier, recorded, end)
         long = year(lab, owner, mine, recorded, Range(end - timedelta(days=40 if quick else 365), end), rounds * 3)
     _report(
