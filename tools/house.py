@@ -31,7 +31,7 @@ ROOMS = {
     " catalogue catalogue_views channel_forms channel_views channels chunks collect context copyformat costs curves dependence exporters"
     " exports exposition exposition_views facts figures hashes histories/* hosts inward inward_checks"
     " itself judge kept kernel levels limits_drawn lines lives marks mute_views muting names node_views noticed now"
-    " occasions outbox pages poll present probe ranges readers/* readings record registry rolls rows seal"
+    " occasions outbox pages poll present probe proof_rows proofs proven ranges readers/* readings record registry rolls rows seal"
     " secrets shell silence store templatetags/* threshold_views thresholds transitions unchanged units"
     " watchman webhook",
     "replicas": f"{TIER} lag router topology",
@@ -53,8 +53,8 @@ ROOMS = {
     " windowed words",
     "overview": f"{COMMON} away doctor/* health own own_queries own_query_views own_views summary",
     "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
-    " links load people pgbouncer postgres processes proxy redis register rehearsal seed servers stop"
-    " supervisor switches tier traffic twin witness",
+    " links load people pgbouncer postgres processes proving proxy redis register rehearsal seed servers stop"
+    " supervisor switches tier traffic trials twin witness",
 }
 # Modules that have to run where nothing is installed, or whose worth is that they depend on nothing.
 STANDARD_LIBRARY_ONLY = (

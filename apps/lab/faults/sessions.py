@@ -1,5 +1,6 @@
 """Clients that misbehave: each fault is a living client, ended to heal."""
 
+from datetime import timedelta
 from functools import partial
 
 from apps.lab.faults import culprits
@@ -17,8 +18,8 @@ def _end(deed: str, servers: Servers, _: Record) -> None:
     culprits.stop(servers, deed)
 
 
-def _fault(name: str, node: str, says: str, *fires: str) -> Fault:
-    return Fault(name, says, node, partial(_begin, name), partial(_end, name), fires)
+def _fault(name: str, node: str, says: str, *fires: str, after: timedelta = timedelta(0)) -> Fault:
+    return Fault(name, says, node, partial(_begin, name), partial(_end, name), fires, after)
 
 
 FAULTS = (
@@ -35,12 +36,16 @@ FAULTS = (
         Node.PGBOUNCER,
         "Three clients sit idle inside a transaction and keep a server connection each.",
         "pools.held_servers",
+        "pools.leak",
+        after=timedelta(minutes=2),
     ),
     _fault(
         "idle-in-transaction",
         Node.PRIMARY,
         "Three sessions of the primary stay idle inside a transaction.",
         "queries.idle_in_transaction",
+        "queries.longest_transaction",
+        after=timedelta(minutes=5),
     ),
     _fault(
         "hold-lock",
