@@ -13,14 +13,14 @@ from typing import LiteralString, TypeAlias
 
 import httpx
 import psycopg
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncClientCursor, AsyncConnection, errors
 from redis.asyncio import Redis
 
 from apps.lab import keys
 from apps.lab import layout as layouts
 from apps.lab import redis as lab_redis
 from apps.lab.layout import Layout, Node
-from apps.lab.pgbouncer import POOL_SIZE
+from apps.lab.pgbouncer import MOST_CLIENTS, POOL_SIZE
 
 Deed: TypeAlias = Callable[[Layout], Awaitable[None]]
 # The login `app` has time limits of its own; this client does not respect them.
@@ -149,6 +149,54 @@ async def fill_connections(layout: Layout) -> None:
         await forever()
 
 
+async def hoard_locks(layout: Layout) -> None:
+    """Hold far more locks than one session should."""
+    async with await session(layout) as connection:
+        await connection.execute("SELECT pg_advisory_xact_lock(2, number) FROM generate_series(1, 3000) AS number")
+        ready()
+        await forever()
+
+
+async def crowd_pool(layout: Layout) -> None:
+    """Open idle clients of PgBouncer until nine tenths of its limit are taken."""
+    console = layout.dsn(Node.PGBOUNCER, "opsportal_poll", direct=True)
+    async with AsyncExitStack() as stack:
+        asking = await AsyncConnection.connect(console, autocommit=True, cursor_factory=AsyncClientCursor)
+        await stack.enter_async_context(asking)
+        while True:
+            rows = await (await asking.execute("SHOW LISTS")).fetchall()
+            if dict(rows)["used_clients"] >= MOST_CLIENTS * 0.9:
+                break
+            idle = await AsyncConnection.connect(layout.dsn(Node.PGBOUNCER, "app"), autocommit=True)
+            await stack.enter_async_context(idle)
+        ready()
+        await forever()
+
+
+async def crowd_redis(layout: Layout) -> None:
+    """Open idle clients of Redis until nine tenths of its limit are taken."""
+    url = layout.redis_url(Node.REDIS, "lab", direct=True)
+    async with AsyncExitStack() as stack:
+        asking = await stack.enter_async_context(Redis.from_url(url))
+        most = int((await asking.config_get("maxclients"))["maxclients"] or 0)
+        while (await asking.info("clients"))["connected_clients"] < most * 0.9:
+            idle = await stack.enter_async_context(Redis.from_url(url, single_connection_client=True))
+            await idle.ping()
+        ready()
+        await forever()
+
+
+async def slow_commands(layout: Layout) -> None:
+    """A script that keeps Redis from everything else, every second."""
+    spin = "local t = 0 for i = 1, 3000000 do t = t + i end return t"
+    async with Redis.from_url(layout.redis_url(Node.REDIS, "lab", direct=True)) as client:
+        for turn in itertools.count():
+            await client.eval(spin, 0)
+            if turn == 0:
+                ready()
+            await asyncio.sleep(1)
+
+
 async def deadlock(layout: Layout) -> None:
     """Two sessions take the same two locks in opposite order, again and again."""
 
@@ -211,8 +259,8 @@ async def evict(layout: Layout) -> None:
                 await asyncio.sleep(0.5)
 
 
-async def block_traffic(layout: Layout) -> None:
-    """Ask twenty times a second with a key that may ask ten times a minute."""
+async def ask_too_often(layout: Layout, *, refused: bool) -> None:
+    """Ask twenty times a second with a key that may ask ten times a minute; it is done when the first is `refused`, or else answered."""
     key = next(key for key in keys.api_keys(keys.secret(layout.directory)) if key.tier == "Free")
     said = False
     async with httpx.AsyncClient(base_url=layout.url(), headers={"X-API-Key": key.plain}, timeout=5) as client:
@@ -222,7 +270,7 @@ async def block_traffic(layout: Layout) -> None:
             except httpx.HTTPError:
                 await asyncio.sleep(1)  # the application is gone for now
                 continue
-            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS and not said:
+            if (answer.status_code == httpx.codes.TOO_MANY_REQUESTS) is refused and not said:
                 said = True
                 ready()
             await asyncio.sleep(0.05)
@@ -237,7 +285,12 @@ DEEDS: dict[str, Deed] = {
     "fill-connections": fill_connections,
     "deadlock": deadlock,
     "roll-back": roll_back,
-    "block-traffic": block_traffic,
+    "hoard-locks": hoard_locks,
+    "crowd-pool": crowd_pool,
+    "crowd-redis": crowd_redis,
+    "slow-commands": slow_commands,
+    "block-traffic": lambda layout: ask_too_often(layout, refused=True),
+    "greedy-traffic": lambda layout: ask_too_often(layout, refused=False),
     "cold-cache": cold_cache,
     "evict-redis": evict,
 }

@@ -30,6 +30,7 @@ FAULTS = (
         "pools.utilisation",
         "pools.waiting",
         "pools.maxwait",
+        "pools.waits",
     ),
     _fault(
         "leak-connection",
@@ -68,6 +69,18 @@ FAULTS = (
         "Idle sessions take all but a few of the primary's connections.",
         "queries.connections",
     ),
+    _fault(
+        "hoard-locks",
+        Node.PRIMARY,
+        "One session holds 3,000 advisory locks.",
+        "queries.lock_table",
+    ),
+    _fault(
+        "crowd-pool",
+        Node.PGBOUNCER,
+        "Idle clients take nine tenths of the connections that PgBouncer allows.",
+        "pools.clients",
+    ),
     _fault("deadlock", Node.PRIMARY, "Two sessions run into a deadlock about once a second.", "queries.deadlocks"),
     _fault(
         "roll-back",
@@ -80,5 +93,12 @@ FAULTS = (
         Node.REDIS,
         "Every cached entry is removed ten times a second, so that reads miss.",
         "cache.hit_rate",
+        "cache.keys",
+    ),
+    _fault(
+        "slow-commands",
+        Node.REDIS,
+        "A script occupies Redis for some hundredths of a second, every second.",
+        "cache.slow_log",
     ),
 )
