@@ -13,42 +13,19 @@ from typing import LiteralString, TypeAlias
 
 import httpx
 import psycopg
-from psycopg import AsyncClientCursor, AsyncConnection, errors
+from psycopg import AsyncConnection, errors
 from redis.asyncio import Redis
 
-from apps.lab import keys
+from apps.lab import crowds, keys
 from apps.lab import layout as layouts
 from apps.lab import redis as lab_redis
 from apps.lab.layout import Layout, Node
-from apps.lab.pgbouncer import MOST_CLIENTS, POOL_SIZE
+from apps.lab.misbehaviour import forever, ready, session
+from apps.lab.pgbouncer import POOL_SIZE
 
 Deed: TypeAlias = Callable[[Layout], Awaitable[None]]
-# The login `app` has time limits of its own; this client does not respect them.
-NO_LIMITS: LiteralString = (
-    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
-)
 WAITERS = 15
 EVICTIONS = 12_000
-
-
-def ready() -> None:
-    """Tell the starter that the deed is done."""
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-
-
-async def forever() -> None:
-    """Wait to be ended."""
-    await asyncio.Event().wait()
-
-
-async def session(layout: Layout, node: str = Node.PRIMARY) -> AsyncConnection:
-    """A session of the application's login inside a transaction without limits."""
-    connection = await AsyncConnection.connect(
-        layout.dsn(node, "app"), prepare_threshold=None, application_name="culprit"
-    )
-    await connection.execute(NO_LIMITS)
-    return connection
 
 
 async def hold(layout: Layout, node: str, count: int) -> None:
@@ -128,62 +105,6 @@ async def slow_queries(layout: Layout) -> None:
     await asyncio.sleep(1)
     ready()
     await asyncio.gather(*tasks)
-
-
-async def fill_connections(layout: Layout) -> None:
-    """Open idle sessions until the primary has hardly one left."""
-    async with AsyncExitStack() as stack:
-        dsn = layout.dsn(Node.PRIMARY, "app")
-        first = await stack.enter_async_context(
-            await AsyncConnection.connect(dsn, application_name="culprit", autocommit=True)
-        )
-        query = """SELECT (SELECT setting::int FROM pg_settings WHERE name = 'max_connections')
-                        - (SELECT setting::int FROM pg_settings WHERE name = 'superuser_reserved_connections')
-                        - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')"""
-        row = await (await first.execute(query)).fetchone()
-        for _ in range(max(0, (row[0] if row else 0) - 4)):
-            await stack.enter_async_context(
-                await AsyncConnection.connect(dsn, application_name="culprit", autocommit=True)
-            )
-        ready()
-        await forever()
-
-
-async def hoard_locks(layout: Layout) -> None:
-    """Hold far more locks than one session should."""
-    async with await session(layout) as connection:
-        await connection.execute("SELECT pg_advisory_xact_lock(2, number) FROM generate_series(1, 3000) AS number")
-        ready()
-        await forever()
-
-
-async def crowd_pool(layout: Layout) -> None:
-    """Open idle clients of PgBouncer until nine tenths of its limit are taken."""
-    console = layout.dsn(Node.PGBOUNCER, "opsportal_poll", direct=True)
-    async with AsyncExitStack() as stack:
-        asking = await AsyncConnection.connect(console, autocommit=True, cursor_factory=AsyncClientCursor)
-        await stack.enter_async_context(asking)
-        while True:
-            rows = await (await asking.execute("SHOW LISTS")).fetchall()
-            if dict(rows)["used_clients"] >= MOST_CLIENTS * 0.9:
-                break
-            idle = await AsyncConnection.connect(layout.dsn(Node.PGBOUNCER, "app"), autocommit=True)
-            await stack.enter_async_context(idle)
-        ready()
-        await forever()
-
-
-async def crowd_redis(layout: Layout) -> None:
-    """Open idle clients of Redis until nine tenths of its limit are taken."""
-    url = layout.redis_url(Node.REDIS, "lab", direct=True)
-    async with AsyncExitStack() as stack:
-        asking = await stack.enter_async_context(Redis.from_url(url))
-        most = int((await asking.config_get("maxclients"))["maxclients"] or 0)
-        while (await asking.info("clients"))["connected_clients"] < most * 0.9:
-            idle = await stack.enter_async_context(Redis.from_url(url, single_connection_client=True))
-            await idle.ping()
-        ready()
-        await forever()
 
 
 async def slow_commands(layout: Layout) -> None:
@@ -282,12 +203,13 @@ DEEDS: dict[str, Deed] = {
     "idle-in-transaction": lambda layout: hold(layout, Node.PRIMARY, 3),
     "hold-lock": hold_lock,
     "slow-queries": slow_queries,
-    "fill-connections": fill_connections,
+    "fill-connections": crowds.fill_connections,
     "deadlock": deadlock,
     "roll-back": roll_back,
-    "hoard-locks": hoard_locks,
-    "crowd-pool": crowd_pool,
-    "crowd-redis": crowd_redis,
+    "hoard-locks": crowds.hoard_locks,
+    "crowd-pool": crowds.crowd_pool,
+    "crowd-redis": crowds.crowd_redis,
+    "crowd-servers": crowds.crowd_servers,
     "slow-commands": slow_commands,
     "block-traffic": lambda layout: ask_too_often(layout, refused=True),
     "greedy-traffic": lambda layout: ask_too_often(layout, refused=False),

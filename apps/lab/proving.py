@@ -5,7 +5,7 @@ but the servers of the lab.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -36,6 +36,10 @@ class Trial:
     fault: Fault
     checks: tuple[str, ...]
 
+    def seconds(self) -> float:
+        """Until all of them were asked anew while the fault was in, and it lasted as long as it must."""
+        return (max(checks()[check].stale_after for check in self.checks) + self.fault.after).total_seconds()
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -64,8 +68,8 @@ class Outcome:
 
 def trials_of(wanted: Sequence[str], only: str = "") -> tuple[list[Trial], list[str]]:
     """
-    As few faults as fire all these checks (all that have one where none is named), and the checks that no fault fires. `only`: by this
-    fault alone.
+    As few faults as fire all these checks (all that have one where none is named), the quickest first, and the checks that no fault fires.
+    `only`: by this fault alone.
 
     Raises:
         NothingToProve: there is no check of such a name.
@@ -85,7 +89,7 @@ def trials_of(wanted: Sequence[str], only: str = "") -> tuple[list[Trial], list[
             break
         found.append(Trial(fault, fired))
         open_ = {check: None for check in open_ if check not in fired}
-    return sorted(found, key=lambda trial: list(FAULTS).index(trial.fault.name)), list(open_)
+    return sorted(found, key=Trial.seconds), list(open_)
 
 
 class Prover:
@@ -110,10 +114,10 @@ class Prover:
         """Put the fault in and heal it, whatever happens. What the servers say when they refuse is raised."""
         name = trial.fault.name
         passing_now = partial(self._passing, trial.checks)
-        self._until(lambda: len(passing_now()) == len(trial.checks), self._needs(trial, trial.checks))
+        self._until(lambda: len(passing_now()) == len(trial.checks), self._needs(trial))
         passing = passing_now()
         outcomes = {
-            check: Outcome(check, name, told=f"NOT PROVED: it does not pass before; it says {self._word(check)}")
+            check: Outcome(check, name, told=f"NOT PROVEN: it does not pass before; it says {self._word(check)}")
             for check in trial.checks
             if check not in passing
         }
@@ -130,30 +134,26 @@ class Prover:
             faults.inject(self.servers, name)
             mine = Proof.objects.filter(tier=self.tier, fault=name, put_in_at=faults.active(self.servers)[name])
             seen = mine.filter(fired_at__isnull=False)
-            self._until(lambda: _note(fired, seen, begun) >= passing, self._needs(trial, passing))
+            self._until(lambda: _note(fired, seen, begun) >= passing, self._needs(trial))
         finally:
             healed = time.monotonic()
             faults.heal(self.servers, name)
         if fired:
             again = mine.filter(passed_at__isnull=False)
-            self._until(lambda: _note(passed, again, healed) >= fired.keys(), self._needs(trial, set(fired)))
+            self._until(lambda: _note(passed, again, healed) >= fired.keys(), self._needs(trial))
         return fired, passed
 
     def _outcome(self, trial: Trial, check: str, fired: Mapping[str, float], passed: Mapping[str, float]) -> Outcome:
         name = trial.fault.name
         if check not in fired:
-            return Outcome(check, name, told=f"NOT PROVED: it did not fire; it says {self._word(check)}")
+            return Outcome(check, name, told=f"NOT PROVEN: it did not fire; it says {self._word(check)}")
         if check not in passed:
-            told = f"NOT PROVED: it did not pass again; it says {self._word(check)}"
+            told = f"NOT PROVEN: it did not pass again; it says {self._word(check)}"
             return Outcome(check, name, fired[check], told=told)
         return Outcome(check, name, fired[check], passed[check])
 
-    def _needs(self, trial: Trial, checks_: Collection[str]) -> float:
-        """Seconds within which all of them must have been asked, and the fault must have lasted long enough."""
-        if self.patience is not None:
-            return self.patience
-        asked = max(checks()[check].stale_after for check in checks_)
-        return (asked + trial.fault.after).total_seconds() + PATIENCE
+    def _needs(self, trial: Trial) -> float:
+        return trial.seconds() + PATIENCE if self.patience is None else self.patience
 
     def _until(self, condition: Callable[[], bool], seconds: float) -> None:
         end = time.monotonic() + seconds

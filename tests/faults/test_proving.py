@@ -14,6 +14,7 @@ ASKED_OFTEN = [
     "cut-stream",
     "crowd-pool",
     "crowd-redis",
+    "crowd-servers",
     "fall-behind",
     "hoard-locks",
     "slow-commands",

@@ -107,7 +107,7 @@ def test_the_faults_of_the_lab_prove_nothing_of_another_tier(watch: Watch, fault
 
 def test_the_command_proves_a_check_and_tells_it_in_a_line(watch: Watch, lab: Lab, prove: Prove, line: Page) -> None:
     told = prove(UP, "--fault", "stop-redis")
-    assert re.match(rf"{UP} +stop-redis +fired after \d+ s +passed after \d+ s\n1 checks were proved\.", told), told
+    assert re.match(rf"{UP} +stop-redis +fired after \d+ s +passed after \d+ s\n1 checks were proven\.", told), told
     assert faults.active(lab.servers) == {}
     assert f"{watch.slot:%d %b %Y} · stop-redis" in line(UP)
 
@@ -115,8 +115,8 @@ def test_the_command_proves_a_check_and_tells_it_in_a_line(watch: Watch, lab: La
 def test_a_check_that_its_fault_does_not_fire_is_told(watch: Watch, lab: Lab, prove: Prove, line: Page) -> None:
     check = "queries.idle_in_transaction"  # takes five minutes, and is given two seconds
     told = prove(check, "--patience", "2")
-    assert re.match(rf"{check} +idle-in-transaction +NOT PROVED: it did not fire; it says pass\n", told), told
-    assert told.endswith("1 of 1 checks were not proved.")
+    assert re.match(rf"{check} +idle-in-transaction +NOT PROVEN: it did not fire; it says pass\n", told), told
+    assert told.endswith("1 of 1 checks were not proven.")
     assert faults.active(lab.servers) == {}
     watch.poll()
     assert not Proof.objects.exists()
@@ -125,7 +125,7 @@ def test_a_check_that_its_fault_does_not_fire_is_told(watch: Watch, lab: Lab, pr
 
 def test_a_check_without_a_fault_is_told_everywhere(watch: Watch, prove: Prove, page: Page, line: Page) -> None:
     told = " ".join(prove("queries.wraparound").split())
-    assert told == "queries.wraparound NOT PROVED: no fault is declared to fire it 1 of 1 checks were not proved."
+    assert told == "queries.wraparound NOT PROVEN: no fault is declared to fire it 1 of 1 checks were not proven."
     assert "no fault proves it" in line("queries.wraparound")
     assert "No fault proves this check" in page("/t/lab/checks/queries.wraparound/")
     assert "Did you mean cache.up?" in prove("cache.upp")

@@ -30,6 +30,11 @@ FAULTS = (
         "pools.utilisation",
         "pools.waiting",
         "pools.maxwait",
+    ),
+    _fault(
+        "crowd-servers",
+        Node.PGBOUNCER,
+        "Twice as many clients as the pool has servers run statements of 0.2 s: each waits for its turn.",
         "pools.waits",
     ),
     _fault(

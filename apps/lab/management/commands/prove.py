@@ -66,7 +66,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: sys.exit(1))  # so that the fault is healed on the way out
         for check in without:
             self._say(
-                f"{check:<30} {'':<24} NOT PROVED: {fault or 'no fault'} is {'not ' if fault else ''}declared to fire it"
+                f"{check:<30} {'':<24} NOT PROVEN: {fault or 'no fault'} is {'not ' if fault else ''}declared to fire it"
             )
         missed, proved = len(without), 0
         for trial in planned:
@@ -76,14 +76,14 @@ class Command(BaseCommand):
             proved += sum(outcome.proved for outcome in outcomes)
             missed += sum(not outcome.proved for outcome in outcomes)
         if missed:
-            raise CommandError(f"{missed} of {proved + missed} checks were not proved.")
-        self._say(f"{proved} checks were proved.")
+            raise CommandError(f"{missed} of {proved + missed} checks were not proven.")
+        self._say(f"{proved} checks were proven.")
 
     def _run(self, prover: proving.Prover, trial: proving.Trial) -> list[proving.Outcome]:
         try:
             return prover.prove(trial)
         except REFUSED as error:
-            told = f"NOT PROVED: {error}"
+            told = f"NOT PROVEN: {error}"
             return [proving.Outcome(check, trial.fault.name, told=told) for check in trial.checks]
 
     def _tier(self) -> Tier:
