@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache
 from shutil import which
 
+import structlog
 from django.conf import settings
 
 from apps.lab import faults, register
@@ -18,6 +19,8 @@ from apps.metrics import secrets
 from apps.metrics.models import Node, Tier
 from apps.metrics.proofs import Breaker, Known
 
+log = structlog.get_logger()
+
 COMMAND = "manage.py lab prove"
 
 
@@ -28,10 +31,17 @@ def declared() -> Breaker:
 
 
 def under_way(tier: Tier) -> Mapping[str, datetime] | None:
-    """The faults that are in, by name, with the time they were put in; None for a tier that is not this machine's lab."""
+    """The faults that are in, by name, with the time they were put in; None for a tier that is not this machine's lab.
+
+    A lab whose records cannot be read proves nothing, and keeps no poll from being written.
+    """
     if tier.slug != register.SLUG:
         return None
-    found = faults.active(Servers(settings.LAB_DIR))
+    try:
+        found = faults.active(Servers(settings.LAB_DIR))
+    except (OSError, ValueError, KeyError):
+        log.exception("faults.unreadable", directory=str(settings.LAB_DIR))
+        return None
     return found if not found or is_lab(tier) else None
 
 
@@ -52,16 +62,25 @@ def _address(layout: Layout, server: str) -> str:
 
 @cache
 def build() -> str:
-    """The portal's version, and the commit it was started from where this is a working copy."""
-    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    """The portal's version, and the commit it was started from where this is a working copy; what cannot be told is left out."""
+    return " ".join(filter(None, (_version(), _commit())))
+
+
+def _version() -> str:
+    try:
+        return str(
+            tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+        )
+    except (OSError, tomllib.TOMLDecodeError, KeyError):
+        return ""
+
+
+def _commit() -> str:
     git = which("git")
     if git is None or not (settings.BASE_DIR / ".git").exists():
-        return str(project["version"])
-    told = subprocess.run(
-        [git, "-C", settings.BASE_DIR, "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        timeout=5,
-        check=False,
-    )
-    return f"{project['version']} {told.stdout.strip()}".strip()
+        return ""
+    command = [git, "-C", str(settings.BASE_DIR), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=2, check=False).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -42,6 +42,12 @@ class Proving:
         return self.proofs[0] if self.proofs else None
 
     @property
+    def by_fault(self) -> list[tuple[Known, Proof | None]]:
+        """Each fault that should fire it, with its own proof."""
+        seen = {proof.fault: proof for proof in reversed(self.proofs)}
+        return [(fault, seen.get(fault.name)) for fault in self.faults]
+
+    @property
     def stage(self) -> Stage:
         """How far it is. A proof stays one where its fault no longer exists."""
         if self.newest is None or self.newest.fired_at is None:

@@ -118,12 +118,11 @@ def _write(poll: Poll, source: Breaker, proof: Proof, verdict: Verdict) -> None:
 
 
 def _postgresql(tier: Tier, node: str) -> str:
-    """The version of PostgreSQL on this node, or on the primary where it is none; as it was known before the fault if need be."""
+    """The version of PostgreSQL on this node, or on the primary where it is none, without its packager's; as it was known last."""
     servers = NodeStatus.objects.filter(node__tier=tier, node__removed_at=None, node__kind=NodeKind.POSTGRES)
     versions = dict(servers.values_list("node__name", "version"))
-    if node in versions:
-        return versions[node]
-    return servers.filter(node__role=NodeRole.PRIMARY).values_list("version", flat=True).first() or ""
+    primary = servers.filter(node__role=NodeRole.PRIMARY).values_list("version", flat=True).first()
+    return versions.get(node, primary or "").partition(" ")[0]
 
 
 def _pass(poll: Poll, awaited: Sequence[Proof]) -> None:

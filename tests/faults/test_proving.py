@@ -14,7 +14,6 @@ ASKED_OFTEN = [
     "cut-stream",
     "crowd-pool",
     "crowd-redis",
-    "crowd-servers",
     "fall-behind",
     "hoard-locks",
     "slow-commands",

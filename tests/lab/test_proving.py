@@ -75,10 +75,11 @@ def test_a_fault_that_is_put_in_and_healed_leaves_the_date_on_the_page(
     watch.turns(SLOTS, State.PASS)
     today = f"{watch.slot:%d %b %Y}"
     assert f"{today} · inactive-slot" in line(SLOTS)
-    version = NodeStatus.objects.get(node__name="lab-primary").version
+    version = NodeStatus.objects.get(node__name="lab-primary").version.split()[0]
+    told = page(own)
+    assert re.search(rf"on purpose: {today} [\d:]+ , inactive-slot \. warns lab-primary · forgotten", told)
     assert re.search(
-        rf"{today} [\d:]+ inactive-slot warns lab-primary · forgotten .*? portal 0\.1\.0.*?, PostgreSQL {re.escape(version)} ",
-        page(own),
+        rf"it passed again at [\d:]+ \. Seen by portal 0\.1\.0.*?, with PostgreSQL {re.escape(version)}\.", told
     )
     Proof.objects.update(fired_at=timezone.now() - timedelta(days=91))
     assert "inactive-slot · old" in line(SLOTS)
@@ -105,9 +106,19 @@ def test_the_faults_of_the_lab_prove_nothing_of_another_tier(watch: Watch, fault
     assert not Proof.objects.exists()
 
 
+def test_records_of_faults_that_cannot_be_read_keep_no_poll_from_being_written(watch: Watch, lab: Lab) -> None:
+    broken = lab.layout.faults / "stop-redis.json"
+    broken.write_text("{", encoding="utf-8")
+    try:
+        watch.poll()
+    finally:
+        broken.unlink()
+    assert watch.state(UP) is State.PASS
+
+
 def test_the_command_proves_a_check_and_tells_it_in_a_line(watch: Watch, lab: Lab, prove: Prove, line: Page) -> None:
     told = prove(UP, "--fault", "stop-redis")
-    assert re.match(rf"{UP} +stop-redis +fired after \d+ s +passed after \d+ s\n1 checks were proven\.", told), told
+    assert re.match(rf"{UP} +stop-redis +fired after \d+ s +passed after \d+ s\n1 check was proven\.", told), told
     assert faults.active(lab.servers) == {}
     assert f"{watch.slot:%d %b %Y} · stop-redis" in line(UP)
 

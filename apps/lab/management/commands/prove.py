@@ -77,7 +77,7 @@ class Command(BaseCommand):
             missed += sum(not outcome.proved for outcome in outcomes)
         if missed:
             raise CommandError(f"{missed} of {proved + missed} checks were not proven.")
-        self._say(f"{proved} checks were proven.")
+        self._say("1 check was proven." if proved == 1 else f"{proved} checks were proven.")
 
     def _run(self, prover: proving.Prover, trial: proving.Trial) -> list[proving.Outcome]:
         try:
