@@ -18,6 +18,7 @@ ASKED_OFTEN = [
     "hoard-locks",
     "slow-commands",
     "too-many-partitions",
+    "unreplayed-week",
 ]
 ASKED_SELDOM = [
     "broken-index",

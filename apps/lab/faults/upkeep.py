@@ -22,6 +22,17 @@ def _break_off(servers: Servers) -> Record:
     return {}
 
 
+def _hide_a_week(servers: Servers) -> Record:
+    run(servers, Node.REPLICA_1, "SELECT pg_wal_replay_pause()")
+    run(servers, Node.PRIMARY, "SELECT message_queue_ahead(5)")
+    return {}
+
+
+def _show_it(servers: Servers, _: Record) -> None:
+    run(servers, Node.REPLICA_1, "SELECT pg_wal_replay_resume()")
+    run(servers, Node.PRIMARY, (SQL / "drop_far_weeks.sql").read_bytes())
+
+
 def _sql(name: str, says: str, put: LiteralString | bytes, back: LiteralString | bytes, *fires: str) -> Fault:
     return Fault(name, says, Node.PRIMARY, statements(Node.PRIMARY, put), undo(Node.PRIMARY, back), fires)
 
@@ -97,5 +108,13 @@ FAULTS = (
         b"SELECT message_queue_ahead(%d)" % EXTRA_WEEKS,
         (SQL / "drop_far_weeks.sql").read_bytes(),
         "partitions.lock_budget",
+    ),
+    Fault(
+        "unreplayed-week",
+        "The first replica applies no WAL, and the primary has made a further week of message_queue.",
+        Node.REPLICA_1,
+        _hide_a_week,
+        _show_it,
+        ("partitions.replicas_same",),
     ),
 )
