@@ -77,7 +77,7 @@ def test_a_fault_that_is_put_in_and_healed_leaves_the_date_on_the_page(
     assert f"{today} · inactive-slot" in line(SLOTS)
     version = NodeStatus.objects.get(node__name="lab-primary").version.split()[0]
     told = page(own)
-    assert re.search(rf"on purpose: {today} [\d:]+ , inactive-slot \. warns lab-primary · forgotten", told)
+    assert re.search(rf"inactive-slot proved it on {today} , [\d:]+ : warns lab-primary · forgotten", told)
     assert re.search(
         rf"it passed again at [\d:]+ \. Seen by portal 0\.1\.0.*?, with PostgreSQL {re.escape(version)}\.", told
     )
