@@ -81,10 +81,11 @@ class Command(BaseCommand):
 
     def _run(self, prover: proving.Prover, trial: proving.Trial) -> list[proving.Outcome]:
         try:
-            return prover.prove(trial)
+            if not (told := prover.ready()):  # somebody else may have put one in meanwhile
+                return prover.prove(trial)
         except REFUSED as error:
-            told = f"NOT PROVEN: {error}"
-            return [proving.Outcome(check, trial.fault.name, told=told) for check in trial.checks]
+            told = str(error)
+        return [proving.Outcome(check, trial.fault.name, told=f"NOT PROVEN: {told}") for check in trial.checks]
 
     def _tier(self) -> Tier:
         """The lab's tier, polled lately. Raises CommandError."""
