@@ -31,7 +31,7 @@ ROOMS = {
     " catalogue catalogue_views channel_forms channel_views channels chunks collect columns context copyformat costs curves dependence"
     " exporters exports exposition exposition_views facts figures hashes histories/* hosts inward inward_checks"
     " itself judge kept kernel levels limits_drawn lines lives marks mute_views muting names node_views noticed now"
-    " occasions outbox pages planes poll present probe ranges readers/* readings record registry rolls rows seal"
+    " occasions outbox pages planes poll present probe proof_rows proofs proven ranges readers/* readings record registry rolls rows seal"
     " secrets shell silence store templatetags/* threshold_views thresholds transitions unchanged units"
     " upkeep watchman webhook",
     "replicas": f"{TIER} lag router topology",
@@ -52,9 +52,9 @@ ROOMS = {
     " timeline_file timeline_views turns uncompared unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
     "overview": f"{COMMON} away doctor/* health own own_partitions own_partition_views own_queries own_query_views own_views summary",
-    "lab": f"{COMMON} address application/* binaries culprit demo environment faults/* generator keys layout"
-    " links load people pgbouncer postgres processes proxy redis register rehearsal seed servers stop"
-    " supervisor switches tier traffic twin witness",
+    "lab": f"{COMMON} address application/* binaries crowds culprit demo environment faults/* generator keys layout"
+    " links load misbehaviour people pgbouncer postgres processes proving proxy redis register rehearsal seed servers stop"
+    " supervisor switches tier traffic trials twin witness",
 }
 # Modules that have to run where nothing is installed, or whose worth is that they depend on nothing.
 STANDARD_LIBRARY_ONLY = (

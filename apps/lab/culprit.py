@@ -16,39 +16,16 @@ import psycopg
 from psycopg import AsyncConnection, errors
 from redis.asyncio import Redis
 
-from apps.lab import keys
+from apps.lab import crowds, keys
 from apps.lab import layout as layouts
 from apps.lab import redis as lab_redis
 from apps.lab.layout import Layout, Node
+from apps.lab.misbehaviour import forever, ready, session
 from apps.lab.pgbouncer import POOL_SIZE
 
 Deed: TypeAlias = Callable[[Layout], Awaitable[None]]
-# The login `app` has time limits of its own; this client does not respect them.
-NO_LIMITS: LiteralString = (
-    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
-)
 WAITERS = 15
 EVICTIONS = 12_000
-
-
-def ready() -> None:
-    """Tell the starter that the deed is done."""
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-
-
-async def forever() -> None:
-    """Wait to be ended."""
-    await asyncio.Event().wait()
-
-
-async def session(layout: Layout, node: str = Node.PRIMARY) -> AsyncConnection:
-    """A session of the application's login inside a transaction without limits."""
-    connection = await AsyncConnection.connect(
-        layout.dsn(node, "app"), prepare_threshold=None, application_name="culprit"
-    )
-    await connection.execute(NO_LIMITS)
-    return connection
 
 
 async def hold(layout: Layout, node: str, count: int) -> None:
@@ -130,23 +107,15 @@ async def slow_queries(layout: Layout) -> None:
     await asyncio.gather(*tasks)
 
 
-async def fill_connections(layout: Layout) -> None:
-    """Open idle sessions until the primary has hardly one left."""
-    async with AsyncExitStack() as stack:
-        dsn = layout.dsn(Node.PRIMARY, "app")
-        first = await stack.enter_async_context(
-            await AsyncConnection.connect(dsn, application_name="culprit", autocommit=True)
-        )
-        query = """SELECT (SELECT setting::int FROM pg_settings WHERE name = 'max_connections')
-                        - (SELECT setting::int FROM pg_settings WHERE name = 'superuser_reserved_connections')
-                        - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')"""
-        row = await (await first.execute(query)).fetchone()
-        for _ in range(max(0, (row[0] if row else 0) - 4)):
-            await stack.enter_async_context(
-                await AsyncConnection.connect(dsn, application_name="culprit", autocommit=True)
-            )
-        ready()
-        await forever()
+async def slow_commands(layout: Layout) -> None:
+    """A script that keeps Redis from everything else, every second."""
+    spin = "local t = 0 for i = 1, 3000000 do t = t + i end return t"
+    async with Redis.from_url(layout.redis_url(Node.REDIS, "lab", direct=True)) as client:
+        for turn in itertools.count():
+            await client.eval(spin, 0)
+            if turn == 0:
+                ready()
+            await asyncio.sleep(1)
 
 
 async def deadlock(layout: Layout) -> None:
@@ -211,8 +180,8 @@ async def evict(layout: Layout) -> None:
                 await asyncio.sleep(0.5)
 
 
-async def block_traffic(layout: Layout) -> None:
-    """Ask twenty times a second with a key that may ask ten times a minute."""
+async def ask_too_often(layout: Layout, *, refused: bool) -> None:
+    """Ask twenty times a second with a key that may ask ten times a minute; it is done when the first is `refused`, or else answered."""
     key = next(key for key in keys.api_keys(keys.secret(layout.directory)) if key.tier == "Free")
     said = False
     async with httpx.AsyncClient(base_url=layout.url(), headers={"X-API-Key": key.plain}, timeout=5) as client:
@@ -222,7 +191,7 @@ async def block_traffic(layout: Layout) -> None:
             except httpx.HTTPError:
                 await asyncio.sleep(1)  # the application is gone for now
                 continue
-            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS and not said:
+            if (answer.status_code == httpx.codes.TOO_MANY_REQUESTS) is refused and not said:
                 said = True
                 ready()
             await asyncio.sleep(0.05)
@@ -234,10 +203,16 @@ DEEDS: dict[str, Deed] = {
     "idle-in-transaction": lambda layout: hold(layout, Node.PRIMARY, 3),
     "hold-lock": hold_lock,
     "slow-queries": slow_queries,
-    "fill-connections": fill_connections,
+    "fill-connections": crowds.fill_connections,
     "deadlock": deadlock,
     "roll-back": roll_back,
-    "block-traffic": block_traffic,
+    "hoard-locks": crowds.hoard_locks,
+    "crowd-pool": crowds.crowd_pool,
+    "crowd-redis": crowds.crowd_redis,
+    "crowd-servers": crowds.crowd_servers,
+    "slow-commands": slow_commands,
+    "block-traffic": lambda layout: ask_too_often(layout, refused=True),
+    "greedy-traffic": lambda layout: ask_too_often(layout, refused=False),
     "cold-cache": cold_cache,
     "evict-redis": evict,
 }

@@ -7,7 +7,7 @@ from apps.lab.layout import DATABASE, HOST, Layout, Node
 from apps.lab.postgres import scram_secret
 from apps.lab.processes import Process, Roster, write_private
 
-POOL_SIZE = 20
+POOL_SIZE, MOST_CLIENTS = 20, 200
 # The list holds stored secrets, not passwords: a login is checked, and passed on, without the work of SCRAM being repeated.
 CONFIGURATION = """[databases]
 {database} = host={host} port={primary} dbname={database}
@@ -22,7 +22,7 @@ stats_users = opsportal_poll
 admin_users = opsportal_admin
 pool_mode = transaction
 default_pool_size = {pool_size}
-max_client_conn = 200
+max_client_conn = {most_clients}
 max_db_connections = 50
 server_login_retry = 1
 server_connect_timeout = 5
@@ -43,6 +43,7 @@ def configure(layout: Layout) -> None:
         port=layout.port(Node.PGBOUNCER, direct=True),
         folder=folder,
         pool_size=POOL_SIZE,
+        most_clients=MOST_CLIENTS,
     )
     logins = [("app", "postgres"), ("opsportal_poll", "pgbouncer"), ("opsportal_admin", "pgbouncer")]
     users = "".join(f'"{login}" "{scram_secret(layout.password(service, login))}"\n' for login, service in logins)

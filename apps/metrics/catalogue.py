@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from apps.metrics.context import ROOM_TITLES
 from apps.metrics.kernel import Check, State, Verdict, worst
 from apps.metrics.probe import Question
+from apps.metrics.proof_rows import Proving
 from apps.metrics.registry import probes, tier_probes
 from apps.metrics.rows import MUTED
 
@@ -19,11 +21,12 @@ TITLES = {**ROOM_TITLES, "node": gettext_lazy("Nodes"), "portal": gettext_lazy("
 NOT_JUDGED = "none"
 BAD = "bad"
 """Two answers to how a check stands that are no state: it was not judged here; it warns, fails or misses its data."""
+UNPROVED = Proving()
 
 
 HEAD = (
     *("id", "room", "title", "state", "unit", "direction", "warn", "fail", "hold_seconds", "alerting", "kind", "role"),
-    *("metric", "source", "runbook", "meaning", "remedy"),
+    *("metric", "source", "runbook", "meaning", "remedy", "proven_by", "proven_at"),
 )
 """Columns of the catalogue as a file, see `row_of`."""
 
@@ -43,6 +46,7 @@ class Line:
 
     check: Check
     state: State | None
+    proving: Proving = UNPROVED
 
     @property
     def look(self) -> str:
@@ -65,6 +69,7 @@ class Wanted:
 
     room: str = ""
     state: str = ""
+    proof: str = ""
     text: str = ""
 
     def takes(self, line: Line) -> bool:
@@ -73,6 +78,8 @@ class Wanted:
         if self.room and check.room != self.room:
             return False
         if self.state and not self._stands(line.state):
+            return False
+        if self.proof and self.proof != line.proving.stage:
             return False
         told = f"{check.id} {check.title} {check.meaning} {check.remedy} {check.runbook}".casefold()
         return all(word in told for word in self.text.casefold().split())
@@ -85,12 +92,20 @@ class Wanted:
         return state is not None and state.value == self.state
 
 
-def rooms(counting: Mapping[str, Check], verdicts: Iterable[Verdict], wanted: Wanted) -> list[Room]:
+def rooms(
+    counting: Mapping[str, Check],
+    verdicts: Iterable[Verdict],
+    wanted: Wanted,
+    proved: Mapping[str, Proving] = MappingProxyType({}),
+) -> list[Room]:
     """The checks that are looked for, by room, in the order of the rail. `counting`: with the thresholds that count."""
     said: dict[str, list[State]] = {}
     for verdict in verdicts:
         said.setdefault(verdict.check_id, []).append(verdict.state)
-    lines = (Line(check, worst(said[check.id]) if check.id in said else None) for check in counting.values())
+    lines = (
+        Line(check, worst(said[check.id]) if check.id in said else None, proved.get(check.id, UNPROVED))
+        for check in counting.values()
+    )
     found = sorted(filter(wanted.takes, lines), key=lambda line: room_order(line.check.room))
     by_room = groupby(found, key=lambda line: line.check.room)
     return [Room(room, str(TITLES.get(room, room)), list(some)) for room, some in by_room]
@@ -102,7 +117,9 @@ def row_of(line: Line) -> tuple[Any, ...]:
     judged = (check.unit.value, check.direction.value, check.warn, check.fail, check.hold.total_seconds())
     asked = (check.kind.value if check.kind else None, check.role.value if check.role else None)
     told = (check.metric, check.source, check.runbook, check.meaning, check.remedy)
-    return (check.id, check.room, check.title, state, *judged, check.alerting, *asked, *told)
+    newest = line.proving.newest
+    proven = (newest.fault, newest.fired_at) if newest else (None, None)
+    return (check.id, check.room, check.title, state, *judged, check.alerting, *asked, *told, *proven)
 
 
 def room_order(room: str) -> tuple[int, str]:

@@ -10,11 +10,12 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from apps.accounts.policy import Permission, allow
-from apps.metrics import context
+from apps.metrics import context, proof_rows
 from apps.metrics.catalogue import BAD, HEAD, NOT_JUDGED, TITLES, Line, Wanted, entry_of, room_order, rooms, row_of
 from apps.metrics.exports import csv_file, json_file
 from apps.metrics.kernel import State
 from apps.metrics.models import Tier
+from apps.metrics.proof_rows import Stage
 from apps.metrics.registry import checks
 from apps.metrics.thresholds import limits
 
@@ -30,6 +31,13 @@ STATES = (
     (State.ERROR.value, _("Error")),
     (NOT_JUDGED, _("Not judged here")),
 )
+STAGES = (
+    ("", _("Proven or not")),
+    (Stage.PROVEN.value, _("Proven by a fault")),
+    (Stage.OLD.value, _("Proven long ago")),
+    (Stage.AWAITED.value, _("Not proven here yet")),
+    (Stage.NONE.value, _("No fault proves it")),
+)
 
 
 class Filter(forms.Form):
@@ -37,6 +45,7 @@ class Filter(forms.Form):
 
     room = forms.ChoiceField(label=_("Room"), required=False)
     state = forms.ChoiceField(label=_("Now"), required=False, choices=STATES)
+    proof = forms.ChoiceField(label=_("Proof"), required=False, choices=STAGES)
     text = forms.CharField(label=_("Text"), required=False, max_length=200)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -61,7 +70,8 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     counting = limits(tier).checks if tier else checks()
     valid = form.is_valid()
     verdicts = context.verdicts(request, tier) if tier else ()
-    found = rooms(counting, verdicts, form.wanted()) if valid else []
+    proved = proof_rows.of_all(tier)
+    found = rooms(counting, verdicts, form.wanted(), proved) if valid else []
     if valid and request.GET.get("form") in FILES:
         return _file(tier, [line for room in found for line in room.lines], request.GET["form"])
     page = {
@@ -70,6 +80,8 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "rooms": found,
         "count": sum(len(room.lines) for room in found),
         "all": len(counting),
+        "proved": sum(one.stage in {Stage.PROVEN, Stage.OLD} for one in proved.values()),
+        "unprovable": sum(one.stage is Stage.NONE for one in proved.values()),
         "tier": tier,
     }
     return render(request, "metrics/catalogue.html", page, status=200 if valid else 400)
@@ -94,4 +106,5 @@ def one(request: HttpRequest, check: str) -> HttpResponse:
         raise Http404("There is no such check.")
     if tier := context.current_tier(request):
         return redirect("metrics:check", tier=tier.slug, check=check)
-    return render(request, "metrics/catalogue_check.html", {"check": declared, "entry": entry_of(declared)})
+    page = {"check": declared, "entry": entry_of(declared), "proving": proof_rows.of_one(declared.id, None)}
+    return render(request, "metrics/catalogue_check.html", page)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.metrics.alerting import Channel, Delivery, Mute, Threshold
 from apps.metrics.alerts import Kind
 from apps.metrics.kernel import FailureKind, NodeKind, NodeRole, State
+from apps.metrics.proven import Proof
 
 __all__ = [
     "Alert",
@@ -24,6 +25,7 @@ __all__ = [
     "Node",
     "NodeStatus",
     "ProcessRun",
+    "Proof",
     "Series",
     "Slot",
     "Standing",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from apps.ledger.chain import SYSTEM, append
-from apps.metrics import store
+from apps.metrics import proofs, store
 from apps.metrics.alerts import Stood, failing_since, since
 from apps.metrics.collect import NodePoll
 from apps.metrics.histories import history
@@ -131,4 +131,5 @@ def _verdicts(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int
     for check, node, of in gone:
         Standing.objects.filter(tier=tier, check_id=check, node=ids.get(node), object=of).delete()
     follow(Turn(tier, slot, judged, before, keyed, ids, measured.view.nodes))
+    proofs.follow(proofs.Poll(tier, slot, judged.checks, before, keyed))
     return verdicts

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.models import Person
 from apps.accounts.policy import Permission, allow, permitted
-from apps.metrics import store, thresholds
+from apps.metrics import proof_rows, store, thresholds
 from apps.metrics.alert_forms import ThresholdForm
 from apps.metrics.catalogue import entry_of
 from apps.metrics.kernel import Check, Unit
@@ -90,6 +90,7 @@ def _page(request: HttpRequest, tier: Tier, declared: Check, form: ThresholdForm
             for verdict in store.verdicts(tier, declared.room)
             if verdict.check_id == declared.id
         ],
+        "proving": proof_rows.of_one(declared.id, tier),
         "set": [row for row in rows if row.ended_at is None],
         "past": [row for row in rows if row.ended_at is not None][:PAST],
         "may_set": permitted(request.user, Permission.SET_THRESHOLDS, tier.slug) and declared.unit is not Unit.YES_NO,

@@ -180,11 +180,12 @@ def test_paused_replay_leaves_the_replica_behind_what_it_received(
     until(lambda: int(str(client.ask(behind, Node.REPLICA_1))) < 65536)
 
 
-def test_an_exhausted_pool_makes_clients_wait(lab: Lab, client: Client, fault: Inject, until: Until) -> None:
-    fault("exhaust-pool")
+@pytest.mark.parametrize("name", ["exhaust-pool", "crowd-servers"])
+def test_an_exhausted_pool_makes_clients_wait(lab: Lab, client: Client, fault: Inject, until: Until, name: str) -> None:
+    fault(name)
     until(lambda: client.pool()["cl_waiting"] > 10)
     assert client.pool()["sv_active"] == POOL_SIZE
-    heal(lab, "exhaust-pool")
+    heal(lab, name)
     until(lambda: client.pool()["cl_waiting"] == 0)
 
 

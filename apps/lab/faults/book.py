@@ -1,21 +1,21 @@
 """The list of faults, and the record of those under way: a file each, so that any later process can heal them."""
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
 from apps.lab import links, postgres
-from apps.lab.faults import memory, network, sessions, states, stopping
+from apps.lab.faults import memory, network, sessions, states, stopping, upkeep
 from apps.lab.faults.culprits import PREFIX
 from apps.lab.faults.kinds import Fault
 from apps.lab.layout import REPLICAS, Node
+from apps.lab.processes import write_private
 from apps.lab.proxy import Mode
 from apps.lab.servers import Servers
 
-FAULTS: dict[str, Fault] = {
-    fault.name: fault for fault in (*stopping.FAULTS, *network.FAULTS, *sessions.FAULTS, *states.FAULTS, *memory.FAULTS)
-}
+KINDS = (stopping, network, sessions, states, upkeep, memory)
+FAULTS: dict[str, Fault] = {fault.name: fault for kind in KINDS for fault in kind.FAULTS}
 
 
 class UnknownFault(LookupError):
@@ -35,7 +35,8 @@ def active(servers: Servers) -> dict[str, datetime]:
     """Faults under way, with the time they were put in."""
     found = {}
     for path in sorted((servers.directory / "faults").glob("*.json")):
-        found[path.stem] = datetime.fromisoformat(json.loads(path.read_text(encoding="utf-8"))["at"])
+        with suppress(FileNotFoundError):  # healed meanwhile
+            found[path.stem] = datetime.fromisoformat(json.loads(path.read_text(encoding="utf-8"))["at"])
     return found
 
 
@@ -49,13 +50,13 @@ def inject(servers: Servers, name: str) -> bool:
     if path.exists():
         return False
     note = {"at": datetime.now(UTC).isoformat(), "record": {}}
-    path.write_text(json.dumps(note), encoding="utf-8")
+    write_private(path, json.dumps(note))
     with ExitStack() as undo:
         undo.callback(path.unlink)
         undo.callback(fault.heal, servers, {})
         record = fault.inject(servers)
         undo.pop_all()
-    path.write_text(json.dumps(note | {"record": dict(record)}), encoding="utf-8")
+    write_private(path, json.dumps(note | {"record": dict(record)}))
     return True
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 from apps.lab.servers import Servers
@@ -16,7 +17,8 @@ class Fault:
     """One fault.
 
     `inject` returns what healing must know. `heal` undoes it; after a crash in the middle it gets an empty record and still heals.
-    `fires`: ids of the checks that are expected to turn bad.
+    `fires`: ids of the checks that are expected to turn bad, at the next time they are asked or, where what they judge has to last, `after`
+    that long. The portal keeps when it last saw each of them do so.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Fault:
     inject: Inject
     heal: Heal
     fires: tuple[str, ...] = ()
+    after: timedelta = timedelta(0)
 
 
 class FaultImpossible(RuntimeError):

@@ -1,4 +1,4 @@
-"""Redis short of memory, or unable to save."""
+"""Redis short of memory or of connections, or unable to save."""
 
 from functools import partial
 
@@ -12,6 +12,7 @@ from apps.lab.servers import Servers
 MEGABYTE = 1024 * 1024
 CHUNK = 8 * MEGABYTE
 SPARE = 4 * MEGABYTE
+CLIENTS, USUAL_CLIENTS = 200, 10_000
 
 
 def _fill(limit_megabytes: int, share: float, servers: Servers) -> Record:
@@ -64,6 +65,20 @@ def _allow_saving(servers: Servers, _: Record) -> None:
         until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "ok", 10)
 
 
+def _crowd(servers: Servers) -> Record:
+    with redis.session(servers.layout) as client:
+        before = client.config_get("maxclients")["maxclients"]
+        client.config_set("maxclients", CLIENTS)
+    culprits.start(servers, "crowd-redis")
+    return {"maxclients": before}
+
+
+def _let_in(servers: Servers, record: Record) -> None:
+    culprits.stop(servers, "crowd-redis")
+    with redis.session(servers.layout) as client:
+        client.config_set("maxclients", record.get("maxclients", USUAL_CLIENTS))
+
+
 FAULTS = (
     Fault(
         "fill-redis",
@@ -102,5 +117,13 @@ FAULTS = (
         _forbid_saving,
         _allow_saving,
         ("cache.save_failed",),
+    ),
+    Fault(
+        "crowd-redis",
+        f"Redis allows {CLIENTS} clients, and idle ones take nine tenths of them.",
+        Node.REDIS,
+        _crowd,
+        _let_in,
+        ("cache.clients",),
     ),
 )

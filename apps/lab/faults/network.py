@@ -72,11 +72,23 @@ FAULTS = (
         "partition-redis", Node.REDIS, "The network to Redis drops everything.", _cut(Node.REDIS), "node.up", "cache.up"
     ),
     _fault(
+        "cut-stream",
+        Node.REPLICA_1,
+        "The first replica answers, and its connection to the primary is refused.",
+        {STREAM_1: (Mode.REFUSE, 0)},
+        "replicas.receiver",
+        "replicas.streaming",
+        "replicas.standbys",
+        "replicas.slot_active",
+        "replicas.count",
+    ),
+    _fault(
         "slow-primary",
         Node.PRIMARY,
         "Each answer of the primary is 700 ms late.",
         {Node.PRIMARY: (Mode.DELAY, 700)},
         "app.p95",
+        "app.slow_share",
     ),
     _fault(
         "slow-replica-1",

@@ -1,5 +1,6 @@
 """Clients that misbehave: each fault is a living client, ended to heal."""
 
+from datetime import timedelta
 from functools import partial
 
 from apps.lab.faults import culprits
@@ -17,8 +18,8 @@ def _end(deed: str, servers: Servers, _: Record) -> None:
     culprits.stop(servers, deed)
 
 
-def _fault(name: str, node: str, says: str, *fires: str) -> Fault:
-    return Fault(name, says, node, partial(_begin, name), partial(_end, name), fires)
+def _fault(name: str, node: str, says: str, *fires: str, after: timedelta = timedelta(0)) -> Fault:
+    return Fault(name, says, node, partial(_begin, name), partial(_end, name), fires, after)
 
 
 FAULTS = (
@@ -31,16 +32,26 @@ FAULTS = (
         "pools.maxwait",
     ),
     _fault(
+        "crowd-servers",
+        Node.PGBOUNCER,
+        "Twice as many clients as the pool has servers run statements of 0.2 s: each waits for its turn.",
+        "pools.waits",
+    ),
+    _fault(
         "leak-connection",
         Node.PGBOUNCER,
         "Three clients sit idle inside a transaction and keep a server connection each.",
         "pools.held_servers",
+        "pools.leak",
+        after=timedelta(minutes=2),
     ),
     _fault(
         "idle-in-transaction",
         Node.PRIMARY,
         "Three sessions of the primary stay idle inside a transaction.",
         "queries.idle_in_transaction",
+        "queries.longest_transaction",
+        after=timedelta(minutes=5),
     ),
     _fault(
         "hold-lock",
@@ -63,6 +74,18 @@ FAULTS = (
         "Idle sessions take all but a few of the primary's connections.",
         "queries.connections",
     ),
+    _fault(
+        "hoard-locks",
+        Node.PRIMARY,
+        "One session holds 3,000 advisory locks.",
+        "queries.lock_table",
+    ),
+    _fault(
+        "crowd-pool",
+        Node.PGBOUNCER,
+        "Idle clients take nine tenths of the connections that PgBouncer allows.",
+        "pools.clients",
+    ),
     _fault("deadlock", Node.PRIMARY, "Two sessions run into a deadlock about once a second.", "queries.deadlocks"),
     _fault(
         "roll-back",
@@ -75,5 +98,12 @@ FAULTS = (
         Node.REDIS,
         "Every cached entry is removed ten times a second, so that reads miss.",
         "cache.hit_rate",
+        "cache.keys",
+    ),
+    _fault(
+        "slow-commands",
+        Node.REDIS,
+        "A script occupies Redis for some hundredths of a second, every second.",
+        "cache.slow_log",
     ),
 )

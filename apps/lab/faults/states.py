@@ -1,7 +1,7 @@
 """Servers that run and are in a bad state: replay paused, a slot forgotten, rows in the wrong place, a privilege lost."""
 
 from functools import partial
-from typing import LiteralString
+from typing import LiteralString, TypeAlias
 
 import psycopg
 
@@ -12,20 +12,24 @@ from apps.lab.layout import DATABASE, Node
 from apps.lab.servers import Servers
 from apps.lab.switches import Limits
 
+Statement: TypeAlias = LiteralString | bytes
 
-def _run(servers: Servers, node: str, *statements: LiteralString, database: str = DATABASE) -> None:
+
+def run(servers: Servers, node: str, *statements: Statement, database: str = DATABASE) -> None:
+    """Run these as superuser on a server itself, each by itself."""
     with postgres.connect(servers.layout, node, database) as connection:
         for statement in statements:
             connection.execute(statement)
 
 
-def _statements(node: str, *statements: LiteralString) -> partial[Record]:
-    return partial(_put, node, statements)
+def statements(node: str, *wanted: Statement) -> partial[Record]:
+    """A fault that is put in by statements of a superuser."""
+    return partial(_put, node, wanted)
 
 
-def _put(node: str, statements: tuple[LiteralString, ...], servers: Servers) -> Record:
+def _put(node: str, statements: tuple[Statement, ...], servers: Servers) -> Record:
     try:
-        _run(servers, node, *statements)
+        run(servers, node, *statements)
     except psycopg.errors.UndefinedTable as error:
         raise FaultImpossible(
             f"The lab has no messages ({error}). `manage.py lab reset` and `lab up` make a filled one."
@@ -33,21 +37,29 @@ def _put(node: str, statements: tuple[LiteralString, ...], servers: Servers) -> 
     return {}
 
 
-def _undo(node: str, *statements: LiteralString) -> partial[None]:
-    return partial(_take_back, node, statements)
+def undo(node: str, *wanted: Statement) -> partial[None]:
+    """One that is healed by statements of a superuser."""
+    return partial(_take_back, node, wanted)
 
 
-def _take_back(node: str, statements: tuple[LiteralString, ...], servers: Servers, _: Record) -> None:
+def _take_back(node: str, statements: tuple[Statement, ...], servers: Servers, _: Record) -> None:
     try:
-        _run(servers, node, *statements)
+        run(servers, node, *statements)
     except psycopg.errors.UndefinedTable:
         return  # never put in
 
 
 def _pause_replay(servers: Servers) -> Record:
-    _run(servers, Node.REPLICA_1, "SELECT pg_wal_replay_pause()")
+    run(servers, Node.REPLICA_1, "SELECT pg_wal_replay_pause()")
     # Something to be behind of, should the primary be idle.
-    _run(servers, Node.PRIMARY, "SELECT pg_logical_emit_message(true, 'lab', repeat('x', 65536))")
+    run(servers, Node.PRIMARY, "SELECT pg_logical_emit_message(true, 'lab', repeat('x', 65536))")
+    return {}
+
+
+def _fall_behind(servers: Servers) -> Record:
+    _pause_replay(servers)
+    filling = "SELECT pg_logical_emit_message(false, 'lab', repeat('x', 1000000)) FROM generate_series(1, 80)"
+    run(servers, Node.PRIMARY, filling)
     return {}
 
 
@@ -66,15 +78,24 @@ def _enable_pool(servers: Servers, _: Record) -> None:
     _pool("ENABLE messaging", servers)
 
 
-def _block_traffic(servers: Servers) -> Record:
+def _pool_by_session(servers: Servers) -> Record:
+    _pool("SET pool_mode = session", servers)
+    return {}
+
+
+def _pool_by_transaction(servers: Servers, _: Record) -> None:
+    _pool("SET pool_mode = transaction", servers)
+
+
+def _ask_too_often(limits: Limits, deed: str, servers: Servers) -> Record:
     before = load.current_switches(servers.layout).limits
-    load.set_switch(servers.layout, "limits", Limits.ENFORCE)
-    culprits.start(servers, "block-traffic")
+    load.set_switch(servers.layout, "limits", limits)
+    culprits.start(servers, deed)
     return {"limits": before}
 
 
-def _unblock_traffic(servers: Servers, record: Record) -> None:
-    culprits.stop(servers, "block-traffic")
+def _ask_no_more(deed: str, servers: Servers, record: Record) -> None:
+    culprits.stop(servers, deed)
     if "limits" in record:
         load.set_switch(servers.layout, "limits", record["limits"])
 
@@ -84,27 +105,45 @@ FAULTS = (
         "block-traffic",
         "Limits are enforced and one Free key asks twenty times a second: nearly all of it is refused.",
         Node.APP,
-        _block_traffic,
-        _unblock_traffic,
+        partial(_ask_too_often, Limits.ENFORCE, "block-traffic"),
+        partial(_ask_no_more, "block-traffic"),
         ("ratelimits.blocked", "ratelimits.blocked_tier"),
+    ),
+    Fault(
+        "greedy-traffic",
+        "Limits are counted only, and one Free key asks twenty times a second: enforcing them would refuse it.",
+        Node.APP,
+        partial(_ask_too_often, Limits.MONITOR, "greedy-traffic"),
+        partial(_ask_no_more, "greedy-traffic"),
+        ("ratelimits.shadow_blocked",),
     ),
     Fault(
         "pause-replay",
         "The first replica receives WAL and does not apply it.",
         Node.REPLICA_1,
         _pause_replay,
-        _undo(Node.REPLICA_1, "SELECT pg_wal_replay_resume()"),
+        undo(Node.REPLICA_1, "SELECT pg_wal_replay_resume()"),
         (
             "replicas.replay_lag",
             "replicas.lag_health",
+            "replicas.streaming",
+            "replicas.count",
         ),
+    ),
+    Fault(
+        "fall-behind",
+        "The first replica applies no WAL, and the primary has written 80 MB more.",
+        Node.REPLICA_1,
+        _fall_behind,
+        undo(Node.REPLICA_1, "SELECT pg_wal_replay_resume()"),
+        ("replicas.lag_bytes",),
     ),
     Fault(
         "inactive-slot",
         "A replication slot nobody uses keeps WAL on the primary.",
         Node.PRIMARY,
-        _statements(Node.PRIMARY, "SELECT pg_create_physical_replication_slot('forgotten', true)"),
-        _undo(
+        statements(Node.PRIMARY, "SELECT pg_create_physical_replication_slot('forgotten', true)"),
+        undo(
             Node.PRIMARY,
             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'forgotten'",
         ),
@@ -114,19 +153,19 @@ FAULTS = (
         "fill-default-partition",
         "500 rows of message_queue lie beyond every week, in the default partition.",
         Node.PRIMARY,
-        _statements(
+        statements(
             Node.PRIMARY,
             """INSERT INTO message_queue (conversation_message_id, message_created_at, created_at)
                SELECT n, now(), now() + interval '10 years' FROM generate_series(1, 500) AS n""",
         ),
-        _undo(Node.PRIMARY, "DELETE FROM message_queue_default WHERE created_at > now() + interval '5 years'"),
+        undo(Node.PRIMARY, "DELETE FROM message_queue_default WHERE created_at > now() + interval '5 years'"),
         ("partitions.default_rows",),
     ),
     Fault(
         "drop-future-partitions",
         "The coming weeks of message_queue have no partition.",
         Node.PRIMARY,
-        _statements(
+        statements(
             Node.PRIMARY,
             """DO $$ DECLARE week regclass; BEGIN
                  FOR week IN SELECT inhrelid::regclass FROM pg_inherits
@@ -134,7 +173,7 @@ FAULTS = (
                                AND to_date(substring(inhrelid::regclass::text FROM '_(\\d{4}w\\d{2})$'), 'IYYY"w"IW') > now()
                  LOOP EXECUTE format('DROP TABLE %s', week); END LOOP; END $$""",
         ),
-        _undo(Node.PRIMARY, "SELECT message_queue_ahead()"),
+        undo(Node.PRIMARY, "SELECT message_queue_ahead()"),
         (
             "partitions.ahead",
             "partitions.hours_left",
@@ -144,24 +183,24 @@ FAULTS = (
         "error-rate",
         "The application's login may no longer read conversation_message: its requests fail.",
         Node.PRIMARY,
-        _statements(Node.PRIMARY, "REVOKE SELECT ON conversation_message FROM app"),
-        _undo(Node.PRIMARY, "GRANT SELECT ON conversation_message TO app"),
+        statements(Node.PRIMARY, "REVOKE SELECT ON conversation_message FROM app"),
+        undo(Node.PRIMARY, "GRANT SELECT ON conversation_message TO app"),
         ("app.error_rate",),
     ),
     Fault(
         "settings-drift",
         "The second replica has other settings than its primary.",
         Node.REPLICA_2,
-        _statements(Node.REPLICA_2, "ALTER SYSTEM SET work_mem = '1MB'", "SELECT pg_reload_conf()"),
-        _undo(Node.REPLICA_2, "ALTER SYSTEM RESET work_mem", "SELECT pg_reload_conf()"),
+        statements(Node.REPLICA_2, "ALTER SYSTEM SET work_mem = '1MB'", "SELECT pg_reload_conf()"),
+        undo(Node.REPLICA_2, "ALTER SYSTEM RESET work_mem", "SELECT pg_reload_conf()"),
         ("replicas.settings_drift",),
     ),
     Fault(
         "pending-restart",
         "A setting of the primary was changed that waits for a restart.",
         Node.PRIMARY,
-        _statements(Node.PRIMARY, "ALTER SYSTEM SET max_locks_per_transaction = 128", "SELECT pg_reload_conf()"),
-        _undo(Node.PRIMARY, "ALTER SYSTEM RESET max_locks_per_transaction", "SELECT pg_reload_conf()"),
+        statements(Node.PRIMARY, "ALTER SYSTEM SET max_locks_per_transaction = 128", "SELECT pg_reload_conf()"),
+        undo(Node.PRIMARY, "ALTER SYSTEM RESET max_locks_per_transaction", "SELECT pg_reload_conf()"),
         ("queries.pending_restart",),
     ),
     Fault(
@@ -171,5 +210,13 @@ FAULTS = (
         _disable_pool,
         _enable_pool,
         ("pools.paused",),
+    ),
+    Fault(
+        "pool-by-session",
+        "PgBouncer keeps a server for each client until it hangs up.",
+        Node.PGBOUNCER,
+        _pool_by_session,
+        _pool_by_transaction,
+        ("pools.mode_transaction",),
     ),
 )

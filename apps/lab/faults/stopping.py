@@ -1,5 +1,6 @@
 """Servers that are gone or frozen."""
 
+from datetime import timedelta
 from functools import partial
 
 from apps.lab import links
@@ -18,6 +19,12 @@ def _stop(node: str, servers: Servers) -> Record:
 def _start(node: str, servers: Servers, _: Record) -> None:
     servers.start(node)
     links.put(servers.layout, node, Mode.PASS)
+
+
+def _restart(node: str, servers: Servers) -> Record:
+    servers.stop(node)
+    servers.start(node)
+    return {}
 
 
 def _freeze(node: str, servers: Servers) -> Record:
@@ -54,6 +61,9 @@ FAULTS = (
         "The first replica is shut down; its slot keeps the WAL it will need.",
         "replicas.count",
         "replicas.slot_active",
+        "replicas.standbys",
+        "replicas.standby_slots",
+        "app.health",
     ),
     _stopped(
         "stop-replica-2",
@@ -68,8 +78,19 @@ FAULTS = (
         "PgBouncer is shut down; the application's pooled connections break.",
         "pools.up",
     ),
-    _stopped("stop-redis", Node.REDIS, "Redis is shut down: no cache, no limiter state.", "cache.up"),
+    _stopped(
+        "stop-redis", Node.REDIS, "Redis is shut down: no cache, no limiter state.", "cache.up", "ratelimits.degraded"
+    ),
     _stopped("stop-app", Node.APP, "The application is stopped; its address refuses connections.", "app.up"),
+    Fault(
+        "restart-replica-2",
+        "The second replica was restarted behind everybody's back.",
+        Node.REPLICA_2,
+        partial(_restart, Node.REPLICA_2),
+        partial(_start, Node.REPLICA_2),
+        ("queries.restarted",),
+        timedelta(minutes=10),
+    ),
     _frozen(
         "freeze-primary",
         Node.PRIMARY,

@@ -63,6 +63,9 @@ class Command(BaseCommand):
         chosen = heal.add_mutually_exclusive_group(required=True)
         chosen.add_argument("name", nargs="?")
         chosen.add_argument("--all", action="store_true")
+        self._add_prove(
+            deeds.add_parser("prove", help="have the demo's portal see that checks fire under their faults")
+        )
         rehearsal = deeds.add_parser("playbook", help="write a copy of the playbook whose watches take minutes")
         rehearsal.add_argument("--minutes", type=float, default=REHEARSED, help="of each watch (default %(default)g)")
         manage = deeds.add_parser(
@@ -70,6 +73,13 @@ class Command(BaseCommand):
         )
         manage.add_argument("words", nargs=REMAINDER, metavar="command", help="as it follows manage.py")
         self._add_load(deeds.add_parser("load", help="steady traffic on the application, and the rollout's switches"))
+
+    def _add_prove(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "checks", nargs="*", metavar="CHECK", help="ids; every one that some fault fires if left out"
+        )
+        parser.add_argument("--fault", default="", help="by this fault alone")
+        parser.add_argument("--patience", type=float, metavar="SECONDS", help="give up so soon instead of in good time")
 
     def _add_load(self, parser: ArgumentParser) -> None:
         parts = parser.add_subparsers(dest="part", required=True)
@@ -93,6 +103,7 @@ class Command(BaseCommand):
             "faults": self._faults,
             "fault": self._fault,
             "heal": self._heal,
+            "prove": self._prove,
             "playbook": self._playbook,
             "load": self._load,
             "manage": self._manage,
@@ -142,6 +153,7 @@ class Command(BaseCommand):
         broken = faults.active(lab.servers)
         for fault in FAULTS.values():
             self.stdout.write(f"{'*' if fault.name in broken else ' '} {fault.name:<24} {fault.says}")
+        self.stdout.write("`manage.py lab prove` puts them in one after the other and tells which checks fire.")
 
     def _fault(self, lab: Lab, name: str, **_: Any) -> None:
         put = faults.inject(lab.servers, name)
@@ -173,6 +185,12 @@ class Command(BaseCommand):
         except FileNotFoundError as error:
             raise CommandError(f"No demo runs in {lab.directory}. `make demo` starts it.") from error
         os.execve(sys.executable, [sys.executable, sys.argv[0], *words], variables)  # noqa: S606  ours, and no shell
+
+    def _prove(self, lab: Lab, checks: list[str], fault: str, patience: float | None, **_: Any) -> None:
+        """It needs the portal's store, which this command does without."""
+        only = ["--fault", fault] if fault else []
+        patient = ["--patience", str(patience)] if patience is not None else []
+        self._manage(lab, ["prove", *checks, *only, *patient])
 
     def _load(self, lab: Lab, part: str, **options: Any) -> None:
         layout = lab.layout
