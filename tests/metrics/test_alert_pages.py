@@ -106,6 +106,7 @@ def test_the_catalogue_has_a_line_for_every_check_that_leads_to_its_own_page(
     for text in (declared.meaning, declared.remedy, "How do we know?", "Stale after"):
         assert text in shown
     assert client.get("/catalogue/checks/queries.none/").status_code == 404
+    assert "Answering: fails when it says no" in client.get("/catalogue/checks/node.up/", follow=True).content.decode()
 
 
 def test_a_check_has_a_page_before_there_is_a_tier(db: None, browser: Browser, viewer: Person) -> None:

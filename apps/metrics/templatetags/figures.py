@@ -165,11 +165,8 @@ def threshold(check: Check) -> str:
     >>> threshold(c)
     'warns from 5\\xa0s · fails above 30\\xa0s'
     """
-    if check.unit is Unit.YES_NO:
-        bad = show(check.direction is Direction.HIGH, check.unit)
-        return (_("warns when it says %s") if check.fail is None else _("fails when it says %s")) % bad
     text = ends(check)
-    if (changed := check.changed) is None:
+    if (changed := check.changed) is None or check.unit is Unit.YES_NO:
         return text
     told = {
         "default": _ends(check, changed.warn, changed.fail),
@@ -182,6 +179,9 @@ def threshold(check: Check) -> str:
 @register.filter
 def ends(check: Check) -> str:
     """The thresholds alone, whoever set them."""
+    if check.unit is Unit.YES_NO:
+        bad = show(check.direction is Direction.HIGH, check.unit)
+        return (_("warns when it says %s") if check.fail is None else _("fails when it says %s")) % bad
     return _ends(check, check.warn, check.fail)
 
 
