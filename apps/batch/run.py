@@ -128,8 +128,13 @@ class Run:
         return self.ended is not None
 
     def _drain(self, crew: Crew) -> None:
-        while crew.busy:
-            self._settle(crew.take())
+        """Settle all that is under way, also what comes after one that ends the run: it is committed, and must be known."""
+        try:
+            while crew.busy:
+                self._settle(crew.take())
+        finally:
+            if crew.busy:
+                self._drain(crew)
 
     def _keep_doubts(self) -> None:
         """Of chunks that were not begun again nobody knows whether they are committed; the next run asks."""

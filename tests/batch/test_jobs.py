@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
@@ -159,6 +160,27 @@ def test_the_list_is_empty_at_first_and_says_how_to_begin(db: None, viewer: Pers
     shown = browser(viewer).get("/batches/").content.decode()
     assert "No run is under way" in shown
     assert "manage.py batch insert" in shown
+
+
+def test_what_was_committed_while_others_ended_the_run_is_not_done_again(stored_shop: Shop, until: Until) -> None:
+    """In another database than the portal's only the job's row tells what is done."""
+    stored_shop.run(
+        "CREATE FUNCTION hinder() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.n IN (0, 10) THEN RAISE insufficient_privilege; END IF;"
+        " IF NEW.n = 20 THEN PERFORM pg_sleep(1); END IF; RETURN NEW; END $$"
+    )
+    stored_shop.run("CREATE TRIGGER hinder BEFORE INSERT ON keyless FOR EACH ROW EXECUTE FUNCTION hinder()")
+    rows, using = [(n, "x") for n in range(30)], stored_shop.address
+    how = How(chunk=10, together=1, parallel=3, remember=Remember("elsewhere"))
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        create(stored_shop.keyless, rows, columns=COLUMNS, using=using, how=how)
+    assert stored_shop.rows("SELECT DISTINCT n / 10 FROM keyless") == [(2,)]
+    stored_shop.run("DROP FUNCTION hinder CASCADE")
+    job = Job.objects.get()
+    assert (job.state, job.written) == (State.BROKEN, 10)
+    how = How(chunk=10, resume=token_of_job(job.pk))
+    assert create(stored_shop.keyless, rows, columns=COLUMNS, using=using, how=how).ok
+    assert stored_shop.rows("SELECT n FROM keyless ORDER BY n") == [(n,) for n in range(30)]
 
 
 def test_a_job_counts_on_over_its_resumptions(stored_shop: Shop) -> None:
