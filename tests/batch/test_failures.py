@@ -256,6 +256,16 @@ def test_of_a_commit_in_doubt_when_the_run_is_cancelled_the_next_one_asks(shop: 
     assert shop.rows("SELECT n FROM keyless ORDER BY n") == [(n,) for n in range(6)]
 
 
+def test_what_a_commit_without_an_answer_skipped_is_not_told_as_written(shop: Shop, answers_lost: list[str]) -> None:
+    shop.run("INSERT INTO price VALUES (1, 10), (2, 20)")
+    rows, how = [(1, 1), (2, 2), (3, 3)], How(chunk=1, retry=QUICK)
+    result = upsert(shop.price, rows, update=(), columns=COLUMNS, using=shop.address, how=how)
+    assert answers_lost == ["once"]
+    assert result.ok, result.errors
+    assert shop.rows() == [(1, 10), (2, 20), (3, 3)]
+    assert (result.counts.seen, result.counts.written, result.counts.skipped) == (3, 1, 2)
+
+
 def test_one_guilty_row_costs_its_chunk_and_not_what_shares_its_transaction(shop: Shop) -> None:
     seen: list[tuple[int, int]] = []
     how = How(progress=lambda now: seen.append((now.counts.seen, now.counts.failed)))
