@@ -14,7 +14,7 @@ from apps.batch import seen
 from apps.batch.bundles import Bundle
 from apps.batch.chunks import Part, guilty
 from apps.batch.how import How, OnError
-from apps.batch.job import LONGEST_CAUSE, record_chunks
+from apps.batch.job import LONGEST_CAUSE, record_chunks, recorded
 from apps.batch.result import Counts, RowError
 from apps.batch.session import Session, cause_of, is_hopeless, is_passing, kind_of, open_session
 from apps.batch.tables import Refused
@@ -124,7 +124,7 @@ class Worker:
                 return None
             return Settling(bundle, Outcome.APART, Counts(retried=int(is_passing(error))), xid=self.xid)
         if isinstance(error, errors.UniqueViolation) and error.diag.constraint_name == "batch_chunk_once":
-            return Settling(bundle, Outcome.DONE, self.counts, tuple(self.errors))
+            return self._recorded(bundle)
         if is_passing(error) or self.careful:  # row by row, what is a row's fault does not come here
             self._drop_lost()
             if self._again():
@@ -143,6 +143,13 @@ class Worker:
         self.waiting += time.monotonic() - began
         self.retried += not cancelled
         return not cancelled
+
+    def _recorded(self, bundle: Bundle) -> Settling:
+        """A chunk that the server went on committing for a process that is dead: what it did is told, not what failed now."""
+        assert self.job is not None
+        assert self.session is not None
+        counts, errors = recorded(self.session.raw, self.job, bundle.chunks[0].number)
+        return Settling(bundle, Outcome.DONE, counts, tuple(errors))
 
     def _transact(self, session: Session, bundle: Bundle) -> None:
         part = bundle.part()

@@ -163,7 +163,7 @@ class Run:
         well = one.outcome is Outcome.DONE and not one.errors
         self.together = min(self.together * 2, self.most) if well else 1
         if one.outcome is not Outcome.APART:
-            failed = one.outcome is Outcome.GIVEN_UP or one.counts.failed == one.counts.seen
+            failed = one.outcome is Outcome.GIVEN_UP or 0 < one.counts.seen == one.counts.failed
             self.breaker.tell(succeeded=not failed)
             self._tell()
 
