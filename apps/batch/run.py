@@ -16,7 +16,7 @@ from apps.batch.breaker import Breaker
 from apps.batch.bundles import Supply
 from apps.batch.chunks import chunks
 from apps.batch.crew import Crew
-from apps.batch.how import How, OnError
+from apps.batch.how import AT_ONCE, How, OnError
 from apps.batch.job import JobRecord, Standing
 from apps.batch.result import Circuit, Counts, Ended, Progress, Result, RowError, State
 from apps.batch.resume import Identity, Settled, head_of, job_of, settled_of, token, token_of_job
@@ -224,12 +224,13 @@ def run(
     Do a run from the beginning, or, where `how.resume` says so, from where an earlier one ended.
 
     Args:
-        together: chunks of one transaction, unless `how` says so.
+        together: chunks of one transaction, unless `how` says so or chunks are so large that fewer will do.
         opened: a connection in autocommit to the address `using`, which the first worker takes and closes.
     """
     first, whole = begun(rows, how)
     identity = Identity(work.operation.value, work.target, how.chunk, "" if first is NOTHING else head_of(first))
-    made = Run(work, how, using, identity, how.together or together, opened=opened)
+    most = how.together or max(min(together, AT_ONCE // how.chunk), 1)
+    made = Run(work, how, using, identity, most, opened=opened)
     earlier = job_of(how.resume) if how.resume else None
     if earlier is not None:
         made.record = jobs.take(earlier, identity)

@@ -472,6 +472,26 @@ def test_a_million_rows_take_no_more_memory_than_a_chunk(shop: Shop) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
 
 
+def test_chunks_that_are_large_already_do_not_share_a_transaction(shop: Shop) -> None:
+    """What is in memory is bounded whatever a chunk is: runs from before chunks were small go on with theirs."""
+    settled, ahead = 0, 0
+
+    def rows() -> Iterator[tuple[int, str]]:
+        nonlocal ahead
+        for n in range(200_000):
+            ahead = max(ahead, n + 1 - settled)
+            yield n, "x"
+
+    def progress(now: Progress) -> None:
+        nonlocal settled
+        settled = now.counts.seen
+
+    how = How(chunk=30_000, progress=progress)
+    result = create(shop.keyless, rows(), columns=("n", "note"), using=shop.address, how=how)
+    assert result.counts.written == 200_000
+    assert ahead <= 60_001
+
+
 def test_numbers_that_make_no_sense_are_refused() -> None:
     for wrong in ({"chunk": 0}, {"together": 0}, {"parallel": 0}, {"retry": Retry(attempts=0)}):
         with pytest.raises(ValueError, match="at least 1"):
