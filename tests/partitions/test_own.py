@@ -1,7 +1,9 @@
 """The portal's own tables of history: partitions made ahead and dropped, judged by this room's tools, told on pages and by the doctor."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -19,6 +21,7 @@ from apps.metrics.models import Node, NodeStatus, ProcessRun, Tier, Upkeep
 from apps.metrics.tasks import maintain
 from apps.partitions.own_store import own_tables
 from tests import database
+from tests.conftest import Until
 from tests.people import Browser
 
 PAGE, PORTAL = "/portal/partitions/", "/portal/"
@@ -214,6 +217,51 @@ def test_a_table_that_somebody_holds_is_given_up_and_told_until_it_goes_well(
     assert "failed" not in row(see(PAGE), "kept-metrics_poll")
     assert "Well again" in see(PAGE)
     assert doctor()["store.upkeep"]["state"] == "fine"
+
+
+@pytest.fixture
+def other(layout: Layout, tier: Tier) -> Iterator[Owner]:
+    """Another worker in the midst of a transaction."""
+    with psycopg.connect(database.environment(layout)["OPSPORTAL_DATABASE_URL"]) as worker:
+        yield worker
+
+
+@contextmanager
+def committed_once_waited_for(other: Owner, owner: Owner, until: Until, kind: str) -> Iterator[None]:
+    """The other's transaction ends as soon as somebody waits for a lock of this kind."""
+    ask = b"SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = %s)"
+
+    def commit() -> None:
+        until(lambda: owner.execute(ask, [kind]).fetchone() == (True,))
+        other.commit()
+
+    committing = threading.Thread(target=commit)
+    committing.start()
+    yield
+    committing.join()
+
+
+def test_two_workers_that_make_the_same_partition_are_no_failure(owner: Owner, other: Owner, until: Until) -> None:
+    missing = datetime.now(UTC) + 5 * DAY
+    owner.execute(f"DROP TABLE {named('metrics_poll', missing)}".encode())
+    other.execute("SELECT metrics_make_partitions('metrics_poll', %s, 1)", [missing.date()])
+    with committed_once_waited_for(other, owner, until, "relation"):
+        upkeep.make_ahead(datetime.now(UTC))
+    assert to_regclass(named("metrics_poll", missing))
+    assert list(Upkeep.objects.exclude(error="").values_list("error", flat=True)) == []
+
+
+def test_two_workers_that_drop_the_same_partition_are_no_failure(
+    owner: Owner, other: Owner, until: Until, settings: Settings
+) -> None:
+    now = datetime.now(UTC)
+    old = now - settings.RAW_RETENTION - DAY
+    make(old)
+    other.execute("SELECT metrics_drop_partitions('metrics_poll', %s)", [(now - settings.RAW_RETENTION).date()])
+    with committed_once_waited_for(other, owner, until, "relation"):
+        upkeep.drop_past(now)
+    assert to_regclass(named("metrics_poll", old)) is None
+    assert list(Upkeep.objects.exclude(error="").values_list("error", flat=True)) == []
 
 
 def test_a_partition_under_ddl_makes_nothing_up(see: Callable[[str], str], owner: Owner) -> None:
