@@ -264,6 +264,22 @@ def test_two_workers_that_drop_the_same_partition_are_no_failure(
     assert list(Upkeep.objects.exclude(error="").values_list("error", flat=True)) == []
 
 
+def test_two_workers_that_fail_at_once_are_one_failure(
+    owner: Owner, other: Owner, until: Until, settings: Settings
+) -> None:
+    make(datetime.now(UTC) - settings.RAW_RETENTION - DAY)
+    other.execute(
+        "INSERT INTO metrics_upkeep (parent, deed, at, partitions, error, tries, tried_at)"
+        " VALUES ('metrics_poll', 'drop', now(), 0, 'canceling statement', 1, now())"
+    )
+    with owner.transaction():
+        owner.execute("LOCK TABLE metrics_poll IN ACCESS SHARE MODE")
+        with committed_once_waited_for(other, owner, until, "transactionid"):
+            upkeep.drop_past(datetime.now(UTC))
+    failing = Upkeep.objects.get(deed="drop", over_at=None, error__gt="")
+    assert (failing.parent, failing.tries) == ("metrics_poll", 2)
+
+
 def test_a_partition_under_ddl_makes_nothing_up(see: Callable[[str], str], owner: Owner) -> None:
     with owner.transaction():
         owner.execute(f"LOCK TABLE {named('metrics_chunk_5m', _begin(8))} IN ACCESS EXCLUSIVE MODE".encode())
