@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 from pytest_django import Settings
 
 from apps.accounts.models import Person
@@ -278,6 +278,24 @@ def test_two_workers_that_fail_at_once_are_one_failure(
             upkeep.drop_past(datetime.now(UTC))
     failing = Upkeep.objects.get(deed="drop", over_at=None, error__gt="")
     assert (failing.parent, failing.tries) == ("metrics_poll", 2)
+
+
+def test_what_is_past_retention_goes_also_while_sealing_fails(
+    see: Callable[[str], str], owner: Owner, settings: Settings
+) -> None:
+    """What would make room again must not wait for what fails because there is none."""
+    old = datetime.now(UTC) - settings.RAW_RETENTION - 3 * DAY
+    make(old)
+    owner.execute("DELETE FROM metrics_sealed")
+    keeping = "EXECUTE ON FUNCTION metrics_keep_chunks(text, timestamptz, bigint[], bytea[])"
+    owner.execute(f"REVOKE {keeping} FROM opsportal_app".encode())
+    try:
+        with pytest.raises(DatabaseError, match="metrics_keep_chunks"):
+            maintain()
+    finally:
+        owner.execute(f"GRANT {keeping} TO opsportal_app".encode())
+    assert to_regclass(named("metrics_poll", old)) is None
+    assert "none is past retention" in heading(see(PAGE))
 
 
 def test_a_partition_under_ddl_makes_nothing_up(see: Callable[[str], str], owner: Owner) -> None:
