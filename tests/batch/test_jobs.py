@@ -163,7 +163,7 @@ def test_the_list_is_empty_at_first_and_says_how_to_begin(db: None, viewer: Pers
     assert "manage.py batch insert" in shown
 
 
-def test_what_was_committed_while_others_ended_the_run_is_not_done_again(stored_shop: Shop, until: Until) -> None:
+def test_what_was_committed_while_others_ended_the_run_is_not_done_again(stored_shop: Shop) -> None:
     """In another database than the portal's only the job's row tells what is done."""
     stored_shop.run(
         "CREATE FUNCTION hinder() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
@@ -194,7 +194,12 @@ def test_chunks_whose_commit_a_killed_run_never_saw_are_told_as_it_wrote_them(st
         dead.execute("INSERT INTO price SELECT n, n FROM generate_series(0, 59) AS n WHERE n <> 7")
         failed = RowError(7, 7, "23514", "amount")
         record_chunks(dead, Job.objects.get().pk, list(range(6)), Counts(60, 59, failed=1), [failed])
-        ends = threading.Thread(target=lambda: (until(lambda: _somebody_waits(stored_shop)), dead.commit()))
+
+        def end() -> None:
+            until(lambda: _somebody_waits(stored_shop))
+            dead.commit()
+
+        ends = threading.Thread(target=end)
         ends.start()
         how = How(chunk=10, together=3, resume=token)
         result = create(table("public.price"), rows, columns=("id", "amount"), how=how)
