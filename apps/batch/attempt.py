@@ -14,7 +14,7 @@ from apps.batch import seen
 from apps.batch.bundles import Bundle
 from apps.batch.chunks import Part, guilty
 from apps.batch.how import How, OnError
-from apps.batch.job import LONGEST_CAUSE, record_chunks
+from apps.batch.job import LONGEST_CAUSE, record_chunks, recorded
 from apps.batch.result import Counts, RowError
 from apps.batch.session import Session, cause_of, is_hopeless, is_passing, kind_of, open_session
 from apps.batch.tables import Refused
@@ -120,24 +120,36 @@ class Worker:
             return Settling(bundle, Outcome.HOPELESS, _undone(bundle), error=error)
         if len(bundle.chunks) > 1:
             self._drop_lost()
+            if self.xid and self._again():  # to ask first: only of all together is it known what was counted
+                return None
             return Settling(bundle, Outcome.APART, Counts(retried=int(is_passing(error))), xid=self.xid)
         if isinstance(error, errors.UniqueViolation) and error.diag.constraint_name == "batch_chunk_once":
-            return Settling(bundle, Outcome.DONE, self.counts, tuple(self.errors))
+            return self._recorded(bundle)
         if is_passing(error) or self.careful:  # row by row, what is a row's fault does not come here
             self._drop_lost()
-            if self.retried + 1 < self.how.retry.attempts and not self._cancelled_while_waiting():
-                self.retried += 1
+            if self._again():
                 return None
             cause = (RowError(bundle.first, bundle.last, kind_of(error), _words(error)),)
             return Settling(bundle, Outcome.GIVEN_UP, _undone(bundle), cause, self.xid)
         self.careful = True
         return None
 
-    def _cancelled_while_waiting(self) -> bool:
+    def _again(self) -> bool:
+        """Wait, and say whether there is to be another attempt: they are not used up, and nobody cancels meanwhile."""
+        if self.retried + 1 >= self.how.retry.attempts:
+            return False
         began = time.monotonic()
         cancelled = self.how.cancel.wait(self.how.retry.seconds(self.retried + 1, random.random()))  # noqa: S311  jitter, no secret
         self.waiting += time.monotonic() - began
-        return cancelled
+        self.retried += not cancelled
+        return not cancelled
+
+    def _recorded(self, bundle: Bundle) -> Settling:
+        """A chunk that the server went on committing for a process that is dead: what it did is told, not what failed now."""
+        assert self.job is not None
+        assert self.session is not None
+        counts, errors = recorded(self.session.raw, self.job, bundle.chunks[0].number)
+        return Settling(bundle, Outcome.DONE, counts, tuple(errors))
 
     def _transact(self, session: Session, bundle: Bundle) -> None:
         part = bundle.part()

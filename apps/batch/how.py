@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1_000
 TOGETHER = 40  # a transaction costs as much as copying a thousand rows, on a busy server two thousand
+AT_ONCE = CHUNK * TOGETHER  # rows, which are in memory
 
 
 class Isolation(Enum):
@@ -107,7 +108,8 @@ class How:
 
     Attributes:
         chunk: rows that are tried again, halved, given up and passed over by a later run as one.
-        together: consecutive chunks of one transaction; by default 40 where rows are copied, 1 for `process`. After a failure
+        together: consecutive chunks of one transaction; by default 40 where rows are copied, or as many as have 40,000 rows,
+            and 1 for `process`. After a failure
             each of them has a transaction of its own, and then 2, 4, … while all goes well. 1: each chunk is seen at once.
         parallel: transactions at the same time, each over a connection of its own. With more than one, the order in
             which chunks are committed is not that of the input.

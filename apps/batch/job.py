@@ -171,6 +171,13 @@ def record_chunks(
     connection.execute(script("chunk"), row)
 
 
+def recorded(connection: psycopg.Connection[Any], job: int, number: int) -> tuple[Counts, list[RowError]]:
+    """What was counted of a chunk that is written down; nothing where the first one of its transaction has that."""
+    row = connection.execute(script("chunk_done"), {"job": job, "number": number}).fetchone()
+    assert row is not None
+    return Counts(*row[:4]), [RowError(**error) for error in orjson.loads(row[4])]
+
+
 def _lock(connection: psycopg.Connection[Any], job: int) -> None:
     row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, job % 2**31]).fetchone()
     if row is None or not row[0]:

@@ -127,7 +127,7 @@ def process(
     how = how or How()
     refuse_inside_transaction(using)
     name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
-    return run(Call(function, name, expects), rows, how, using, together=1)
+    return run(Call(function, name, expects, how.chunk), rows, how, using, together=1)
 
 
 def stream(

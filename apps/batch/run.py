@@ -16,7 +16,7 @@ from apps.batch.breaker import Breaker
 from apps.batch.bundles import Supply
 from apps.batch.chunks import chunks
 from apps.batch.crew import Crew
-from apps.batch.how import How, OnError
+from apps.batch.how import AT_ONCE, How, OnError
 from apps.batch.job import JobRecord, Standing
 from apps.batch.result import Circuit, Counts, Ended, Progress, Result, RowError, State
 from apps.batch.resume import Identity, Settled, head_of, job_of, settled_of, token, token_of_job
@@ -128,8 +128,13 @@ class Run:
         return self.ended is not None
 
     def _drain(self, crew: Crew) -> None:
-        while crew.busy:
-            self._settle(crew.take())
+        """Settle all that is under way, also what comes after one that ends the run: it is committed, and must be known."""
+        try:
+            while crew.busy:
+                self._settle(crew.take())
+        finally:
+            if crew.busy:
+                self._drain(crew)
 
     def _keep_doubts(self) -> None:
         """Of chunks that were not begun again nobody knows whether they are committed; the next run asks."""
@@ -158,7 +163,7 @@ class Run:
         well = one.outcome is Outcome.DONE and not one.errors
         self.together = min(self.together * 2, self.most) if well else 1
         if one.outcome is not Outcome.APART:
-            failed = one.outcome is Outcome.GIVEN_UP or one.counts.failed == one.counts.seen
+            failed = one.outcome is Outcome.GIVEN_UP or 0 < one.counts.seen == one.counts.failed
             self.breaker.tell(succeeded=not failed)
             self._tell()
 
@@ -219,12 +224,13 @@ def run(
     Do a run from the beginning, or, where `how.resume` says so, from where an earlier one ended.
 
     Args:
-        together: chunks of one transaction, unless `how` says so.
+        together: chunks of one transaction, unless `how` says so or chunks are so large that fewer will do.
         opened: a connection in autocommit to the address `using`, which the first worker takes and closes.
     """
     first, whole = begun(rows, how)
     identity = Identity(work.operation.value, work.target, how.chunk, "" if first is NOTHING else head_of(first))
-    made = Run(work, how, using, identity, how.together or together, opened=opened)
+    most = how.together or max(min(together, AT_ONCE // how.chunk), 1)
+    made = Run(work, how, using, identity, most, opened=opened)
     earlier = job_of(how.resume) if how.resume else None
     if earlier is not None:
         made.record = jobs.take(earlier, identity)

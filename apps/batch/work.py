@@ -127,11 +127,12 @@ def _lacks_value(key: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function of the caller's, within the chunk's transaction."""
+    """A function of the caller's, within a transaction. `chunk`: how many rows it is given at most."""
 
     function: Callable[[Sequence[Any]], object]
     target: str
     expects: tuple[type[Exception], ...]
+    chunk: int
     operation: Operation = Operation.PROCESS
 
     def begin(self, _session: Session) -> int:
@@ -139,8 +140,9 @@ class Call:
         return 0
 
     def do(self, _session: Session, part: Part) -> Counts:
-        """Call it with the rows."""
-        self.function(part.rows)
+        """Call it with the rows, chunk by chunk where the part has several."""
+        for begin in range(0, len(part.rows), self.chunk):
+            self.function(part.rows[begin : begin + self.chunk])
         return Counts(written=len(part.rows))
 
 

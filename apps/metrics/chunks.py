@@ -20,7 +20,7 @@ from apps.metrics import columns, planes
 
 VERSION = 2
 DEFLATED = 1  # the version before
-MOST = 1_000_000  # numbers in a column
+MOST = 1_000_000  # numbers in a chunk
 HEAD = struct.Struct("<BBBIqI")
 FIRST = struct.calcsize("<BBBI")  # where the first time is in it
 
@@ -105,8 +105,8 @@ def unpack_all(packed: Sequence[bytes], wanted: Collection[int] | None = None) -
 
 def _opened(packed: bytes, wanted: Collection[int] | None) -> tuple[Times, list[columns.Column]]:
     version, clock, number, count, first, step = HEAD.unpack_from(packed)
-    if version not in {VERSION, DEFLATED} or count > MOST:
-        raise ValueError(f"version {version} with {count} times is not known here")
+    if version not in {VERSION, DEFLATED} or count * max(number, 1) > MOST:
+        raise ValueError(f"version {version} with {number} columns of {count} numbers is not known here")
     deflated, at = version == DEFLATED, HEAD.size
     if clock == _Clock.REGULAR:
         times = first + _apart(count, step)

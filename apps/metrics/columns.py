@@ -183,7 +183,7 @@ def passed(packed: bytes, at: int) -> int:
 def _bits_at(packed: bytes, at: int, count: int) -> tuple[Mask, int]:
     (length,) = LENGTH.unpack_from(packed, at)
     at += LENGTH.size
-    bits = np.frombuffer(zlib.decompress(packed[at : at + length]), np.uint8)
+    bits = np.frombuffer(planes.inflated(packed[at : at + length], (count + 7) // 8), np.uint8)
     return np.unpackbits(bits, count=count).view(np.bool_), at + length
 
 

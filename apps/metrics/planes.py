@@ -80,6 +80,15 @@ def read(
     return numbers.view(f"<u{width}")[:, 0]
 
 
+def inflated(body: bytes, most: int, wbits: int = zlib.MAX_WBITS) -> bytes:
+    """What was deflated. Raises ValueError where it ends too early or becomes more than so many bytes, zlib.error as zlib does."""
+    inflating = zlib.decompressobj(wbits)
+    found = inflating.decompress(body, most + 1)  # 0 would be without limit
+    if not inflating.eof or len(found) > most:
+        raise ValueError(f"what was deflated ends too early, or has more than {most} bytes")
+    return found
+
+
 def _side_by_side(plain: Bytes, height: int, counts: Sequence[int]) -> Bytes:
     """Planes of several bodies, as high as each other, as if they were those of one."""
     ends = accumulate((height * count for count in counts), initial=0)
@@ -110,5 +119,5 @@ def _unframed(bodies: Sequence[bytes], size: int) -> Bytes:
     return plain
 
 
-def _inflated(bodies: Sequence[bytes], _size: int) -> Bytes:
-    return np.frombuffer(b"".join([zlib.decompress(body, wbits=-15) for body in bodies]), np.uint8)
+def _inflated(bodies: Sequence[bytes], size: int) -> Bytes:
+    return np.frombuffer(b"".join([inflated(body, size, -15) for body in bodies]), np.uint8)

@@ -49,10 +49,12 @@ def maintain() -> None:
     """Make the history's partitions of the next week, settle what was written, drop what is past retention."""
     now = datetime.now(UTC)
     upkeep.make_ahead(now)
-    history().settle(now)
-    seal_due(now)  # rows from before another store of history was chosen, too
-    upkeep.drop_past(now)
-    upkeep.forget(now - upkeep.RECORDED)
+    try:
+        history().settle(now)
+        seal_due(now)  # rows from before another store of history was chosen, too
+    finally:  # also where sealing fails because the disk is full
+        upkeep.drop_past(now)
+        upkeep.forget(now - upkeep.RECORDED)
     Slot.objects.filter(at__lt=now - settings.RAW_RETENTION - timedelta(days=1)).delete()
     Newest.objects.filter(at__lt=now - settings.RAW_RETENTION).delete()  # of series that are not measured any more
     outbox.forget(now - DELIVERIES_KEPT)

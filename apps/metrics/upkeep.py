@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import F
 
 from apps.metrics.levels import LEVELS
@@ -88,5 +88,11 @@ def _failed(parent: str, deed: str, error: str, now: datetime) -> None:
     log.warning("history.upkeep", table=parent, deed=deed, error=error)
     said = error or "the store gave no reason"
     failing = Upkeep.objects.filter(parent=parent, deed=deed, over_at=None, error__gt="")
-    if not failing.update(error=said, tries=F("tries") + 1, tried_at=now):
-        Upkeep.objects.create(parent=parent, deed=deed, at=now, error=said, tried_at=now)
+    once_more = {"error": said, "tries": F("tries") + 1, "tried_at": now}
+    if failing.update(**once_more):
+        return
+    try:
+        with transaction.atomic():
+            Upkeep.objects.create(parent=parent, deed=deed, at=now, error=said, tried_at=now)
+    except IntegrityError:  # another worker failed at the same moment
+        failing.update(**once_more)

@@ -256,6 +256,16 @@ def test_of_a_commit_in_doubt_when_the_run_is_cancelled_the_next_one_asks(shop: 
     assert shop.rows("SELECT n FROM keyless ORDER BY n") == [(n,) for n in range(6)]
 
 
+def test_what_a_commit_without_an_answer_skipped_is_not_told_as_written(shop: Shop, answers_lost: list[str]) -> None:
+    shop.run("INSERT INTO price VALUES (1, 10), (2, 20)")
+    rows, how = [(1, 1), (2, 2), (3, 3)], How(chunk=1, retry=QUICK)
+    result = upsert(shop.price, rows, update=(), columns=COLUMNS, using=shop.address, how=how)
+    assert answers_lost == ["once"]
+    assert result.ok, result.errors
+    assert shop.rows() == [(1, 10), (2, 20), (3, 3)]
+    assert (result.counts.seen, result.counts.written, result.counts.skipped) == (3, 1, 2)
+
+
 def test_one_guilty_row_costs_its_chunk_and_not_what_shares_its_transaction(shop: Shop) -> None:
     seen: list[tuple[int, int]] = []
     how = How(progress=lambda now: seen.append((now.counts.seen, now.counts.failed)))
@@ -460,6 +470,26 @@ def test_a_million_rows_take_no_more_memory_than_a_chunk(shop: Shop) -> None:
     )
     assert result.counts.written == 1_000_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
+
+
+def test_chunks_that_are_large_already_do_not_share_a_transaction(shop: Shop) -> None:
+    """What is in memory is bounded whatever a chunk is: runs from before chunks were small go on with theirs."""
+    settled, ahead = 0, 0
+
+    def rows() -> Iterator[tuple[int, str]]:
+        nonlocal ahead
+        for n in range(200_000):
+            ahead = max(ahead, n + 1 - settled)
+            yield n, "x"
+
+    def progress(now: Progress) -> None:
+        nonlocal settled
+        settled = now.counts.seen
+
+    how = How(chunk=30_000, progress=progress)
+    result = create(shop.keyless, rows(), columns=("n", "note"), using=shop.address, how=how)
+    assert result.counts.written == 200_000
+    assert ahead <= 60_001
 
 
 def test_numbers_that_make_no_sense_are_refused() -> None:

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
@@ -21,7 +23,7 @@ from apps.accounts.roles import Role
 from apps.accounts.tasks import forget_expired_sessions
 from apps.batch import Cancel, Ended, How, Refused, Remember, Retry, create, process, table, token_of_job
 from apps.batch.files import opened
-from apps.batch.job import Standing, begin
+from apps.batch.job import Standing, begin, record_chunks
 from apps.batch.models import ChunkDone, Job
 from apps.batch.result import Circuit, Counts, Progress, RowError, State
 from apps.batch.resume import Identity, Settled
@@ -159,6 +161,60 @@ def test_the_list_is_empty_at_first_and_says_how_to_begin(db: None, viewer: Pers
     shown = browser(viewer).get("/batches/").content.decode()
     assert "No run is under way" in shown
     assert "manage.py batch insert" in shown
+
+
+def test_what_was_committed_while_others_ended_the_run_is_not_done_again(stored_shop: Shop) -> None:
+    """In another database than the portal's only the job's row tells what is done."""
+    stored_shop.run(
+        "CREATE FUNCTION hinder() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.n IN (0, 10) THEN RAISE insufficient_privilege; END IF;"
+        " IF NEW.n = 20 THEN PERFORM pg_sleep(1); END IF; RETURN NEW; END $$"
+    )
+    stored_shop.run("CREATE TRIGGER hinder BEFORE INSERT ON keyless FOR EACH ROW EXECUTE FUNCTION hinder()")
+    rows, using = [(n, "x") for n in range(30)], stored_shop.address
+    how = How(chunk=10, together=1, parallel=3, remember=Remember("elsewhere"))
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        create(stored_shop.keyless, rows, columns=COLUMNS, using=using, how=how)
+    assert stored_shop.rows("SELECT DISTINCT n / 10 FROM keyless") == [(2,)]
+    stored_shop.run("DROP FUNCTION hinder CASCADE")
+    job = Job.objects.get()
+    assert (job.state, job.written) == (State.BROKEN, 10)
+    how = How(chunk=10, resume=token_of_job(job.pk))
+    assert create(stored_shop.keyless, rows, columns=COLUMNS, using=using, how=how).ok
+    assert stored_shop.rows("SELECT n FROM keyless ORDER BY n") == [(n,) for n in range(30)]
+
+
+def test_chunks_whose_commit_a_killed_run_never_saw_are_told_as_it_wrote_them(stored_shop: Shop, until: Until) -> None:
+    """The server ends what it was asked to, also when who asked is dead and another has taken the job up."""
+    rows, cancel = [(n, -1 if n == 7 else n) for n in range(60)], Cancel()
+    cancel.set()
+    how = How(chunk=10, remember=Remember("killed"), cancel=cancel)
+    token = create(table("public.price"), rows, columns=("id", "amount"), how=how).token
+    with psycopg.connect(stored_shop.address) as dead:
+        dead.execute("INSERT INTO price SELECT n, n FROM generate_series(0, 59) AS n WHERE n <> 7")
+        failed = RowError(7, 7, "23514", "amount")
+        record_chunks(dead, Job.objects.get().pk, list(range(6)), Counts(60, 59, failed=1), [failed])
+
+        def end() -> None:
+            until(lambda: _somebody_waits(stored_shop))
+            dead.commit()
+
+        ends = threading.Thread(target=end)
+        ends.start()
+        how = How(chunk=10, together=3, resume=token)
+        result = create(table("public.price"), rows, columns=("id", "amount"), how=how)
+        ends.join()
+    assert [(error.first, error.kind) for error in result.errors] == [(7, "23514")]
+    assert (result.counts.seen, result.counts.written, result.counts.failed) == (60, 59, 1)
+    assert result.opened == 0
+    assert stored_shop.one("SELECT count(*) FROM price") == 59
+    job = Job.objects.get()
+    assert (job.state, job.seen, job.written, job.failed) == (State.COMPLETE, 60, 59, 1)
+    assert not ChunkDone.objects.exists()
+
+
+def _somebody_waits(shop: Shop) -> bool:
+    return bool(shop.one("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
 
 
 def test_a_job_counts_on_over_its_resumptions(stored_shop: Shop) -> None:

@@ -212,6 +212,12 @@ def test_process_runs_in_a_transaction_that_models_take_part_in(stored_shop: Sho
     assert [(error.first, error.kind, error.cause) for error in result.errors] == [(2, "ValueError", "c is not hired")]
 
 
+def test_process_gets_one_chunk_at_a_time_also_where_several_share_a_transaction(stored_shop: Shop) -> None:
+    seen: list[list[int]] = []
+    assert process(range(10), lambda rows: seen.append(list(rows)), how=How(chunk=2, together=4)).ok
+    assert seen == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+
+
 def test_what_process_does_not_expect_is_raised_and_what_was_done_stays(stored_shop: Shop) -> None:
     seen: list[int] = []
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import struct
+import tracemalloc
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +82,31 @@ def test_a_damaged_chunk_is_refused_or_read_but_breaks_nothing(stretch: Stretch,
     packed[place] ^= 1 << data.draw(st.integers(0, 7))
     with suppress(UnknownChunk):
         unpack(bytes(packed[: data.draw(st.integers(0, len(packed)))]))
+
+
+def _bomb(kind: str) -> bytes:
+    """A few kilobytes that say, or become, hundreds of megabytes."""
+    squeezer = zlib.compressobj(wbits=-15)
+    deflated, many = squeezer.compress(bytes(10**8)) + squeezer.flush(), zlib.compress(bytes(10**8))
+    mask, number = struct.pack("<I", len(many)) + many, bytes(8)
+    return {
+        "planes": HEAD.pack(1, 0, 1, 10, 0, 10_000) + columns.HEAD.pack(1, 0, 1, len(deflated)) + deflated,
+        "bits": HEAD.pack(2, 0, 1, 10, 0, 10_000) + columns.HEAD.pack(16, 0, 8, len(mask) + 8) + mask + number,
+        "columns": HEAD.pack(2, 0, 90, 10**6, 0, 10_000) + (columns.HEAD.pack(0, 0, 8, 8) + number) * 90,
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["planes", "bits", "columns"])
+def test_bytes_that_would_become_very_many_are_refused_before_they_do(kind: str) -> None:
+    bomb = _bomb(kind)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnknownChunk):
+            unpack(bomb)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 def test_times_must_rise_and_columns_be_as_long() -> None:

@@ -1,7 +1,9 @@
 """The portal's own tables of history: partitions made ahead and dropped, judged by this room's tools, told on pages and by the doctor."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 from pytest_django import Settings
 
 from apps.accounts.models import Person
@@ -19,6 +21,7 @@ from apps.metrics.models import Node, NodeStatus, ProcessRun, Tier, Upkeep
 from apps.metrics.tasks import maintain
 from apps.partitions.own_store import own_tables
 from tests import database
+from tests.conftest import Until
 from tests.people import Browser
 
 PAGE, PORTAL = "/portal/partitions/", "/portal/"
@@ -214,6 +217,85 @@ def test_a_table_that_somebody_holds_is_given_up_and_told_until_it_goes_well(
     assert "failed" not in row(see(PAGE), "kept-metrics_poll")
     assert "Well again" in see(PAGE)
     assert doctor()["store.upkeep"]["state"] == "fine"
+
+
+@pytest.fixture
+def other(layout: Layout, tier: Tier) -> Iterator[Owner]:
+    """Another worker in the midst of a transaction."""
+    with psycopg.connect(database.environment(layout)["OPSPORTAL_DATABASE_URL"]) as worker:
+        yield worker
+
+
+@contextmanager
+def committed_once_waited_for(other: Owner, owner: Owner, until: Until, kind: str) -> Iterator[None]:
+    """The other's transaction ends as soon as somebody waits for a lock of this kind."""
+    ask = b"SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = %s)"
+
+    def commit() -> None:
+        until(lambda: owner.execute(ask, [kind]).fetchone() == (True,))
+        other.commit()
+
+    committing = threading.Thread(target=commit)
+    committing.start()
+    yield
+    committing.join()
+
+
+def test_two_workers_that_make_the_same_partition_are_no_failure(owner: Owner, other: Owner, until: Until) -> None:
+    missing = datetime.now(UTC) + 5 * DAY
+    owner.execute(f"DROP TABLE {named('metrics_poll', missing)}".encode())
+    other.execute("SELECT metrics_make_partitions('metrics_poll', %s, 1)", [missing.date()])
+    with committed_once_waited_for(other, owner, until, "relation"):
+        upkeep.make_ahead(datetime.now(UTC))
+    assert to_regclass(named("metrics_poll", missing))
+    assert list(Upkeep.objects.exclude(error="").values_list("error", flat=True)) == []
+
+
+def test_two_workers_that_drop_the_same_partition_are_no_failure(
+    owner: Owner, other: Owner, until: Until, settings: Settings
+) -> None:
+    now = datetime.now(UTC)
+    old = now - settings.RAW_RETENTION - DAY
+    make(old)
+    other.execute("SELECT metrics_drop_partitions('metrics_poll', %s)", [(now - settings.RAW_RETENTION).date()])
+    with committed_once_waited_for(other, owner, until, "relation"):
+        upkeep.drop_past(now)
+    assert to_regclass(named("metrics_poll", old)) is None
+    assert list(Upkeep.objects.exclude(error="").values_list("error", flat=True)) == []
+
+
+def test_two_workers_that_fail_at_once_are_one_failure(
+    owner: Owner, other: Owner, until: Until, settings: Settings
+) -> None:
+    make(datetime.now(UTC) - settings.RAW_RETENTION - DAY)
+    other.execute(
+        "INSERT INTO metrics_upkeep (parent, deed, at, partitions, error, tries, tried_at)"
+        " VALUES ('metrics_poll', 'drop', now(), 0, 'canceling statement', 1, now())"
+    )
+    with owner.transaction():
+        owner.execute("LOCK TABLE metrics_poll IN ACCESS SHARE MODE")
+        with committed_once_waited_for(other, owner, until, "transactionid"):
+            upkeep.drop_past(datetime.now(UTC))
+    failing = Upkeep.objects.get(deed="drop", over_at=None, error__gt="")
+    assert (failing.parent, failing.tries) == ("metrics_poll", 2)
+
+
+def test_what_is_past_retention_goes_also_while_sealing_fails(
+    see: Callable[[str], str], owner: Owner, settings: Settings
+) -> None:
+    """What would make room again must not wait for what fails because there is none."""
+    old = datetime.now(UTC) - settings.RAW_RETENTION - 3 * DAY
+    make(old)
+    owner.execute("DELETE FROM metrics_sealed")
+    keeping = "EXECUTE ON FUNCTION metrics_keep_chunks(text, timestamptz, bigint[], bytea[])"
+    owner.execute(f"REVOKE {keeping} FROM opsportal_app".encode())
+    try:
+        with pytest.raises(DatabaseError, match="metrics_keep_chunks"):
+            maintain()
+    finally:
+        owner.execute(f"GRANT {keeping} TO opsportal_app".encode())
+    assert to_regclass(named("metrics_poll", old)) is None
+    assert "none is past retention" in heading(see(PAGE))
 
 
 def test_a_partition_under_ddl_makes_nothing_up(see: Callable[[str], str], owner: Owner) -> None:

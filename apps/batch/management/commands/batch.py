@@ -33,7 +33,7 @@ from apps.batch import (
     upsert,
 )
 from apps.batch.files import Sheet, opened
-from apps.batch.how import CHUNK, TOGETHER
+from apps.batch.how import CHUNK
 from apps.batch.terminal import bar
 
 VERBS = ("insert", "upsert", "update", "delete")
@@ -54,7 +54,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--chunk", type=int, default=CHUNK, help="rows that are tried again or halved as one (1,000)"
         )
-        parser.add_argument("--together", type=int, default=TOGETHER, help="chunks of one transaction (40)")
+        parser.add_argument(
+            "--together", type=int, help="chunks of one transaction (40, or as many as have 40,000 rows)"
+        )
         parser.add_argument(
             "--isolation",
             choices=[level.name.lower().replace("_", "-") for level in Isolation],
