@@ -8,6 +8,6 @@ SQL = Path(__file__).parent.parent / "sql" / "take_turns.sql"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("metrics", "0010_upkeep")]
+    dependencies = [("metrics", "0011_proofs")]
 
     operations = [migrations.RunSQL(SQL.read_text(encoding="utf-8"), migrations.RunSQL.noop)]
