@@ -70,7 +70,12 @@ class Command(BaseCommand):
             )
         missed, proved = len(without), 0
         for trial in planned:
-            outcomes = self._run(prover, trial)
+            try:
+                outcomes = self._run(prover, trial)
+            except KeyboardInterrupt as interrupted:
+                raise CommandError(
+                    f"Ended at {trial.fault.name}, which is healed; {proved} checks were proven until then."
+                ) from interrupted
             for outcome in outcomes:
                 self._say(outcome.line())
             proved += sum(outcome.proved for outcome in outcomes)
