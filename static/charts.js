@@ -47,10 +47,18 @@ function roomForLabels(figures) {
   return Math.min(22 + 6.3 * Math.max(6, ...labels.map((label) => label.text.replace(/&\w+;/g, " ").length)), 180);
 }
 
+// Where a phone has no room for a whole label, its name is cut and not its figure, the last word.
+function fitting(text, room) {
+  const end = text.lastIndexOf(" "), letters = text.slice(0, end).match(/&#?\w+;|./gu) ?? [];
+  const most = Math.max(3, Math.floor((room - 12) / 6.3) - (text.length - end));
+  return letters.length > most ? `${letters.slice(0, most - 1).join("").trimEnd()}…${text.slice(end)}` : text;
+}
+
 function laidOut(chart, layout, colours, wanted) {
   const width = chart.clientWidth, height = chart.clientHeight;
   const colourOf = (name) => colours[name.startsWith("end-") ? `series-${name.slice(4)}` : name.replace(/^mark-/, "")] || colours.quiet;
   const room = Math.min(wanted, width < NARROW ? width * 0.3 : wanted);
+  const ends = layout.annotations.map((label) => (room < wanted && label.name.startsWith("end-") ? { ...label, text: fitting(label.text, room) } : label));
   const marks = laid(layout.meta.marks, layout.xaxis.range, width - LEFT - room, { left: LEFT - 4, right: room - 4 }, FONT);
   gathered.set(chart.id, marks.groups);
   const head = Math.max(HEAD, 6 + marks.rows * ROW);
@@ -70,7 +78,7 @@ function laidOut(chart, layout, colours, wanted) {
       hoverformat: "%H:%M:%S" },
     yaxis: { ...layout.yaxis, gridcolor: colours.line, linecolor: "rgba(0,0,0,0)" },
     shapes: [...lines, ...layout.shapes.map((line) => ({ ...line, line: { ...line.line, color: colourOf(line.name) } }))],
-    annotations: [...layout.annotations, ...marks.labels].map((label) => ({ ...label,
+    annotations: [...ends, ...marks.labels].map((label) => ({ ...label,
       font: { size: 11, color: colourOf(label.name), weight: label.name.startsWith("end-") ? 600 : 400 },
       hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { size: 12, family: FONT, color: colours.ink } } })),
   };
