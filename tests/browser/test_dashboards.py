@@ -46,6 +46,7 @@ def test_a_dba_reads_a_dashboard(person: People, room: str) -> None:
     expect(state.first.locator(".fact-age")).to_have_text(re.compile(r"ago$"))
     charts_are_drawn(page)
     expect(page.locator("table[id^=table-]:not(#table-checks) tbody tr").first).to_be_visible()
+    assert page.locator("table[id^=table-]:not(#table-checks) tbody td:empty").count() == 0  # nothing to say is a dash
 
     checks = page.locator("#table-checks tbody tr")
     assert checks.count() >= 5
