@@ -24,8 +24,7 @@ function palette() {
   return found;
 }
 
-// ---- time: Plotly writes what it is given as if it were UTC, so moments are shifted into the person's zone ----
-const shift = (ms) => ms - new Date(ms).getTimezoneOffset() * 60000;
+// ---- time: a number is a moment to Plotly, which writes it in the browser's zone; what it hands back is a text in that zone ----
 const unshift = (text) => {
   const [date, time = "00:00:00"] = String(text).split(/[ T]/);
   const [year, month, day] = date.split("-").map(Number);
@@ -35,7 +34,7 @@ const unshift = (text) => {
 
 function coloured(trace, colours) {
   const colour = colours[`series-${trace.meta.colour}`];
-  return { ...trace, x: trace.x.map(shift), line: { ...trace.line, color: colour }, hoverlabel: { font: { color: colour, family: FONT } } };
+  return { ...trace, line: { ...trace.line, color: colour }, hoverlabel: { font: { color: colour, family: FONT } } };
 }
 
 const NARROW = 480;
@@ -48,15 +47,23 @@ function roomForLabels(figures) {
   return Math.min(22 + 6.3 * Math.max(6, ...labels.map((label) => label.text.replace(/&\w+;/g, " ").length)), 180);
 }
 
+// Where a phone has no room for a whole label, its name is cut and not its figure, the last word.
+function fitting(text, room) {
+  const end = text.lastIndexOf(" "), letters = text.slice(0, end).match(/&#?\w+;|./gu) ?? [];
+  const most = Math.max(3, Math.floor((room - 12) / 6.3) - (text.length - end));
+  return letters.length > most ? `${letters.slice(0, most - 1).join("").trimEnd()}…${text.slice(end)}` : text;
+}
+
 function laidOut(chart, layout, colours, wanted) {
   const width = chart.clientWidth, height = chart.clientHeight;
   const colourOf = (name) => colours[name.startsWith("end-") ? `series-${name.slice(4)}` : name.replace(/^mark-/, "")] || colours.quiet;
   const room = Math.min(wanted, width < NARROW ? width * 0.3 : wanted);
+  const ends = layout.annotations.map((label) => (room < wanted && label.name.startsWith("end-") ? { ...label, text: fitting(label.text, room) } : label));
   const marks = laid(layout.meta.marks, layout.xaxis.range, width - LEFT - room, { left: LEFT - 4, right: room - 4 }, FONT);
   gathered.set(chart.id, marks.groups);
   const head = Math.max(HEAD, 6 + marks.rows * ROW);
   const rise = (pixels) => 1 + pixels / (height - head - FOOT);
-  const lines = marks.lines.map((mark) => ({ type: "line", xref: "x", x0: shift(mark.at), x1: shift(mark.at), yref: "paper", y0: 0, y1: rise(mark.rise),
+  const lines = marks.lines.map((mark) => ({ type: "line", xref: "x", x0: mark.at, x1: mark.at, yref: "paper", y0: 0, y1: rise(mark.rise),
     layer: "below", line: { width: 1, dash: "dot", color: colourOf(mark.state) } }));
   return {
     ...layout,
@@ -65,13 +72,13 @@ function laidOut(chart, layout, colours, wanted) {
     font: { family: FONT, size: 11, color: colours.quiet },
     margin: { l: LEFT, t: head, b: FOOT, r: room },
     hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { size: 12, family: FONT } },
-    xaxis: { ...layout.xaxis, range: layout.xaxis.range.map(shift), showgrid: false, zeroline: false, linecolor: colours.line,
+    xaxis: { ...layout.xaxis, showgrid: false, zeroline: false, linecolor: colours.line,
       nticks: width < NARROW ? 3 : 6, tickangle: 0,
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: colours.quiet, spikesnap: "cursor",
       hoverformat: "%H:%M:%S" },
     yaxis: { ...layout.yaxis, gridcolor: colours.line, linecolor: "rgba(0,0,0,0)" },
     shapes: [...lines, ...layout.shapes.map((line) => ({ ...line, line: { ...line.line, color: colourOf(line.name) } }))],
-    annotations: [...layout.annotations, ...marks.labels].map((label) => ({ ...label,
+    annotations: [...ends, ...marks.labels].map((label) => ({ ...label,
       font: { size: 11, color: colourOf(label.name), weight: label.name.startsWith("end-") ? 600 : 400 },
       hoverlabel: { bgcolor: colours.card, bordercolor: colours.line, font: { size: 12, family: FONT, color: colours.ink } } })),
   };
@@ -120,11 +127,10 @@ function wire(chart) {
 // ---- one crosshair for all charts ----
 function cross(chart, event) {
   if (!event.event || !event.xvals) return; // made by another chart
-  const at = Date.parse(`${String(event.xvals[0]).replace(" ", "T")}Z`); // Plotly names moments as if they were UTC
+  const at = Date.parse(`${String(event.xvals[0]).replace(" ", "T")}Z`); // the zone's wall clock, which Plotly counts as if it were UTC
   for (const other of charts()) {
     if (other === chart || !other._fullLayout) continue;
-    const [from, to] = other.layout.xaxis.range;
-    Plotly.Fx.hover(other, { xval: at, yval: 0, xpx: ((at - from) / (to - from)) * other._fullLayout._size.w });
+    Plotly.Fx.hover(other, { xval: at, yval: 0, xpx: other._fullLayout.xaxis.c2p(at) });
   }
 }
 

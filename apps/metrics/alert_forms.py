@@ -173,6 +173,11 @@ class HistoryFilter(forms.Form):
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
 
     @property
+    def period_in_words(self) -> str:
+        """“last 7 days”; of a valid form."""
+        return str(dict(self.fields["period"].choices)[self.cleaned_data["period"] or "7d"])  # type: ignore[attr-defined]
+
+    @property
     def since(self) -> datetime:
         """The beginning of the period; of a valid form."""
         return datetime.now(UTC) - PERIODS[self.cleaned_data["period"] or "7d"]

@@ -49,11 +49,14 @@ class ChannelForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
     )
     least = forms.ChoiceField(
-        label=gettext_lazy("From"),
-        choices=[(State.WARN.value, gettext_lazy("warnings on")), (State.FAIL.value, gettext_lazy("failures only"))],
+        label=gettext_lazy("Tell of"),
+        choices=[
+            (State.WARN.value, gettext_lazy("warnings and failures")),
+            (State.FAIL.value, gettext_lazy("failures only")),
+        ],
     )
-    tells_silence = forms.BooleanField(label=gettext_lazy("Also missing data"), required=False, initial=True)
-    tells_end = forms.BooleanField(label=gettext_lazy("Also when it is over"), required=False, initial=True)
+    tells_silence = forms.BooleanField(label=gettext_lazy("Tell of missing data too"), required=False, initial=True)
+    tells_end = forms.BooleanField(label=gettext_lazy("Tell when it is over too"), required=False, initial=True)
 
     def __init__(self, *args: Any, tier: Tier, kind: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -126,9 +126,9 @@ def _cell(column: Column, row: Row, node: str, sparks: Mapping[SparkKey, Sequenc
     if column.unit is not None:
         number = float(value) if isinstance(value, (int, float)) else None
         return Cell(show(number, column.unit), "" if number is None else repr(number), numeric=True, spark=spark)
-    text = "–" if value is None else _flat(value)
     part = str(row.get(column.link) or "") if column.link else ""
     href = f"{quote(part, safe='')}/" if part else ""  # one part of a path, whatever the tier wrote
+    text = "–" if value is None or (value == "" and not href) else _flat(value)  # a link says that it has no text
     return Cell(text, text.casefold(), code=column.code, spark=spark, moment=_moment(value), href=href)
 
 

@@ -31,7 +31,7 @@ CHECKS = (
         role=PRIMARY,
         runbook="RB-8",
         meaning=_P95,
-        remedy="Look at the statements with the most time below, then at locks and at the cache's hit rate.",
+        remedy="Look at the statements with the most time on Queries, then at locks and at the cache's hit rate.",
     ),
     Check(
         id="queries.p95_health",
@@ -46,7 +46,7 @@ CHECKS = (
         runbook="RB-8",
         alerting=False,
         meaning=_P95,
-        remedy="Below 300 ms is healthy, over 600 ms unhealthy. Look at the statements with the most time below.",
+        remedy="Below 300 ms is healthy, over 600 ms unhealthy. Look at the statements with the most time on Queries.",
     ),
     Check(
         id="queries.slow_share",
@@ -61,7 +61,7 @@ CHECKS = (
         runbook="RB-8",
         alerting=False,
         meaning="Of the calls of the last interval, the share whose statement took 100 ms or more on average.",
-        remedy="Look which statements below have a mean over 100 ms, and at their plans.",
+        remedy="Look which statements on Queries have a mean over 100 ms, and at their plans.",
     ),
     Check(
         id="queries.primary_up",
@@ -113,7 +113,7 @@ CHECKS = (
         kind=KIND,
         runbook="RB-7",
         meaning="How long the oldest transaction now under way has lasted. While it lasts, dead rows cannot be removed.",
-        remedy="Find its session below. Ask its owner before ending it: it may be a backup or a migration.",
+        remedy="Find its session on Queries. Ask its owner before ending it: it may be a backup or a migration.",
     ),
     Check(
         id="queries.idle_in_transaction",
@@ -126,7 +126,7 @@ CHECKS = (
         kind=KIND,
         runbook="RB-7",
         meaning="How long a session has held a transaction open while doing nothing; it keeps its locks and a connection.",
-        remedy="Find its application below; it forgot to commit. Consider idle_in_transaction_session_timeout.",
+        remedy="Find its application among the sessions on Queries; it forgot to commit. Consider idle_in_transaction_session_timeout.",
     ),
     Check(
         id="queries.blocked",
@@ -139,7 +139,7 @@ CHECKS = (
         kind=KIND,
         runbook="RB-8",
         meaning="Requests for a lock that another session holds. A moment is normal; lasting ones stop the application.",
-        remedy="The sessions below name who blocks whom: look at what the first of them is doing.",
+        remedy="The sessions on Queries name who blocks whom: look at what the first of them is doing.",
     ),
     Check(
         id="queries.lock_wait",
@@ -152,7 +152,7 @@ CHECKS = (
         kind=KIND,
         runbook="RB-8",
         meaning="How long the oldest request for a lock has waited.",
-        remedy="The sessions below name who blocks whom: look at what the first of them is doing.",
+        remedy="The sessions on Queries name who blocks whom: look at what the first of them is doing.",
     ),
     Check(
         id="queries.deadlocks",

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +24,14 @@ BEYOND = """[...document.querySelectorAll('section.table-card:has(.beyond)')].fi
     .map(([box, hint]) => [box.scrollWidth - box.clientWidth - box.scrollLeft > 2, getComputedStyle(hint).display !== 'none'])"""
 
 
+# how many minutes ago each chart begins and ends, by its axis as it is written there
+AGES = """[...document.querySelectorAll('.js-plotly-plot')].map((chart) =>
+    chart._fullLayout.xaxis.range.map((text) => (Date.now() - new Date(text.replace(' ', 'T'))) / 60000))"""
+CROSSED = """[...document.querySelectorAll('.js-plotly-plot')].map((chart) =>
+    [...chart.querySelectorAll('.spikeline')].find((line) => line.getAttribute('x1') === line.getAttribute('x2')))
+    .filter(Boolean).map((line) => Number(line.getAttribute('x1')))"""
+
+
 def charts_are_drawn(page: Page, least: int = 2) -> None:
     """Lines with points in so many charts; not merely frames."""
     page.wait_for_function(f"() => ({DRAWN})() >= {least}")
@@ -37,6 +46,7 @@ def test_a_dba_reads_a_dashboard(person: People, room: str) -> None:
     expect(state.first.locator(".fact-age")).to_have_text(re.compile(r"ago$"))
     charts_are_drawn(page)
     expect(page.locator("table[id^=table-]:not(#table-checks) tbody tr").first).to_be_visible()
+    assert page.locator("table[id^=table-]:not(#table-checks) tbody td:empty").count() == 0  # nothing to say is a dash
 
     checks = page.locator("#table-checks tbody tr")
     assert checks.count() >= 5
@@ -70,6 +80,33 @@ def test_the_address_is_a_permalink(person: People, until: Until) -> None:
     charts_are_drawn(other, 1)
     marks = "() => document.querySelector('.chart').layout.xaxis.range.join()"
     until(lambda: page.evaluate(marks) == other.evaluate(marks))
+
+
+def test_charts_are_in_the_reader_s_zone(person: People) -> None:
+    page = person(Role.DBA)
+    page.context.new_cdp_session(page).send("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Kolkata"})
+    page.goto("/t/lab/queries/?range=15m")
+    charts_are_drawn(page)
+    assert page.evaluate(f"{AGES}.every(([from, to]) => from > 14 && from < 17 && to > -1 && to < 2)"), page.evaluate(
+        AGES
+    )
+
+    box = page.locator(".chart .nsewdrag").first.bounding_box()
+    assert box
+    page.mouse.move(
+        box["x"] + box["width"] - 8, box["y"] + 60, steps=3
+    )  # where lines are, however lately the portal was started
+    page.wait_for_function(f"() => {CROSSED}.length > 1")
+    places = page.evaluate(CROSSED)
+    assert max(places) - min(places) < 2, places  # the crosshair stands at the same moment in every chart
+
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 5, box["y"] + 60, steps=5)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("from="))
+    marked = datetime.fromisoformat(parse_qs(urlsplit(page.url).query)["from"][0])
+    assert timedelta(minutes=2) < datetime.now(UTC) - marked < timedelta(minutes=6)
 
 
 def test_every_table_and_chart_comes_as_a_file(person: People, tmp_path: Path) -> None:

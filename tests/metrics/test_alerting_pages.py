@@ -339,7 +339,15 @@ def test_the_history_says_how_long_who_why_and_what_came_before(
         page = browser(viewer).get("/alerts/history/").content.decode().replace("\xa0", " ")
     finally:
         occasions.declare("of this test", lambda _tier, _start, _end: [])
-    for text in ("2 alerts", "20 min", "Dba", "index was missing", "the check passed", "release 41", "no data"):
+    for text in (
+        "2 alerts in the last 7 days",
+        "20 min",
+        "Dba",
+        "index was missing",
+        "the check passed",
+        "release 41",
+        "no data",
+    ):
         assert text in page
     for query, count in (("node=primary", 1), ("state=no_data", 1), ("period=30d", 3), ("check_id=nothing", 0)):
         assert browser(viewer).get(f"/alerts/history/?{query}").content.decode().count("<tr>") - bool(count) == count

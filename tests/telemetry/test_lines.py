@@ -62,6 +62,8 @@ def test_lines_of_all_processes_are_found_by_their_id(
         sender.due = 0  # from here on the thread brings them
     until(lambda: len(lines.find(wanted).lines) == 2)
     page = browser(devops).get("/portal/logs/?correlation_id=across/1").content.decode()
+    assert "What was said under the correlation id across/1" in page
+    assert "From (UTC)" in page  # moments are shown in the reader's zone, so that theirs would be typed
     assert "said by a command" in page
     assert "said by the web" in page
     assert "of somebody else" not in page
