@@ -146,4 +146,5 @@ class Result:
         words += [f"{counts.retried:,} retries"] if counts.retried else []
         settled = self.ok or self.ended is not Ended.COMPLETE
         how = self.ended.value.capitalize() if settled else "Read to its end, but not every row was written"
-        return f"{how}: {', '.join(words)} of {counts.seen:,} rows in {seconds:.1f} s."
+        read = "" if self.ended is Ended.COMPLETE else " that were read"
+        return f"{how}: {', '.join(words)} of {counts.seen:,} rows{read} in {seconds:.1f} s."

@@ -321,6 +321,13 @@ def test_many_errors_are_told_by_their_first_and_where_more_of_them_are(stored_s
     assert told.value.returncode == 1
 
 
+def test_a_file_that_is_not_there_is_said_as_such(stored_shop: Shop, tmp_path: Path) -> None:
+    with pytest.raises(
+        CommandError, match=r"prices\.csv cannot be read: No such file or directory\. Nothing more was written\."
+    ):
+        command("insert", "public.price", str(tmp_path / "prices.csv"))
+
+
 class Terminal(StringIO):
     """A terminal that remembers what was drawn."""
 

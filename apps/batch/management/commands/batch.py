@@ -85,7 +85,11 @@ class Command(BaseCommand):
                     result = self._run(verb, found, sheet, tuple(filter(None, options["key"].split(","))), using, how)
             except SourceFailed as broken:
                 raise CommandError(f"{broken}\n{self._words(broken.result)}") from broken
-            except (Refused, ValueError, OSError, csv.Error, psycopg.Error) as error:
+            except OSError as error:
+                raise CommandError(
+                    f"{file} cannot be read: {error.strerror or error}. Nothing more was written."
+                ) from error
+            except (Refused, ValueError, csv.Error, psycopg.Error) as error:
                 raise CommandError(f"Nothing more was written: {error}") from error
         if not result.ok:
             raise CommandError(self._words(result))
