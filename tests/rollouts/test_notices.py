@@ -1,5 +1,6 @@
 """Who is told by e-mail that it is their turn: once for each occasion, only those who can supply what is missing."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -145,5 +146,5 @@ def test_the_channels_page_shows_what_people_were_sent(
 ) -> None:
     told(mailbox)
     page = browser(team["lead"]).get("/t/paper/channels/").content.decode()
-    assert "<td>Dba 2</td>" in page
+    assert re.search("<td[^>]*>Dba 2</td>", page)
     assert "can be signed as DBA" in page
