@@ -9,6 +9,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "bench.bare_apps.Accounts",
     "allauth.mfa",
+    "allauth.usersessions",
     "apps.ledger",
     "apps.batch",
     "apps.accounts",
