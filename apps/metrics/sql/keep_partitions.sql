@@ -1,7 +1,8 @@
 -- What makes and drops partitions of history, table by table, and writes down each time that it did.
 -- Purpose: making and dropping lock the table itself. Whatever waits for that lock keeps polls and pages waiting behind it, and a
 -- dump may hold it for hours: after two seconds it is given up, and tried again later. The record is written in the same transaction,
--- so it says neither more nor less than what was done.
+-- so it says neither more nor less than what was done. Workers that make or drop the same ones at once take turns: the later one looks again
+-- once it has the table, and finds it done, instead of failing at what the other did; with nothing to do no lock is taken.
 -- Privilege: EXECUTE; they run as the owner.
 
 CREATE FUNCTION metrics_make_partitions(parent text, first date, days int) RETURNS int
@@ -25,6 +26,8 @@ BEGIN
         ORDER BY 1
     LOOP
         child := parent || to_char(day, '_YYYYMMDD');
+        CONTINUE WHEN to_regclass(format('public.%I', child)) IS NOT NULL;
+        EXECUTE format('LOCK TABLE ONLY %I IN ACCESS EXCLUSIVE MODE', parent);
         CONTINUE WHEN to_regclass(format('public.%I', child)) IS NOT NULL;
         EXECUTE format(
             'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
@@ -57,6 +60,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_tim
 DECLARE
     dropped int := 0;
     held int;
+    locked boolean := false;
     child regclass;
 BEGIN
     SELECT t.days INTO held FROM metrics_history_table t WHERE t.name = parent;
@@ -70,14 +74,20 @@ BEGIN
         RAISE EXCEPTION 'rows before % are not all in chunks for a day', before;
     END IF;
     -- The name is read as a day only where it is a partition's of this table: see migration 0008.
-    FOR child IN
-        SELECT i.inhrelid::regclass FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    LOOP
+        SELECT i.inhrelid::regclass INTO child FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = to_regclass(format('public.%I', parent))
           AND CASE WHEN c.relname ~ format('^%s_[0-9]{8}$', parent)
                    THEN to_date(right(c.relname, 8), 'YYYYMMDD') + held <= before ELSE false END
-    LOOP
-        EXECUTE format('DROP TABLE %s', child);
-        dropped := dropped + 1;
+        LIMIT 1;
+        EXIT WHEN child IS NULL;
+        IF locked THEN
+            EXECUTE format('DROP TABLE %s', child);
+            dropped := dropped + 1;
+        ELSE
+            EXECUTE format('LOCK TABLE ONLY %I IN ACCESS EXCLUSIVE MODE', parent);
+            locked := true;
+        END IF;
     END LOOP;
     IF dropped > 0 THEN
         INSERT INTO metrics_upkeep (parent, deed, at, partitions, error, tries, tried_at)
