@@ -75,7 +75,8 @@ def upsert(
     how: How | None = None,
 ) -> Result:
     """
-    Insert rows, and update those whose key is there already; of rows with one key the last counts.
+    Insert rows, and update those whose key is there already; of rows with one key the last counts (with `parallel` above 1: of
+    those in one transaction).
 
     Args:
         key: columns of a unique index; by default the primary key.

@@ -394,6 +394,7 @@ def test_cancelling_keeps_what_was_done_and_tells_it(shop: Shop) -> None:
     result = create(shop.price, ((n, n) for n in range(10_000)), columns=COLUMNS, using=shop.address, how=how)
     assert result.ended is Ended.CANCELLED
     assert 30 <= result.counts.written <= 60
+    assert f"of {result.counts.seen} rows that were read" in result.sentence()
     assert shop.one("SELECT count(*) FROM price") == result.counts.written
     rest = create(
         shop.price,

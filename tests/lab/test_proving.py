@@ -134,6 +134,19 @@ def test_a_check_that_its_fault_does_not_fire_is_told(watch: Watch, lab: Lab, pr
     assert "not proven here yet" in line(check)
 
 
+def test_interrupting_it_heals_what_was_put_in_and_says_so(watch: Watch, lab: Lab) -> None:
+    watch.turns(UP, State.PASS)
+
+    def look() -> None:
+        if faults.active(lab.servers):
+            raise KeyboardInterrupt
+        watch.poll()
+
+    with pytest.raises(CommandError, match=r"Ended at [a-z-]+, which is healed"):
+        call_command("prove", UP, look=look)
+    assert not faults.active(lab.servers)
+
+
 def test_a_check_without_a_fault_is_told_everywhere(watch: Watch, prove: Prove, page: Page, line: Page) -> None:
     told = " ".join(prove("queries.wraparound").split())
     assert told == "queries.wraparound NOT PROVEN: no fault is declared to fire it 1 of 1 checks were not proven."
