@@ -188,6 +188,9 @@ def _caps() -> Row:
     }
 
 
-def forget(tier: Tier) -> None:
-    """Drop what this process remembers of a tier, as a restart does."""
-    _memories.pop(tier.pk, None)
+def forget(tier: Tier | None = None) -> None:
+    """Drop what this process remembers of a tier, or of all of them, as a restart does."""
+    if tier is None:
+        _memories.clear()
+    else:
+        _memories.pop(tier.pk, None)
