@@ -1,11 +1,13 @@
 """A stretch of one series packed into few bytes: times and columns of numbers, exact to the last bit.
 
 Layout, little-endian: a head (version, how times are written, number of columns, count, first time, step), then the times where they
-are irregular, then the columns (`columns`), each with a head of its own, so that a reader unpacks only those it needs. Their numbers
-are squeezed by Zstandard (`planes`); those of version 1 were deflated.
+are irregular, then the columns (`columns`), each with a head of its own, so that a reader unpacks only those it needs, then the CRC-32
+of all that, for bytes that changed on a disk may still read as numbers. Numbers are squeezed by Zstandard (`planes`); those of
+version 1 were deflated, without a sum.
 """
 
 import struct
+import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -23,6 +25,7 @@ DEFLATED = 1  # the version before
 MOST = 1_000_000  # numbers in a chunk
 HEAD = struct.Struct("<BBBIqI")
 FIRST = struct.calcsize("<BBBI")  # where the first time is in it
+SUM = struct.Struct("<I")
 
 Times: TypeAlias = NDArray[np.int64]
 Numbers: TypeAlias = NDArray[np.float64]
@@ -69,7 +72,12 @@ def pack(stretch: Stretch) -> bytes:
         first,
         step if regular else len(clock),
     )
-    return head + clock + b"".join(map(columns.pack, stretch.columns))
+    return summed(head + clock + b"".join(map(columns.pack, stretch.columns)))
+
+
+def summed(body: bytes) -> bytes:
+    """With its sum behind it."""
+    return body + SUM.pack(zlib.crc32(body))
 
 
 def begin_of(packed: bytes) -> int:
@@ -108,6 +116,10 @@ def _opened(packed: bytes, wanted: Collection[int] | None) -> tuple[Times, list[
     if version not in {VERSION, DEFLATED} or count * max(number, 1) > MOST:
         raise ValueError(f"version {version} with {number} columns of {count} numbers is not known here")
     deflated, at = version == DEFLATED, HEAD.size
+    if not deflated:
+        packed, (known,) = packed[: -SUM.size], SUM.unpack_from(packed, len(packed) - SUM.size)
+        if zlib.crc32(packed) != known:
+            raise ValueError("its bytes are not those that were written")
     if clock == _Clock.REGULAR:
         times = first + _apart(count, step)
     else:

@@ -4,7 +4,7 @@ An hour may be sealed as often as one likes: what it adds to a chunk replaces wh
 crash leaves the hour as it was. An hour to which a late poll added rows is sealed again while its rows are there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -146,6 +146,17 @@ def _split(series: copyformat.Ids, times: copyformat.Times, columns: tuple[NDArr
     }
 
 
+def _readable(
+    level: Level, begin: datetime, found: Sequence[tuple[int, bytes]]
+) -> Iterator[tuple[int, chunks.Stretch]]:
+    """The chunks, by series, that are not damaged. The others begin anew; their hours are sealed again while their rows are there."""
+    for series, packed in found:
+        try:
+            yield series, chunks.unpack(packed)
+        except chunks.UnknownChunk as error:
+            log.error("history.damaged", table=level.table, series=series, start=begin.isoformat(), error=str(error))
+
+
 def _keep(level: Level, hour: datetime, found: Stretches) -> None:
     """Put an hour's part into the chunks of a level, in place of what that hour had in them before."""
     begin = level.start_of(hour)
@@ -158,7 +169,9 @@ def _keep(level: Level, hour: datetime, found: Stretches) -> None:
             [begin, list(found)],
             binary=True,
         )
-        before = {pk: chunks.unpack(packed) for pk, packed in cursor.fetchall()}
+        before = dict(_readable(level, begin, cursor.fetchall()))
+        if len(before) < cursor.rowcount:
+            cursor.execute("UPDATE metrics_sealed SET polls = -1 WHERE hour >= %s AND hour < %s", [begin, hour])
         whole = [
             chunks.pack(chunks.joined(before[pk], [part], start, end) if pk in before else part)
             for pk, part in found.items()

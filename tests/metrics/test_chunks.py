@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.metrics import columns
-from apps.metrics.chunks import HEAD, VERSION, Stretch, UnknownChunk, joined, pack, unpack, unpack_all
+from apps.metrics.chunks import HEAD, SUM, VERSION, Stretch, UnknownChunk, joined, pack, summed, unpack, unpack_all
 
 START = 1_790_000_000_000
 DECIMALS = st.integers(-(10**9), 10**9).flatmap(lambda n: st.sampled_from([n / 10**p for p in (0, 1, 2, 3, 4, 6, 9)]))
@@ -76,12 +76,26 @@ def test_bytes_that_are_no_chunk_are_refused(noise: bytes) -> None:
 
 
 @given(stretches(), st.data())
-def test_a_damaged_chunk_is_refused_or_read_but_breaks_nothing(stretch: Stretch, data: st.DataObject) -> None:
+def test_a_damaged_chunk_is_refused(stretch: Stretch, data: st.DataObject) -> None:
     packed = bytearray(pack(stretch))
+    if data.draw(st.booleans()):
+        del packed[data.draw(st.integers(0, len(packed) - 1)) :]
+    else:
+        place = data.draw(st.integers(0, len(packed) - 1))
+        packed[place] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(UnknownChunk):
+        unpack(bytes(packed))
+
+
+@given(stretches(), st.data())
+def test_a_damaged_chunk_whose_sum_agrees_is_refused_or_read_but_breaks_nothing(
+    stretch: Stretch, data: st.DataObject
+) -> None:
+    packed = bytearray(pack(stretch)[: -SUM.size])
     place = data.draw(st.integers(0, len(packed) - 1))
     packed[place] ^= 1 << data.draw(st.integers(0, 7))
     with suppress(UnknownChunk):
-        unpack(bytes(packed[: data.draw(st.integers(0, len(packed)))]))
+        unpack(summed(bytes(packed[: data.draw(st.integers(0, len(packed)))])))
 
 
 def _bomb(kind: str) -> bytes:
@@ -91,8 +105,8 @@ def _bomb(kind: str) -> bytes:
     mask, number = struct.pack("<I", len(many)) + many, bytes(8)
     return {
         "planes": HEAD.pack(1, 0, 1, 10, 0, 10_000) + columns.HEAD.pack(1, 0, 1, len(deflated)) + deflated,
-        "bits": HEAD.pack(2, 0, 1, 10, 0, 10_000) + columns.HEAD.pack(16, 0, 8, len(mask) + 8) + mask + number,
-        "columns": HEAD.pack(2, 0, 90, 10**6, 0, 10_000) + (columns.HEAD.pack(0, 0, 8, 8) + number) * 90,
+        "bits": summed(HEAD.pack(2, 0, 1, 10, 0, 10_000) + columns.HEAD.pack(16, 0, 8, len(mask) + 8) + mask + number),
+        "columns": summed(HEAD.pack(2, 0, 90, 10**6, 0, 10_000) + (columns.HEAD.pack(0, 0, 8, 8) + number) * 90),
     }[kind]
 
 
@@ -118,7 +132,7 @@ def test_times_must_rise_and_columns_be_as_long() -> None:
 
 def test_a_number_that_never_changes_costs_next_to_nothing() -> None:
     times = START + np.arange(2160, dtype=np.int64) * 10_000
-    assert len(pack(Stretch(times, (np.full(2160, 0.123456789),)))) < 2 * HEAD.size
+    assert len(pack(Stretch(times, (np.full(2160, 0.123456789),)))) < 2 * HEAD.size + SUM.size
     counts = (np.arange(2160) % 4 + 100).astype(np.float64)
     assert len(pack(Stretch(times, (counts,)))) < 100
 

@@ -9,6 +9,7 @@ from statistics import fmean
 import pytest
 from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
+from structlog.testing import capture_logs
 
 from apps.metrics import chunks, seal, store
 from apps.metrics.histories import postgres
@@ -130,6 +131,33 @@ def test_sealing_again_gives_the_same_bytes(tier: Tier) -> None:
     assert seal.seal_due(NOW) == 4
     assert contents() == first
     assert seal.seal_due(NOW) == 0
+
+
+def test_a_damaged_chunk_is_a_gap_until_its_hours_are_sealed_again(
+    tier: Tier,
+) -> None:
+    end = floored(NOW, RAW.span)
+    start = end - RAW.span  # one chunk of single samples
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT metrics_make_partitions(%s, 2)", [start.date()])
+    keep(tier, start, end)
+    for hour in range(5):
+        seal.seal(start + hour * HOUR)
+    whole = store.lines(tier, [METRIC], start, start + 5 * HOUR, 1800, "avg")
+    with connection.cursor() as cursor:  # as a disk does
+        cursor.execute("SELECT series_id, packed FROM metrics_chunk_raw WHERE start = %s ORDER BY 1 LIMIT 1", [start])
+        series, packed = cursor.fetchone()
+        damaged = bytes(packed[:-9]) + bytes([packed[-9] ^ 16]) + bytes(packed[-8:])
+        cursor.execute("SELECT metrics_keep_chunks('metrics_chunk_raw', %s, %s, %s)", [start, [series], [damaged]])
+    with capture_logs() as logged:
+        assert store.lines(tier, [METRIC], start, start + 5 * HOUR, 1800, "avg") == whole[1:]
+    assert [(line["event"], line["object"], line["log_level"]) for line in logged] == [
+        ("history.damaged", "counts", "error")
+    ]
+
+    seal.seal(start + 5 * HOUR)
+    assert seal.seal_due(start + 6 * HOUR) == 5
+    assert store.lines(tier, [METRIC], start, start + 5 * HOUR, 1800, "avg") == whole
 
 
 def test_an_hour_is_sealed_once_it_is_over_and_was_left_alone_for_a_while(tier: Tier) -> None:

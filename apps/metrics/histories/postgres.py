@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import psycopg
+import structlog
 from django.db import connection
 from numpy.typing import NDArray
 
@@ -23,6 +24,8 @@ from apps.metrics.lines import Grain, Line
 from apps.metrics.models import Tier
 from apps.metrics.rolls import NEEDS, Numbers, interruption, merged, singled, starts_of, steps_of, thinned
 from apps.metrics.store import SeriesBook, copy_stream
+
+log = structlog.get_logger()
 
 LINES = (Path(__file__).parent.parent / "sql" / "lines.sql").read_text(encoding="utf-8")
 AT_ONCE = (
@@ -141,11 +144,28 @@ def _parts(
     chunked = [(key, one) for key, ones in packed.items() for one in sorted(ones, key=chunks.begin_of)]
     many = math.ceil(AT_ONCE / wanted.level.most)
     for at in range(0, len(chunked), many):
-        keys, ones = zip(*chunked[at : at + many], strict=True)
-        for key, same in groupby(zip(keys, chunks.unpack_all(ones, columns), strict=True), itemgetter(0)):
+        for key, same in groupby(_unpacked(chunked[at : at + many], columns), itemgetter(0)):
             for stretch in chained([stretch for _key, stretch in same]):
                 if part := stretch.within(*within):
                     yield key, _stepped(part, wanted, reduce)
+
+
+def _unpacked(
+    chunked: Sequence[tuple[Name, bytes]], columns: Sequence[int] | None
+) -> Iterator[tuple[Name, chunks.Stretch]]:
+    """Chunks with their series. One that is damaged is left out, which makes a gap, and said in the log."""
+    keys, ones = zip(*chunked, strict=True)
+    try:
+        stretches = chunks.unpack_all(ones, columns)
+    except chunks.UnknownChunk as error:
+        if len(chunked) > 1:
+            for one in chunked:
+                yield from _unpacked([one], columns)
+            return
+        (metric, node, of), begin = keys[0], chunks.begin_of(ones[0])
+        log.error("history.damaged", metric=metric, node=node, object=of, begin_ms=begin, error=str(error))
+    else:
+        yield from zip(keys, stretches, strict=True)
 
 
 def _stepped(stretch: chunks.Stretch, wanted: Grid, reduce: str) -> Part:
