@@ -160,7 +160,7 @@ def stored_shop_table() -> Any:
 def test_the_list_is_empty_at_first_and_says_how_to_begin(db: None, viewer: Person, browser: Browser) -> None:
     shown = browser(viewer).get("/batches/").content.decode()
     assert "No run is under way" in shown
-    assert "manage.py batch insert" in shown
+    assert "manage.py batch create" in shown
 
 
 def test_what_was_committed_while_others_ended_the_run_is_not_done_again(stored_shop: Shop) -> None:
@@ -247,9 +247,9 @@ def test_the_command_carries_files_into_tables(stored_shop: Shop, tmp_path: Path
     sheet, lines = tmp_path / "prices.csv", tmp_path / "prices.jsonl"
     sheet.write_text("id,amount,label,at\n1,10,one,2026-01-31 00:00+00\n2,20,,\n", encoding="utf-8")
     lines.write_text("\n".join(json.dumps({"id": n, "amount": n * 11}) for n in (2, 3)), encoding="utf-8")
-    assert "Nothing was kept" in command("insert", "public.price", str(sheet), "--dry-run")
+    assert "Nothing was kept" in command("create", "public.price", str(sheet), "--dry-run")
     assert stored_shop.rows() == []
-    assert "2 written of 2 rows" in command("insert", "public.price", str(sheet))
+    assert "2 written of 2 rows" in command("create", "public.price", str(sheet))
     command("upsert", "public.price", str(lines), "--key", "id")
     assert stored_shop.rows("SELECT id, amount, label FROM price ORDER BY id") == [
         (1, 10, "one"),
@@ -278,13 +278,13 @@ def test_the_command_says_what_is_wrong(stored_shop: Shop, tmp_path: Path, monke
     odd.write_text("", encoding="utf-8")
     for words, says in (
         (
-            ("insert", "public.price", str(sheet)),
+            ("create", "public.price", str(sheet)),
             r"^Read to its end, but not every row .*1 written, 2 failed of 3[\s\S]*row 1: .*price_amount_check[\s\S]*row 2: .*2 values",
         ),
-        (("insert", "public.nothing", str(sheet)), "There is no table"),
-        (("insert", "public.price", str(odd)), "read as CSV or JSON lines by its ending"),
-        (("insert", "public.price", str(tmp_path / "none.csv")), "No such file"),
-        (("insert", "public.price", str(sheet), "--database-from", "NOWHERE"), "environment has no NOWHERE"),
+        (("create", "public.nothing", str(sheet)), "There is no table"),
+        (("create", "public.price", str(odd)), "read as CSV or JSON lines by its ending"),
+        (("create", "public.price", str(tmp_path / "none.csv")), "No such file"),
+        (("create", "public.price", str(sheet), "--database-from", "NOWHERE"), "environment has no NOWHERE"),
         (("upsert", "public.price", str(lines)), "line 2 is no JSON"),
         (("upsert", "public.price", str(sheet), "--resume", "nonsense"), "no resume token"),
     ):
@@ -301,9 +301,9 @@ def test_the_command_tells_where_a_broken_file_goes_on(stored_shop: Shop, tmp_pa
     lines = tmp_path / "prices.jsonl"
     lines.write_text('{"id": 1, "amount": 1}\n{"id": 2, "amount": 2}\nnonsense\n', encoding="utf-8")
     with pytest.raises(CommandError, match=r"line 3 is no JSON[\s\S]*Broken: 2 written[\s\S]*--resume ") as told:
-        command("insert", "public.price", str(lines), "--chunk", "1", "--stop", "--isolation", "serializable")
+        command("create", "public.price", str(lines), "--chunk", "1", "--stop", "--isolation", "serializable")
     lines.write_text('{"id": 1, "amount": 1}\n{"id": 2, "amount": 2}\n{"id": 3, "amount": 3}\n', encoding="utf-8")
-    command("insert", "public.price", str(lines), "--chunk", "1", "--resume", str(told.value).rpartition(" ")[2])
+    command("create", "public.price", str(lines), "--chunk", "1", "--resume", str(told.value).rpartition(" ")[2])
     assert stored_shop.rows() == [(1, 1), (2, 2), (3, 3)]
     assert Job.objects.get().state == State.COMPLETE
 
@@ -312,7 +312,7 @@ def test_many_errors_are_told_by_their_first_and_where_more_of_them_are(stored_s
     sheet = tmp_path / "prices.csv"
     sheet.write_text("id,amount\n" + "".join(f"{n},{n % 5 - 2}\n" for n in range(300)), encoding="utf-8")
     with pytest.raises(CommandError) as told:
-        command("insert", "public.price", str(sheet))
+        command("create", "public.price", str(sheet))
     words = str(told.value)
     assert words.startswith("Read to its end, but not every row was written: 180 written, 120 failed of 300 rows")
     assert words.count("price_amount_check") == 10
@@ -325,7 +325,7 @@ def test_a_file_that_is_not_there_is_said_as_such(stored_shop: Shop, tmp_path: P
     with pytest.raises(
         CommandError, match=r"prices\.csv cannot be read: No such file or directory\. Nothing more was written\."
     ):
-        command("insert", "public.price", str(tmp_path / "prices.csv"))
+        command("create", "public.price", str(tmp_path / "prices.csv"))
 
 
 class Terminal(StringIO):

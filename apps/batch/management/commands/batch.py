@@ -1,4 +1,4 @@
-"""`manage.py batch insert|upsert|update|delete TABLE FILE`: a CSV or JSON-lines file into a table, in chunks."""
+"""`manage.py batch create|upsert|update|delete TABLE FILE`: a CSV or JSON-lines file into a table, in chunks."""
 
 import csv
 import os
@@ -36,7 +36,7 @@ from apps.batch.files import Sheet, opened
 from apps.batch.how import CHUNK
 from apps.batch.terminal import bar
 
-VERBS = ("insert", "upsert", "update", "delete")
+VERBS = ("create", "upsert", "update", "delete")
 SHOWN = 10
 
 
@@ -97,7 +97,7 @@ class Command(BaseCommand):
 
     def _run(self, verb: str, found: Table, sheet: Sheet, key: tuple[str, ...], using: str, how: How) -> Result:
         match verb:
-            case "insert":
+            case "create":
                 return create(found, sheet.rows, columns=sheet.columns, using=using, how=how)
             case "upsert":
                 return upsert(found, sheet.rows, key=key, columns=sheet.columns, using=using, how=how)
