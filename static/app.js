@@ -11,6 +11,7 @@ const FORMS = {
   minute: { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" },
   date: { day: "2-digit", month: "short", year: "numeric" },
 };
+const TYPED = "input[type=datetime-local]";
 const live = () => document.getElementById("live");
 
 // ---- time: ages by the server's clock, moments in the person's zone (UTC stays in the title) ----
@@ -45,6 +46,18 @@ function localise(within) {
   for (const time of within.querySelectorAll("time.moment[datetime]")) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.getTime())) setText(time, new Intl.DateTimeFormat("en-GB", { ...FORMS[time.dataset.form] }).format(at));
+  }
+  for (const input of within.querySelectorAll(TYPED)) {
+    const at = new Date(input.dataset.moment ?? "");
+    if (!Number.isNaN(at.getTime())) input.value = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+    delete input.dataset.moment; // what is typed afterwards stays
+  }
+  for (const zone of within.querySelectorAll("[data-zone]")) setText(zone, `(${Intl.DateTimeFormat().resolvedOptions().timeZone})`);
+}
+
+function sendWithZone({ target: form, formData }) {
+  for (const input of form.querySelectorAll(TYPED)) {
+    if (input.name && input.value) formData.set(input.name, new Date(input.value).toISOString());
   }
 }
 
@@ -177,6 +190,7 @@ const ACTIONS = {
 };
 
 function wireActions() {
+  document.addEventListener("formdata", sendWithZone);
   document.addEventListener("click", (event) => {
     ACTIONS[event.target.closest("[data-action]")?.dataset.action]?.();
     for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;

@@ -19,16 +19,8 @@ class Filter(forms.Form):
     actor = forms.CharField(label=_("Who"), required=False, max_length=150)
     tier = forms.CharField(label=_("Tier"), required=False, max_length=50)
     text = forms.CharField(label=_("Text"), required=False, max_length=200)
-    since = MomentField(
-        label=_("From"),
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-    )
-    until = MomentField(
-        label=_("Until"),
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-    )
+    since = MomentField(label=_("From"), required=False)
+    until = MomentField(label=_("Until"), required=False)
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
 
     def __init__(self, data: Mapping[str, Any], **options: Any) -> None:

@@ -33,7 +33,6 @@ MUTED_FOR = (
     ("8h", gettext_lazy("8 hours")),
     ("24h", gettext_lazy("24 hours")),
 )
-_WHEN = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
 
 class Acknowledgement(forms.Form):
@@ -53,14 +52,11 @@ class MuteForm(forms.Form):
 
     node = forms.ChoiceField(label=gettext_lazy("Node"), required=False)
     check_id = forms.ChoiceField(label=gettext_lazy("Check"), required=False)
-    starts_at = MomentField(
-        label=gettext_lazy("From"), required=False, widget=_WHEN, help_text=gettext_lazy("Empty: from now on.")
-    )
+    starts_at = MomentField(label=gettext_lazy("From"), required=False, help_text=gettext_lazy("Empty: from now on."))
     lasts = forms.ChoiceField(label=gettext_lazy("For"), required=False, choices=MUTED_FOR, initial="1h")
     ends_at = MomentField(
         label=gettext_lazy("Or until"),
         required=False,
-        widget=_WHEN,
         help_text=gettext_lazy("Empty: for as long as chosen above."),
     )
     reason = forms.CharField(

@@ -39,11 +39,7 @@ class Filter(forms.Form):
         widget=forms.TextInput(attrs={"placeholder": "web, worker, beat"}),
     )
     text = forms.CharField(label=_("Text"), required=False, max_length=200)
-    since = MomentField(
-        label=_("From"),
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-    )
+    since = MomentField(label=_("From"), required=False)
 
     def wanted(self) -> lines.Wanted:
         """What a valid form asks for."""

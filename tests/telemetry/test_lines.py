@@ -63,7 +63,7 @@ def test_lines_of_all_processes_are_found_by_their_id(
     until(lambda: len(lines.find(wanted).lines) == 2)
     page = browser(devops).get("/portal/logs/?correlation_id=across/1").content.decode()
     assert "What was said under the correlation id across/1" in page
-    assert "From (UTC)" in page  # moments are shown in the reader's zone, so that theirs would be typed
+    assert "From <span data-zone>(UTC)</span>" in page  # the page’s script puts the reader’s zone in its place
     assert "said by a command" in page
     assert "said by the web" in page
     assert "of somebody else" not in page
