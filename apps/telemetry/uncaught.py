@@ -64,7 +64,10 @@ def of_clearing_up(failed: "UnraisableHookArgs") -> None:
         told["error"] = failed.exc_type.__qualname__
     else:
         told["exc_info"] = (failed.exc_type, failed.exc_value, failed.exc_traceback)
-    log.error("uncaught error in clearing up", **told)
+    try:
+        log.error("uncaught error in clearing up", **told)
+    except ValueError:  # stderr is closed already, where lines go; Python knows the one the process began with
+        sys.__unraisablehook__(failed)
 
 
 def _after(first: Callable[[Failed], object], then: Callable[[Failed], object]) -> Callable[[Failed], object]:
