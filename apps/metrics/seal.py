@@ -27,6 +27,8 @@ GRACE = timedelta(minutes=10)
 """How long after its end an hour is left alone, because a slow poll may still write to it."""
 LATE = timedelta(hours=24)
 """For how long after its end an hour is looked at again; its rows are kept for longer than that."""
+TOLD = 10
+"""How many damaged chunks are named in one line."""
 LOCK = 0x6F707361  # one sealer at a time: "opsa"
 
 
@@ -146,15 +148,18 @@ def _split(series: copyformat.Ids, times: copyformat.Times, columns: tuple[NDArr
     }
 
 
-def _readable(
-    level: Level, begin: datetime, found: Sequence[tuple[int, bytes]]
-) -> Iterator[tuple[int, chunks.Stretch]]:
+def _readable(level: Level, begin: datetime, found: Sequence[tuple[int, bytes]]) -> Stretches:
     """The chunks, by series, that are not damaged. The others begin anew; their hours are sealed again while their rows are there."""
+    whole, damaged = {}, {}
     for series, packed in found:
         try:
-            yield series, chunks.unpack(packed)
+            whole[series] = chunks.unpack(packed)
         except chunks.UnknownChunk as error:
-            log.error("history.damaged", table=level.table, series=series, start=begin.isoformat(), error=str(error))
+            damaged[series] = str(error)
+    if damaged:
+        told = {"chunks": len(damaged), "series": [*damaged][:TOLD], "error": next(iter(damaged.values()))}
+        log.error("history.damaged", table=level.table, start=begin.isoformat(), **told)
+    return whole
 
 
 def _keep(level: Level, hour: datetime, found: Stretches) -> None:
@@ -169,7 +174,7 @@ def _keep(level: Level, hour: datetime, found: Stretches) -> None:
             [begin, list(found)],
             binary=True,
         )
-        before = dict(_readable(level, begin, cursor.fetchall()))
+        before = _readable(level, begin, cursor.fetchall())
         if len(before) < cursor.rowcount:
             cursor.execute("UPDATE metrics_sealed SET polls = -1 WHERE hour >= %s AND hour < %s", [begin, hour])
         whole = [
