@@ -28,9 +28,8 @@ from apps.metrics.store import SeriesBook, copy_stream
 log = structlog.get_logger()
 
 LINES = (Path(__file__).parent.parent / "sql" / "lines.sql").read_text(encoding="utf-8")
-AT_ONCE = (
-    36_000  # numbers of chunks that are read at once: with what is made of them they stay in the processor's cache
-)
+AT_ONCE = 36_000
+"""Numbers of chunks that are read at once: with what is made of them they stay in the processor's cache."""
 ROWS = {
     "avg": "sum(value) AS first, count(value)::float8 AS second",
     "max": "max(value) AS first, NULL::float8 AS second",
