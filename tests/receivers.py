@@ -84,15 +84,16 @@ def hook() -> Iterator[Hook]:
 
 
 class Mailbox:
-    """Keeps what a mail server was given; refuses every recipient while `refusing`."""
+    """Keeps what a mail server was given; refuses every recipient while `refusing`, and those in `refused` as it says there."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.refusing = ""
+        self.refused: dict[str, str] = {}
 
     async def handle_RCPT(self, _server: object, _session: object, envelope: Envelope, address: str, _: object) -> str:  # noqa: N802
-        if self.refusing:
-            return self.refusing
+        if answer := self.refusing or self.refused.get(address):
+            return answer
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -327,6 +327,7 @@ def test_a_secret_is_asked_for_only_where_something_is_signed(
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
+        ({"kind": "email", "target": " , ,"}, "at least one address"),
         ({"target": "https://127.0.0.1/x"}, "inside your network"),
         ({"target": "http://169.254.169.254/latest"}, "starts with https"),
         ({"target": "https://user:pw@example.org/"}, "login and password"),
