@@ -16,7 +16,7 @@ Serve = Callable[[bytes], int]
 
 @pytest.fixture
 def redis_like() -> Iterator[Serve]:
-    """A server that answers INFO with whatever it is given (as it is, where that is an array) and everything else with OK; its port."""
+    """A server that answers INFO with whatever it is given (as it is, where that is a reply of its own) and everything else with OK; its port."""
     servers: list[socketserver.ThreadingTCPServer] = []
 
     def serve(info: bytes) -> int:
@@ -27,7 +27,7 @@ def redis_like() -> Iterator[Serve]:
                     for _ in range(int(head[1:])):
                         self.rfile.readline()
                         words.append(self.rfile.readline().strip())
-                    whole = info if info.startswith(b"*") else b"$%d\r\n%s\r\n" % (len(info), info)
+                    whole = info if info[:1] in b"*:" else b"$%d\r\n%s\r\n" % (len(info), info)
                     self.wfile.write(whole if words[0].upper() == b"INFO" else b"+OK\r\n")
 
         server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
@@ -58,7 +58,9 @@ INFOS = [
     b"redis_version:7.0.0\r\nserver_time_usec:%d\r\n" % 10**30,
     b"redis_version:7.0.0\r\nused_memory:%d\r\n" % 10**30,
     b"redis_version:\r\n",
-    b"*1\r\n" * 50_000,  # a reply of its own, deeper than its reader reaches
+    b"*1\r\n" * 50_000
+    + b":1\r\n",  # replies of their own: deeper than a reader reaches, and no number where one is due
+    b":soon\r\n",
 ]
 DOCUMENTS = [
     b'{"status": "healthy", "n": %d}' % 10**30,
@@ -96,3 +98,11 @@ def test_an_application_that_answers_nonsense_costs_nobody_else_a_sample(
     assert found.up
     failed = LatestAnswer.objects.filter(node__name="odd").exclude(failure="")
     assert all(answer.message for answer in failed)
+
+
+def test_what_no_reader_foresaw_is_the_failure_of_that_node_alone(tier: Tier) -> None:
+    """As of an address that came into the store past the form."""
+    Node.objects.create(tier=tier, name="odd", kind="redis", address="redis://[::1")
+    found = sane(tier, "odd")
+    assert (found.up, found.failure) == (False, "error")
+    assert "ValueError" in found.message
