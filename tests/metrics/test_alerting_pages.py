@@ -112,6 +112,7 @@ def test_a_window_needs_no_more_than_a_length_and_a_reason(tier: Tier, on_call: 
         ({"ends_at": "tomorrow"}, "valid date"),
         ({"ends_at": "9999-12-31T23:59:59-12:00"}, "valid date"),
         ({"ends_at": ""}, "Say when it ends."),
+        ({"ends_at": "", "lasts": "24h", "starts_at": "9999-12-31T23:59:59"}, "within a year"),
         ({"node": "elsewhere"}, "valid choice"),
         ({"check_id": "no.such"}, "valid choice"),
         ({"reason": "nul\x00"}, "Null characters"),

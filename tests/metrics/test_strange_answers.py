@@ -1,11 +1,14 @@
 """Servers that answer what no server should: a typed failure of theirs, and a row of everybody else."""
 
+import json
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 
 from apps.metrics.models import LatestAnswer, Node, NodeStatus, Tier
 from apps.metrics.poll import collector, poll, slot_of
@@ -106,3 +109,14 @@ def test_what_no_reader_foresaw_is_the_failure_of_that_node_alone(tier: Tier) ->
     found = sane(tier, "odd")
     assert (found.up, found.failure) == (False, "error")
     assert "ValueError" in found.message
+
+
+def test_the_doctor_goes_on_past_a_redis_of_no_version(tier: Tier, redis_like: Serve) -> None:
+    Node.objects.create(
+        tier=tier, name="odd", kind="redis", address=f"redis://127.0.0.1:{redis_like(b'redis_version:' + b'%c' % 10)}"
+    )
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--json", "--tier", tier.slug, stdout=out)
+    found = [one for one in json.loads(out.getvalue())["findings"] if one["node"] == "odd"]
+    assert {"nodes.answers", "nodes.rights", "nodes.reads_only"} <= {one["id"] for one in found}
