@@ -76,7 +76,7 @@ class MuteForm(forms.Form):
         _choose(self, "check_id", [("", _("every check")), *((c.id, f"{c.id} · {c.title}") for c in known)])
 
     def clean(self) -> dict[str, Any]:
-        """The window begins within a year, ends after it begins, in the future, and within two weeks; a typed end stands over a chosen length."""
+        """The window begins within a year, ends after it begins, in the future, and within two weeks; a typed end stands over a length."""
         data = super().clean() or self.cleaned_data
         now = timezone.now()
         start, end = data.get("starts_at") or now, data.get("ends_at")

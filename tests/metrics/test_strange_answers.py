@@ -19,7 +19,7 @@ Serve = Callable[[bytes], int]
 
 @pytest.fixture
 def redis_like() -> Iterator[Serve]:
-    """A server that answers INFO with whatever it is given (as it is, where that is a reply of its own) and everything else with OK; its port."""
+    """A server that answers INFO with whatever it is given (as it is, where that is a whole reply), all else with OK; its port."""
     servers: list[socketserver.ThreadingTCPServer] = []
 
     def serve(info: bytes) -> int:
