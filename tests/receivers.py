@@ -29,7 +29,9 @@ class Received:
 
 @dataclass
 class Hook:
-    """An HTTP server on loopback. `answers`: status codes for the next requests, 200 after them; `slow`: seconds before an answer."""
+    """An HTTP server on loopback. `answers`: status codes for the next requests, 200 after them; `slow`: seconds before an answer;
+    `said`: the beginning of each answer's body.
+    """
 
     port: int = 0
     received: list[Received] = field(default_factory=list)
@@ -37,6 +39,7 @@ class Hook:
     more: dict[str, str] = field(default_factory=dict)
     slow: float = 0
     big: int = 0
+    said: bytes = b""
 
     @property
     def url(self) -> str:
@@ -57,7 +60,7 @@ def hook() -> Iterator[Hook]:
             for name, value in told.more.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(b"x" * told.big)
+            self.wfile.write(told.said + b"x" * told.big)
 
         do_GET = do_POST  # noqa: N815  as http.server calls it
 
@@ -81,15 +84,16 @@ def hook() -> Iterator[Hook]:
 
 
 class Mailbox:
-    """Keeps what a mail server was given; refuses every recipient while `refusing`."""
+    """Keeps what a mail server was given; refuses every recipient while `refusing`, and those in `refused` as it says there."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.refusing = ""
+        self.refused: dict[str, str] = {}
 
     async def handle_RCPT(self, _server: object, _session: object, envelope: Envelope, address: str, _: object) -> str:  # noqa: N802
-        if self.refusing:
-            return self.refusing
+        if answer := self.refusing or self.refused.get(address):
+            return answer
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

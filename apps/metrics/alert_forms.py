@@ -19,6 +19,7 @@ from apps.metrics.units import example, read
 
 PERIODS = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30), "365d": timedelta(days=365)}
 LONGEST_MUTE = timedelta(days=14)
+FARTHEST_MUTE = timedelta(days=365)
 _LENGTHS = {
     "30m": timedelta(minutes=30),
     "1h": timedelta(hours=1),
@@ -75,10 +76,13 @@ class MuteForm(forms.Form):
         _choose(self, "check_id", [("", _("every check")), *((c.id, f"{c.id} · {c.title}") for c in known)])
 
     def clean(self) -> dict[str, Any]:
-        """The window ends after it begins, in the future, and within two weeks; a typed end stands over a chosen length."""
+        """The window begins within a year, ends after it begins, in the future, and within two weeks; a typed end stands over a length."""
         data = super().clean() or self.cleaned_data
         now = timezone.now()
         start, end = data.get("starts_at") or now, data.get("ends_at")
+        if start > now + FARTHEST_MUTE:
+            self.add_error("starts_at", _("The window has to begin within a year."))
+            return data
         if end is None and "ends_at" not in self.errors and data.get("lasts"):
             end = data["ends_at"] = start + _LENGTHS[data["lasts"]]
         if end is None:

@@ -110,6 +110,8 @@ class ChannelForm(forms.Form):
 def _mails(text: str) -> tuple[str, str]:
     """Addresses with commas between, and how they are shown."""
     found = [address.strip() for address in text.split(",") if address.strip()]
+    if not found:
+        raise ValidationError(_("Write at least one address."))
     for address in found:
         validate_email(address)
     domains = sorted({address.rpartition("@")[2] for address in found})

@@ -18,13 +18,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apps.metrics import webhook
+from apps.metrics import mailing, webhook
 from apps.metrics.alerting import Channel, ChannelKind, Delivery
 from apps.metrics.announce import Change, Told
 from apps.metrics.secrets import unseal
 from apps.metrics.templatetags.figures import word_of
 
 VERSION = "1"
+SLACK_MOST, SLACK_HEAD, SLACK_LINE = 2900, 250, 300  # of a block's 3000 characters; escaped, one may be five
 _WORDS = {
     Change.OPENED: "opened",
     Change.WORSE: "worse",
@@ -92,14 +93,32 @@ def lines(message: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Each change in words with the address of its alert."""
     changes = [Told(**change) for change in message["changes"]]
     at = datetime.fromisoformat(message["at"])
-    return [(f"{_WORDS[Change(one.change)]}: {one.line(at)}", one.url) for one in changes]
+    return [(flat(f"{_WORDS[Change(one.change)]}: {one.line(at)}"), one.url) for one in changes]
+
+
+def flat(text: str) -> str:
+    r"""Text in one line: what the tier wrote begins no line of its own, and nothing in it turns the rest around.
+
+    >>> flat("slot\r\nover: all well \u202etxet")
+    'slot  over: all well  txet'
+    """
+    return "".join(char if char.isprintable() or char == "\xa0" else " " for char in text)
 
 
 def slack_body(message: Mapping[str, Any]) -> dict[str, Any]:
-    """What Slack, Mattermost and the like understand: a text, and the same as blocks. What the tier wrote is escaped."""
-    told = [f"• <{url}|{escaped(text)}>" for text, url in lines(message)]
-    head = escaped(subject(message))
-    section = {"type": "section", "text": {"type": "mrkdwn", "text": f"*{head}*\n" + "\n".join(told)[:2800]}}
+    """What Slack, Mattermost and the like understand: a text, and the same as blocks. What the tier wrote is escaped.
+
+    Slack refuses a block that is too long: lines that do not fit are counted instead.
+    """
+    head = escaped(flat(subject(message))[:SLACK_HEAD])
+    found, told = [f"• <{url}|{escaped(text[:SLACK_LINE])}>" for text, url in lines(message)], [f"*{head}*"]
+    for place, line in enumerate(found):
+        if sum(map(len, told)) + len(told) + len(line) > SLACK_MOST:
+            left = len(found) - place
+            told.append(ngettext("and %(n)d more", "and %(n)d more", left) % {"n": left})
+            break
+        told.append(line)
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(told)}}
     return {"text": head, "blocks": [section]}
 
 
@@ -149,7 +168,7 @@ def _mail(delivery: Delivery, to: list[str], foot: str = "") -> Outcome:
         headers={"Message-ID": f"<{delivery.pk}@{origin}>", "Auto-Submitted": "auto-generated"},
     )
     try:
-        mail.send()
+        refused = mailing.send(mail)
     except smtplib.SMTPResponseException as error:
         told = webhook.masked(error, mail.to)
         return Outcome(sent=False, status=error.smtp_code, problem=told, again=error.smtp_code < 500)
@@ -158,7 +177,15 @@ def _mail(delivery: Delivery, to: list[str], foot: str = "") -> Outcome:
         return Outcome(sent=False, status=max(codes), problem=_("Every recipient was refused."), again=max(codes) < 500)
     except (smtplib.SMTPException, OSError) as error:
         return Outcome(sent=False, problem=webhook.masked(error, mail.to))
-    return Outcome(sent=True, status=250)
+    return _taken_for(len(to), list(refused.values()))
+
+
+def _taken_for(many: int, refused: list[int]) -> Outcome:
+    """A mail that the server took for some or all. Whom it only put off gets it by another attempt, the others twice with the same id."""
+    if not refused:
+        return Outcome(sent=True, status=250)
+    text = _("%(n)d of %(many)d recipients were refused.") % {"n": len(refused), "many": many}
+    return Outcome(sent=min(refused) >= 500, status=min(refused), problem=text)
 
 
 def _slack(delivery: Delivery, channel: Channel) -> Outcome:

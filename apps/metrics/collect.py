@@ -148,7 +148,7 @@ class Collector:
         than the deadline itself.
         """
         if task is not None and task.done():
-            return task.result()
+            return task.result() if task.exception() is None else self._misread(target, task, at)
         if task is None:
             message = "The poll before is still waiting for it."
         elif self.kept and target.id in self._opening:
@@ -160,6 +160,17 @@ class Collector:
             self._leave(task, then=reader)
             message = f"It did not answer within {self.deadline.total_seconds():g} s."
         return NodePoll(target, None, Failure(FailureKind.TIMEOUT, message), datetime.now(UTC) - at, None, at)
+
+    def _misread(self, target: Target, task: asyncio.Task[NodePoll], at: datetime) -> NodePoll:
+        """An answer that no reader foresaw is that node's failure: the others' samples are kept."""
+        wrong = task.exception()
+        log.error("node.misread", node=target.name, exc_info=wrong)
+        if (reader := self._readers.pop(target.id, None)) is not None:
+            self._leave(self._loop.create_task(reader.close()))
+        failure = Failure(
+            FailureKind.ERROR, f"Its answer could not be read ({type(wrong).__name__}); see the worker's log."
+        )
+        return NodePoll(target, None, failure, datetime.now(UTC) - at, None, at)
 
     async def _one(self, target: Target, probes: Sequence[Probe], before: Mapping[tuple[int, str], Before]) -> NodePoll:
         """What a node said, within a span: what it is asked past Django's cursors is in no other."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from apps.metrics.kernel import Check, NodeView
+from apps.metrics.kernel import Check, NodeRole, NodeView
 from apps.metrics.registry import explained_by
 
 OF_NODES = "node.up"
@@ -11,11 +11,14 @@ OF_NODES = "node.up"
 def cause_of(check: Check, node: str, nodes: Sequence[NodeView]) -> str | None:
     """The name of the node whose being down explains this check on this node (empty: the tier); None where nothing does.
 
-    A node's own silence is never explained by another: that a replica is down is told although the primary is down too.
+    A node's own silence is never explained by another: that a replica is down is told although the primary is down too. A role that another
+    node fills by now, as after a failover, explains nothing: whoever needs it has it.
     """
     if check.id == OF_NODES:
         return None
-    return _among([one for one in nodes if one.failure is not None], check, node)
+    filled = {(one.kind, _role(one)) for one in nodes if one.failure is None}
+    down = [one for one in nodes if one.failure is not None]
+    return _among([one for one in down if one.name == node or (one.kind, _role(one)) not in filled], check, node)
 
 
 def spared(check: Check, node: str, nodes: Sequence[NodeView]) -> bool:
@@ -28,7 +31,11 @@ def _among(found: Sequence[NodeView], check: Check, node: str) -> str | None:
     if any(one.name == node for one in found):
         return node
     for kind, role in explained_by(check.room) if found else ():
-        named = next((one.name for one in found if one.kind is kind and (one.role or one.declared_role) is role), None)
+        named = next((one.name for one in found if one.kind is kind and _role(one) is role), None)
         if named is not None:
             return named
     return None
+
+
+def _role(node: NodeView) -> NodeRole:
+    return node.role or node.declared_role

@@ -97,7 +97,8 @@ class Node(models.Model):
         return self.name
 
     def remove(self, now: datetime) -> None:
-        """Stop watching it: its samples and alerts stay, its open alerts close, its present verdicts and answers go."""
+        """Stop watching it: its samples and alerts stay, its open alerts close, its thresholds end, its present verdicts and answers go."""
+        self.threshold_set.filter(ended_at=None).update(ended_at=now)
         self.alert_set.filter(closed_at=None).update(closed_at=now, updated_at=now, closed_by=ClosedBy.REMOVED)
         self.standing_set.all().delete()
         self.latestanswer_set.all().delete()

@@ -1,17 +1,16 @@
 """The nodes of a tier: how each answers, adding one, removing one."""
 
-from datetime import UTC, datetime
-
 from django.contrib import messages
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from apps.accounts.models import Person
 from apps.accounts.policy import Permission, allow, permitted
 from apps.ledger.chain import append
-from apps.metrics import costs
+from apps.metrics import costs, removal
 from apps.metrics.forms import NodeForm
 from apps.metrics.models import Node, Tier
 
@@ -75,20 +74,13 @@ def _added(request: HttpRequest, tier: Tier, form: NodeForm) -> Node | None:
 @require_POST
 def remove(request: HttpRequest, tier: str, name: str) -> HttpResponse:
     """Stop watching a node: its name must be typed; its samples stay until their retention ends."""
-    node = get_object_or_404(Node, tier__slug=tier, name=name)
+    node, person = get_object_or_404(Node.objects.select_related("tier"), tier__slug=tier, name=name), request.user
+    assert isinstance(person, Person)  # the policy lets nobody else through
     if request.POST.get("typed") != node.name:
         text = _("Nothing was removed: type the node's name, %(name)s, to confirm.")
         messages.error(request, text % {"name": node.name})
         return redirect("metrics:nodes", tier=tier)
-    with transaction.atomic():
-        body = {"name": node.name, "kind": node.kind, "role": node.role, "address": node.address}
-        append(
-            kind="node.remove",
-            subject=f"tier/{tier}/{node.name}",
-            actor=request.user.get_username(),
-            body=body,
-            tier=tier,
-        )
-        node.remove(datetime.now(UTC))
+    if not removal.remove(node, person):
+        raise Http404("Somebody removed it in the meantime.")
     messages.success(request, _("%(name)s is no longer watched.") % {"name": name})
     return redirect("metrics:nodes", tier=tier)

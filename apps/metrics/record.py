@@ -1,6 +1,7 @@
 """Writing a poll down, in one transaction: samples, the row of each node, answers, standings, alerts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from apps.ledger.chain import SYSTEM, append
@@ -10,19 +11,36 @@ from apps.metrics.collect import NodePoll
 from apps.metrics.histories import history
 from apps.metrics.judge import TIER, Key, Measured, judge
 from apps.metrics.kernel import State, Verdict
-from apps.metrics.models import Standing, Tier
+from apps.metrics.models import Node, Standing, Tier
 from apps.metrics.thresholds import limits
 from apps.metrics.transitions import Turn, follow
 
 
 def record(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: Measured) -> list[Verdict]:
     """Keep a poll; the caller's transaction makes it all or nothing. Returns the verdicts."""
+    polled, measured = _still_watched(tier, polled, measured)
     ids = {one.target.name: one.target.id for one in polled}
     _samples(tier, slot, measured, ids)
     _polls(slot, polled)
     _answers(tier, slot, polled, measured)
-    _statuses(tier, slot, polled)
-    return _verdicts(tier, slot, measured, ids)
+    changed = _statuses(slot, polled)
+    verdicts = _verdicts(tier, slot, measured, ids)
+    _roles(tier, changed)
+    return verdicts
+
+
+def _still_watched(tier: Tier, polled: Sequence[NodePoll], measured: Measured) -> tuple[Sequence[NodePoll], Measured]:
+    """Without nodes that were removed while they were asked: what they said would stand for ever. None is removed until the commit."""
+    watched = set(
+        Node.objects.select_for_update(no_key=True).filter(tier=tier).order_by("pk").values_list("pk", flat=True)
+    )
+    gone = {one.target.name for one in polled if one.target.id not in watched}
+    if not gone:
+        return polled, measured
+    nodes = tuple(node for node in measured.view.nodes if node.name not in gone)
+    samples = {owner: found for owner, found in measured.samples.items() if owner not in gone}
+    left = replace(measured, view=replace(measured.view, nodes=nodes), samples=samples)
+    return [one for one in polled if one.target.name not in gone], left
 
 
 def _samples(tier: Tier, slot: datetime, measured: Measured, ids: dict[str, int]) -> None:
@@ -72,8 +90,8 @@ def _answers(tier: Tier, slot: datetime, polled: Sequence[NodePoll], measured: M
     )
 
 
-def _statuses(tier: Tier, slot: datetime, polled: Sequence[NodePoll]) -> None:
-    """How this poll found each node; another role than before (a failover) goes into the ledger as well."""
+def _statuses(slot: datetime, polled: Sequence[NodePoll]) -> list[tuple[str, str, str]]:
+    """How this poll found each node; name, role before and role now of those that have another than before (a failover)."""
     changed = store.upsert_statuses(
         slot,
         [
@@ -92,9 +110,14 @@ def _statuses(tier: Tier, slot: datetime, polled: Sequence[NodePoll]) -> None:
         ],
     )
     names = {one.target.id: one.target.name for one in polled}
+    return [(names[node], before, role) for node, before, role in changed]
+
+
+def _roles(tier: Tier, changed: Sequence[tuple[str, str, str]]) -> None:
+    """Into the ledger, last of all: whoever takes an alert locks it before the ledger, too."""
     for node, before, role in changed:
-        body = {"node": names[node], "role": role, "before": before}
-        subject = f"tier/{tier.slug}/{names[node]}"
+        body = {"node": node, "role": role, "before": before}
+        subject = f"tier/{tier.slug}/{node}"
         append(kind="node.role", subject=subject, actor=SYSTEM, body=body, tier=tier.slug)
 
 

@@ -21,6 +21,7 @@ class Silence:
     tiers: int
     silent: int
     longest: float | None
+    ahead: float | None
     worker: float | None
     beat: float | None
 
@@ -28,20 +29,27 @@ class Silence:
     def words(self) -> str:
         """What is so and what to do; names no tier, as whoever reads it may have no login.
 
-        >>> Silence(2, 0, 7.0, 1.0, 1.0).words
+        >>> Silence(2, 0, 7.0, None, 1.0, 1.0).words
         'every tier was polled in time'
-        >>> Silence(2, 1, 45.2, None, 1.0).words
+        >>> Silence(2, 1, 45.2, None, None, 1.0).words
         '1 of 2 tiers not polled in time, for up to 45 s. The worker is silent: start it, then read its log.'
+        >>> Silence(1, 1, -300.0, 300.0, 1.0, 1.0).words
+        'The clock was set back: the last poll lies 300 s ahead. Nothing can be kept until then: see that the host keeps its time.'
         """
         if not self.tiers:
             return "no tier has a node yet"
         if not self.silent:
             return "every tier was polled in time"
+        if self.ahead:
+            told = f"The clock was set back: the last poll lies {self.ahead:.0f} s ahead."
+            return f"{told} Nothing can be kept until then: see that the host keeps its time."
         return f"{self.silent} of {self.tiers} tiers not polled in time, for up to {self.longest or 0:.0f} s. {self.remedy}"
 
     @property
     def cause(self) -> str:
         """Who is silent, in a few words."""
+        if self.ahead:
+            return "the clock was set back"
         if not _lives(self.worker):
             return "the worker is silent"
         if not _lives(self.beat):

@@ -123,9 +123,9 @@ def inward(worker: str, beat: str, fresh: timedelta) -> dict[str, Any]:
     return _named("inward.sql", {"worker": worker, "beat": beat, "fresh": fresh})[0]
 
 
-def silent_tiers(before: datetime) -> list[tuple[int, datetime]]:
-    """Ids of the tiers of which nothing was kept since then, each with when something was last."""
-    return _rows("silent_tiers.sql", {"before": before})
+def silent_tiers(before: datetime, after: datetime) -> list[tuple[int, datetime]]:
+    """Ids of the tiers of which nothing was kept between these moments, each with when something was last."""
+    return _rows("silent_tiers.sql", {"before": before, "after": after})
 
 
 def own_tables() -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ def _page(request: HttpRequest, tier: Tier, declared: Check, form: ThresholdForm
             if verdict.check_id == declared.id
         ],
         "proving": proof_rows.of_one(declared.id, tier),
-        "set": [row for row in rows if row.ended_at is None],
+        "set": thresholds.in_force(tier).filter(check_id=declared.id).select_related("node", "by"),
         "past": [row for row in rows if row.ended_at is not None][:PAST],
         "may_set": permitted(request.user, Permission.SET_THRESHOLDS, tier.slug) and declared.unit is not Unit.YES_NO,
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Person
@@ -36,7 +36,7 @@ class Limits:
 def limits(tier: Tier) -> Limits:
     """What counts on a tier now: one query."""
     of_tier, of_nodes = dict(checks()), {}
-    set_by_people = Threshold.objects.filter(tier=tier, ended_at=None).annotate(
+    set_by_people = in_force(tier).annotate(
         node_name=F("node__name"), name=F("by__display_name"), login=F("by__username")
     )
     for row in set_by_people:
@@ -50,6 +50,11 @@ def limits(tier: Tier) -> Limits:
         else:
             of_nodes[row.check_id, row.node_name] = check
     return Limits(of_tier, of_nodes)
+
+
+def in_force(tier: Tier) -> QuerySet[Threshold]:
+    """What people set and nobody ended. A removed node's are not among them: another of its name is another node."""
+    return Threshold.objects.filter(tier=tier, ended_at=None, node__removed_at=None)
 
 
 def refuse_nonsense(check: Check, warn: float | None, fail: float | None) -> None:

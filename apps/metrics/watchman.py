@@ -32,7 +32,8 @@ LOCK = 0x6F707377  # one who tells at a time: "opsw"
 def watch(now: datetime | None = None) -> int:
     """Tell of every tier that is silent, once each, and send what is due while one is; how many alerts were opened."""
     now = now or datetime.now(UTC)
-    silent = store.silent_tiers(now - timedelta(seconds=SILENT_AFTER))
+    least = timedelta(seconds=SILENT_AFTER)
+    silent = store.silent_tiers(now - least, now + least)
     if not silent:
         return 0
     with transaction.atomic():
@@ -53,7 +54,8 @@ def _opened(tier_id: int, last: datetime, now: datetime) -> bool:
     if tier is None:
         return False
     check = limits(tier).checks[SILENCE]
-    state, lasted = _state(check, now - last), now - last
+    lasted = abs(now - last)
+    state = _state(check, lasted)
     same = {"tier": tier, "node": None, "check_id": SILENCE, "object": "", "kind": Kind.LIMIT.value}
     if state is None or Alert.objects.filter(**same, closed_at=None).exists():
         return False

@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.accounts.models import Person
 from apps.accounts.roles import Role
 from apps.ledger.models import Entry
-from apps.metrics import occasions, outbox
+from apps.metrics import occasions, outbox, thresholds
 from apps.metrics.alerting import Channel, Delivery, Mute, Threshold
 from apps.metrics.models import Alert, Node, Tier
 from apps.metrics.registry import checks
@@ -112,6 +112,7 @@ def test_a_window_needs_no_more_than_a_length_and_a_reason(tier: Tier, on_call: 
         ({"ends_at": "tomorrow"}, "valid date"),
         ({"ends_at": "9999-12-31T23:59:59-12:00"}, "valid date"),
         ({"ends_at": ""}, "Say when it ends."),
+        ({"ends_at": "", "lasts": "24h", "starts_at": "9999-12-31T23:59:59"}, "within a year"),
         ({"node": "elsewhere"}, "valid choice"),
         ({"check_id": "no.such"}, "valid choice"),
         ({"reason": "nul\x00"}, "Null characters"),
@@ -165,6 +166,30 @@ def test_a_nodes_threshold_stands_over_its_tiers_and_falls_back_to_it(
     said = [json.loads(bytes(e.body)) for e in Entry.objects.filter(kind__startswith="threshold.").order_by("seq")]
     assert [e["was"] for e in said[1:]] == [e["now"] for e in said[:-1]], "each tells what counted there before"
     assert said[-1]["now"] == said[0]["now"]
+
+
+def test_a_removed_nodes_thresholds_do_not_count_for_another_of_its_name(
+    tier: Tier, dba: Person, browser: Browser
+) -> None:
+    check = next(c.id for c in checks().values() if c.kind == "postgres" and c.warn == 0.8 and c.fail)
+    url, client = f"/t/lab/checks/{check}/", browser(dba)
+    client.post(f"{url}change/", limits(warn="20 %", fail="30 %", reason="the small one", node="primary"))
+    client.post("/t/lab/nodes/primary/remove/", {"typed": "primary"})
+    again = Node.objects.create(
+        tier=tier, name="primary", kind="postgres", role="primary", address="postgresql://x@h/d"
+    )
+    assert thresholds.limits(tier).of(check, again.name) == checks()[check]
+    shown = client.get(url).content.decode()
+    assert "Set on primary" not in shown
+    assert "the small one" in shown, "who set it and why stays"
+    assert "the node was removed" in shown
+    client.post(f"{url}change/", limits(warn="70 %", fail="75 %", node="primary"))
+    Threshold.objects.filter(reason="the small one").update(
+        ended_at=None
+    )  # as a node left it that was removed before they ended with it
+    counting = thresholds.limits(tier).of(check, again.name)
+    assert counting is not None
+    assert counting.fail == 0.75
 
 
 @pytest.mark.parametrize(
@@ -303,6 +328,7 @@ def test_a_secret_is_asked_for_only_where_something_is_signed(
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
+        ({"kind": "email", "target": " , ,"}, "at least one address"),
         ({"target": "https://127.0.0.1/x"}, "inside your network"),
         ({"target": "http://169.254.169.254/latest"}, "starts with https"),
         ({"target": "https://user:pw@example.org/"}, "login and password"),

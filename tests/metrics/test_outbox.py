@@ -94,6 +94,7 @@ def test_a_mail_says_what_and_where_and_bears_the_delivery_id(tier: Tier, lead: 
     assert mail["Message-ID"] == f"<{delivery.pk}@example.org>"
     assert mail["Bcc"] is None
     assert "/alerts/" in mail.get_content()
+    assert not [line for line in mail.get_content().splitlines() if line.startswith("Bcc")]
     assert delivery.state == DeliveryState.SENT
 
 
@@ -123,6 +124,38 @@ def test_a_mail_server_that_is_full_is_asked_again_and_one_that_refuses_is_not(
     found = Delivery.objects.get()
     assert (found.state, found.status) == (DeliveryState.GIVEN_UP, 550)
     assert "ops@example.org" not in found.problem
+
+
+def test_a_recipient_who_is_put_off_gets_the_mail_later_and_one_who_is_refused_stands_in_the_log(
+    tier: Tier, lead: Person, mailbox: Mailbox
+) -> None:
+    """As of a server with greylisting, and of an address that is gone: it takes the mail for the others at once."""
+    channel(tier, lead, "email", "ops@example.org,dba@example.org")
+    tell(tier, told(alert(tier)))
+    mailbox.refused = {"dba@example.org": "450 greylisted"}
+    outbox.deliver()
+    found = Delivery.objects.get()
+    assert (found.state, found.status) == (DeliveryState.PENDING, 450)
+    mailbox.refused = {"dba@example.org": "550 unknown"}
+    outbox.deliver(later())
+    found.refresh_from_db()
+    assert (found.state, found.problem) == (DeliveryState.SENT, "1 of 2 recipients were refused.")
+    assert {mail["Message-ID"] for mail in mailbox.mails} == {f"<{found.pk}@example.org>"}
+
+
+def test_a_long_message_is_one_that_slack_takes_and_says_what_it_leaves_out(
+    tier: Tier, lead: Person, hook: Hook
+) -> None:
+    Tier.objects.filter(pk=tier.pk).update(name="&" * 80)
+    tier.refresh_from_db()
+    channel(tier, lead, "slack", hook.url)
+    tell(tier, *(told(alert(tier, of=f"{number}\n•{'<' * 190}"), node="n" * 60) for number in range(40)))
+    outbox.deliver()
+    text = json.loads(hook.received[0].body)["blocks"][0]["text"]["text"]
+    assert len(text) <= 3000
+    _first, *changes, last = text.split("\n")
+    assert all(line.startswith("• <http") and line.endswith(">") for line in changes), "none is cut in its midst"
+    assert last == f"and {40 - len(changes)} more"
 
 
 def test_failures_are_tried_again_with_growing_pauses_and_the_same_id(tier: Tier, lead: Person, hook: Hook) -> None:

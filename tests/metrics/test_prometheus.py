@@ -168,11 +168,11 @@ def test_what_the_store_refuses_for_good_does_not_block_the_rest(
     assert history.state(FROM)["history_lost_polls"] == 1
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("status", [301, 307, 401, 403, 404, 413, 451])
 def test_a_wrong_address_or_token_loses_nothing(
     status: int, hook: Hook, tier: Tier, use: Callable[[str], PrometheusHistory]
 ) -> None:
-    """As of a Prometheus that takes no remote write (404), or behind a proxy whose token was changed."""
+    """As of a Prometheus that takes no remote write (404), that moved (307), or behind a proxy whose token or largest body was changed."""
     history = use(f"http://127.0.0.1:{hook.port}")
     write(history, tier, 3)
     hook.answers = [status]
@@ -182,6 +182,16 @@ def test_a_wrong_address_or_token_loses_nothing(
     assert str(status) in told["history_message"]
     assert history.settle(FROM) == 3
     assert len({one.body for one in hook.received}) == 3
+
+
+def test_what_a_store_says_blocks_nothing_whatever_it_is(
+    hook: Hook, tier: Tier, use: Callable[[str], PrometheusHistory]
+) -> None:
+    history = use(f"http://127.0.0.1:{hook.port}")
+    write(history, tier, 2)
+    hook.answers, hook.said = [400], b"out of order \x00\xff"
+    assert history.settle(FROM) == 2
+    assert history.state(FROM)["history_lost_polls"] == 1
 
 
 def test_scrapers_read_the_newest_samples_whether_the_store_takes_them_or_not(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -14,11 +14,13 @@ from apps.lab import postgres
 from apps.lab.layout import Node as Server
 from apps.lab.tier import Lab
 from apps.ledger.models import Entry
-from apps.metrics import muting, thresholds
+from apps.metrics import muting, removal, thresholds
 from apps.metrics.alerting import Channel
 from apps.metrics.kernel import State
 from apps.metrics.models import Alert, Delivery, Mute, Node, Standing
 from apps.metrics.now import check_now
+from apps.metrics.poll import Memory, assess, collector, due, targets_of
+from apps.metrics.record import record
 from apps.metrics.registry import checks
 from apps.metrics.secrets import seal
 from tests.conftest import Inject
@@ -191,3 +193,43 @@ def test_an_alert_that_somebody_took_is_told_again_when_it_gets_worse_and_stays_
     assert (alert.state, alert.acknowledged_by) == ("fail", on_call)
     shown = browser(dba).get(f"/alerts/{alert.pk}/").content.decode()
     assert "ntpd is back soon" in shown
+
+
+def test_a_node_removed_while_it_is_asked_leaves_nothing_behind(
+    watch: Watch, told: Callable[[], list[tuple[str, str, str]]], fault: Inject, devops: Person
+) -> None:
+    fault("stop-replica-1")
+    watch.poll()
+    slot, memory = watch.slot + STEP, Memory()
+    targets = targets_of(watch.tier)
+    polled = collector().poll(targets, {one.id: due(one, memory, slot) for one in targets}, {})
+    measured = assess(watch.tier, slot, polled, memory)
+    node = Node.objects.select_related("tier").get(name=REPLICA)
+    assert removal.remove(node, devops)
+    assert not removal.remove(node, devops), "somebody was quicker"
+    with transaction.atomic():
+        verdicts = record(watch.tier, slot, polled, measured)
+    assert {REPLICA} & {verdict.node for verdict in verdicts} == set()
+    assert not Standing.objects.filter(node=node).exists(), "it would stand for ever"
+    assert not Alert.objects.filter(node=node, closed_at=None).exists()
+    assert not [one for one in told() if one[0] == REPLICA]
+    assert Standing.objects.filter(tier=watch.tier, node__name="lab-primary", at=slot).exists(), (
+        "the others' poll is kept"
+    )
+
+
+@pytest.mark.usefixtures("told")
+def test_who_was_told_that_an_alert_began_is_told_that_its_node_is_no_longer_watched(
+    watch: Watch, fault: Inject, devops: Person, browser: Browser
+) -> None:
+    fault("stop-replica-1")
+    watch.poll(4)
+    assert browser(devops).post(f"/t/lab/nodes/{REPLICA}/remove/", {"typed": REPLICA}).status_code == 302
+    changes = [change for one in Delivery.objects.filter(group=REPLICA) for change in one.message["changes"]]
+    assert {change["change"]: change["title"] for change in changes} == {
+        "opened": "Answering",
+        "resolved": "Answering: no longer watched",
+    }
+    watch.poll()
+    assert not Alert.objects.filter(node__name=REPLICA, closed_at=None).exists()
+    assert browser(devops).post(f"/t/lab/nodes/{REPLICA}/remove/", {"typed": REPLICA}).status_code == 404

@@ -54,6 +54,17 @@ def test_silence_is_said_within_two_intervals_and_its_end_too(node: Node) -> Non
     assert asked("?polling")[:2] == (200, "ready")
 
 
+def test_a_clock_that_was_set_back_is_silence(node: Node) -> None:
+    """Slots to come are taken: nothing is polled until the clock has passed them, and what is shown is from before."""
+    lives_on(lives.WORKER, lives.BEAT)
+    polled(node, -INTERVAL)
+    assert asked("?polling")[:2] == (200, "ready"), "hosts differ a little"
+    polled(node, timedelta(minutes=-5))
+    status, _word, part = asked("?polling")
+    assert (status, part["ready"]) == (503, False)
+    assert "The clock was set back" in part["detail"]
+
+
 def test_it_says_who_is_silent(node: Node) -> None:
     lives_on(lives.WORKER)
     assert "beat is silent" in asked()[2]["detail"]

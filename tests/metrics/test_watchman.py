@@ -70,6 +70,17 @@ def test_a_silence_is_told_once_with_its_cause_by_every_kind_of_channel(
     assert Alert.objects.get().closed_at is None
 
 
+def test_a_clock_that_was_set_back_is_told_though_the_last_poll_looks_young(
+    tier: Tier, lead: Person, hook: Hook
+) -> None:
+    channel(tier, lead, "json", hook.url)
+    polled(tier, timedelta(minutes=-5))
+    assert [watchman.watch() for _ in range(2)] == [1, 0]
+    (received,) = hook.received
+    (change,) = json.loads(received.body)["changes"]
+    assert (change["check"], change["object"]) == (SILENCE, "the clock was set back")
+
+
 def test_a_mute_keeps_it_quiet_and_it_is_recorded_all_the_same(tier: Tier, lead: Person, hook: Hook) -> None:
     channel(tier, lead, "json", hook.url)
     now = datetime.now(UTC)

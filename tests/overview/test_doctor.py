@@ -14,20 +14,32 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.metrics.models import Forwarding, Unsent
+from apps.accounts.models import Person
+from apps.metrics import announce, outbox
+from apps.metrics.models import Channel, Forwarding, Tier, Unsent
+from apps.metrics.secrets import seal
 from tests.ledger.conftest import Sql, owner
-from tests.receivers import Hook
+from tests.receivers import Hook, Mailbox
 
 __all__ = ["owner"]
 
 
-def doctor() -> tuple[int, dict[str, dict[str, Any]]]:
+def report() -> tuple[int, list[dict[str, Any]]]:
     out = StringIO()
     with pytest.raises(SystemExit) as ended:
         call_command("doctor", "--json", stdout=out)
     document = json.loads(out.getvalue())
     assert document["format"] == "opsportal-doctor/1"
-    return int(str(ended.value.code)), {finding["id"]: finding for finding in document["findings"]}
+    return int(str(ended.value.code)), document["findings"]
+
+
+def findings() -> list[dict[str, Any]]:
+    return report()[1]
+
+
+def doctor() -> tuple[int, dict[str, dict[str, Any]]]:
+    status, found = report()
+    return status, {finding["id"]: finding for finding in found}
 
 
 def test_what_is_right_is_fine_and_what_is_not_running_is_named(db: None) -> None:
@@ -65,6 +77,35 @@ def test_a_store_of_history_that_answers_and_takes_nothing_is_no_good_store(
     assert found["state"] == "failure"
     assert "one poll waits to be taken. It said: 404" in found["detail"]
     assert "--web.enable-remote-write-receiver" in found["remedy"]
+
+
+def test_a_channel_that_is_reached_and_takes_no_message_is_no_good_channel(
+    db: None, hook: Hook, mailbox: Mailbox, lead: Person
+) -> None:
+    tier = Tier.objects.create(slug="lab", name="Lab")
+    for kind, target in (("slack", hook.url), ("email", "ops@example.org")):
+        Channel.objects.create(
+            tier=tier, name=kind, kind=kind, target=seal(target), shown=kind, least="warn", made_by=lead
+        )
+
+    def told() -> dict[str, str]:
+        return {
+            one["title"]: f"{one['state']} {one['detail']}" for one in findings() if one["id"] == "outgoing.channel"
+        }
+
+    def send(status: int, said: str) -> None:
+        for channel in Channel.objects.all():
+            announce.test(channel, "lead")
+        hook.answers, mailbox.refusing = [status], said
+        assert outbox.deliver() == 2
+
+    assert [told()["Channel slack"].partition(" ")[0], len(told())] == ["fine", 1]
+    send(404, "550 unknown")
+    assert set(told()) == {"Channel slack", "Channel email"}
+    assert all(found.startswith("failure") and "was given up" in found for found in told().values())
+    assert "It answered 404." in told()["Channel slack"]
+    send(200, "")
+    assert [told()["Channel slack"].partition(" ")[0], len(told())] == ["fine", 1]
 
 
 def test_a_login_that_could_rewrite_the_ledger_is_told_with_the_line_that_cures_it(

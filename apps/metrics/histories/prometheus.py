@@ -33,8 +33,10 @@ from apps.telemetry import correlation
 log = structlog.get_logger()
 
 MOST_UNSENT = 10_000  # polls; a day of one tier and a little
-MENDED = {401, 403, 404, 405, 407, 408, 429}
-"""Answers that are of the address, the token or the moment, not of what was sent: samples wait until somebody has mended that."""
+REFUSED = {400, 409, 422}
+"""Answers that are of what was sent: it will never be taken. All others are of the address, the token, a proxy or the moment (a redirect,
+an entity too large for nginx), and samples wait until somebody has mended that.
+"""
 TIMEOUT = httpx.Timeout(10, connect=3)
 SOURCE = gettext_lazy("the store of history")
 FUNCTIONS = {"avg": "avg_over_time", "max": "max_over_time", "min": "min_over_time", "last": "last_over_time"}
@@ -90,12 +92,12 @@ class PrometheusHistory:
                 answer = self._client.post("/api/v1/write", content=bytes(first.body), headers=HEADERS)
             except httpx.HTTPError as error:
                 return _waits(now, f"{type(error).__name__}: {error}")
-            if answer.status_code in MENDED or answer.status_code >= 500:
-                return _waits(now, f"{answer.status_code} {answer.text[:200]}")
-            if not answer.is_success:  # it will never take this one; the next may be better
-                _lost(1, now, f"{answer.status_code} {answer.text[:200]}")
-            else:
+            if answer.is_success:
                 Forwarding.objects.update_or_create(pk=1, defaults={"sent_at": now, "message": ""})
+            elif answer.status_code in REFUSED:  # the next may be better
+                _lost(1, now, _said(answer))
+            else:
+                return _waits(now, _said(answer))
             first.delete()
         return True
 
@@ -185,6 +187,11 @@ def _line(key: tuple[str, str, str], points: Sequence[tuple[float, float]], step
 
 def _number(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+def _said(answer: httpx.Response) -> str:
+    where = f" to {answer.headers.get('Location', '')[:100]}" if answer.is_redirect else ""
+    return f"{answer.status_code}{where} {answer.text[:200]}".replace("\x00", "")
 
 
 def _waits(now: datetime, said: str) -> bool:

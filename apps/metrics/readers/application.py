@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import orjson
 
 from apps.metrics.kernel import Failure, FailureKind, NodeRole
 from apps.metrics.probe import Probe
@@ -113,9 +114,12 @@ def _document(text: str, response: httpx.Response) -> Said:
         return Said(text, failure=Failure(FailureKind.ERROR, f"The document is over {MOST_BYTES:,} bytes."))
     try:
         document: Any = response.json()
+        if not isinstance(document, dict):
+            return Said(text, failure=Failure(FailureKind.ERROR, f"HTTP {status} without a JSON object."))
+        rows = plain([{**document, "http_status": status, "http_seconds": response.elapsed.total_seconds()}])
+        orjson.dumps(rows)  # as it will be kept, together with what all other nodes said
     except ValueError:
-        document = None
-    if not isinstance(document, dict):
         return Said(text, failure=Failure(FailureKind.ERROR, f"HTTP {status} without a JSON object."))
-    row = {**document, "http_status": status, "http_seconds": response.elapsed.total_seconds()}
-    return Said(text, plain([row]))
+    except (TypeError, RecursionError) as error:
+        return Said(text, failure=Failure(FailureKind.ERROR, f"HTTP {status}; the document cannot be kept: {error}."))
+    return Said(text, rows)

@@ -107,6 +107,7 @@ class Reader(ABC):
         """Give the connection back; never raises."""
 
 
+LARGEST = 2**63  # whole numbers from here on are kept as floats
 _ALREADY = frozenset({type(None), bool, int, float})
 
 
@@ -116,8 +117,13 @@ def plain(rows: Iterable[Mapping[str, Any]]) -> Rows:
     Decimals become int or float, intervals seconds, times ISO 8601 in UTC, anything else its text.
     """
     return tuple(
-        {str(key): value if type(value) in _ALREADY else _plain(value) for key, value in row.items()} for row in rows
+        {_name(key): value if type(value) in _ALREADY else _plain(value) for key, value in row.items()} for row in rows
     )
+
+
+def _name(key: object) -> str:
+    name = str(key)
+    return name.replace("\x00", "") if "\x00" in name else name
 
 
 def _plain(value: Any) -> Any:  # noqa: PLR0911  one line a type
@@ -125,7 +131,8 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911  one line a type
         case None | bool() | int() | float() | str():
             return value.replace("\x00", "") if isinstance(value, str) else value
         case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
+            whole = value.is_finite() and value == value.to_integral_value() and abs(value) < LARGEST
+            return int(value) if whole else float(value)
         case timedelta():
             return value.total_seconds()
         case datetime():
@@ -137,6 +144,6 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911  one line a type
         case list() | tuple() | set():
             return [_plain(item) for item in value]
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {_name(key): _plain(item) for key, item in value.items()}
         case _:
             return str(value)

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
+LARGEST = 2**63  # whole numbers from here on are kept as floats
 LINES_KEPT = 4096  # an INFO has about 200 lines, most of them the same as at the poll before
 
 
@@ -39,6 +40,7 @@ def _value(said: str) -> Any:
 
 def _number(said: str) -> Any:
     try:
-        return float(said) if "." in said else int(said)
+        found = float(said) if "." in said else int(said)
     except ValueError:
         return said
+    return found if abs(found) < LARGEST else float(found)

@@ -166,13 +166,20 @@ def _command(words: str) -> Talk:
 
 
 def _identity(info: Row) -> Identity:
-    micros = info.get("server_time_usec")
     return Identity(
-        datetime.fromtimestamp(micros / 1e6, UTC) if micros else None,
+        _clock(info.get("server_time_usec")),
         NodeRole.PRIMARY if info.get("role") == "master" else NodeRole.REPLICA,
         str(info["redis_version"]),
         str(info.get("run_id", "")),
     )
+
+
+def _clock(micros: Any) -> datetime | None:
+    """Its clock; None where it tells none that a calendar holds."""
+    try:
+        return datetime.fromtimestamp(micros / 1e6, UTC) if micros else None
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _refusal(error: Exception) -> Unreadable:

@@ -1,7 +1,7 @@
 """Whom the portal tells and where it keeps samples elsewhere: mail server, webhooks and the store of history, reached without sending."""
 
 import smtplib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -13,8 +13,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from apps.metrics import webhook
-from apps.metrics.alerting import ChannelKind
-from apps.metrics.models import Channel, Forwarding, Unsent
+from apps.metrics.alerting import ChannelKind, DeliveryState
+from apps.metrics.models import Channel, Delivery, Forwarding, Unsent
 from apps.metrics.secrets import unseal
 from apps.overview.doctor.finding import Finding, State
 from apps.overview.doctor.together import together
@@ -29,11 +29,13 @@ MAIL_REMEDY = "Check OPSPORTAL_EMAIL_URL and OPSPORTAL_EMAIL_PASSWORD, and that 
 
 def examine(*, store: bool, tier: str = "") -> Iterator[Finding]:
     """`store`: whether channels can be read; `tier`: only its channels. A channel's address is a key: only what may be seen is told."""
+    channels, lost, told = [], {}, "unknown while the store does not answer"
     try:
-        channels = list(_channels(tier)) if store else []
+        if store:
+            channels, told = list(_channels(tier)), ""
+            lost = _lost(channels)
     except DatabaseError as error:
-        channels = []
-        yield Finding("outgoing.channels", "Channels", State.UNKNOWN, f"the store did not say ({type(error).__name__})")
+        told = f"the store did not say ({type(error).__name__})"
     hooks = [channel for channel in channels if channel.kind != ChannelKind.EMAIL]
     jobs: dict[object, Callable[[], Finding]] = {channel.pk: partial(_hook, channel) for channel in hooks}
     if settings.EMAIL_HOST:
@@ -43,11 +45,12 @@ def examine(*, store: bool, tier: str = "") -> Iterator[Finding]:
     found = together(jobs, WITHIN_SECONDS + MARGIN)
     if store or settings.EMAIL_HOST:
         yield _mail_finding(found, [channel.name for channel in channels if channel.kind == ChannelKind.EMAIL])
-    if not store:
-        yield Finding("outgoing.channels", "Channels", State.UNKNOWN, "unknown while the store does not answer")
-    for channel in hooks:
-        yield found.get(channel.pk) or _silent(_of(channel), channel.tier.slug)
-    if not channels and store:
+    if told:
+        yield Finding("outgoing.channels", "Channels", State.UNKNOWN, told)
+    reached = {hook.pk: found.get(hook.pk) or _silent(_of(hook), hook.tier.slug) for hook in hooks}
+    yield from (lost.get(pk, one) if one.state is State.FINE else one for pk, one in reached.items())
+    yield from (one for pk, one in lost.items() if pk not in reached)
+    if not channels and not told:
         yield Finding(
             "outgoing.channels",
             "Channels",
@@ -56,8 +59,8 @@ def examine(*, store: bool, tier: str = "") -> Iterator[Finding]:
             "Add one on *Alerts → Who is told*.",
         )
     if HISTORY in jobs:
-        reached = found.get(HISTORY) or _silent(HISTORY)
-        yield (_not_taken() if store and reached.state is State.FINE else None) or reached
+        history = found.get(HISTORY) or _silent(HISTORY)
+        yield (_not_taken() if store and history.state is State.FINE else None) or history
 
 
 def _not_taken() -> Finding | None:
@@ -78,6 +81,21 @@ def _not_taken() -> Finding | None:
 def _channels(tier: str) -> Iterator[Channel]:
     found = Channel.objects.filter(removed_at=None).select_related("tier").order_by("tier_id", "name")
     yield from found.filter(tier__slug=tier) if tier else found
+
+
+def _lost(channels: Sequence[Channel]) -> dict[int, Finding]:
+    """Of the channels whose last message never arrived: that they can be reached does not mean that they take one."""
+    decided = Delivery.objects.filter(channel__in=channels).exclude(state=DeliveryState.PENDING)
+    last = decided.order_by("channel_id", "-made_at").distinct("channel_id").select_related("channel__tier")
+    return {one.channel.pk: _never(one, one.channel) for one in last if one.channel and one.state != DeliveryState.SENT}
+
+
+def _never(delivery: Delivery, channel: Channel) -> Finding:
+    told = (
+        f"{channel.shown}: the last message, of {delivery.made_at:%Y-%m-%d %H:%M} UTC, was given up. {delivery.problem}"
+    )
+    remedy = "See its log on *Alerts → Who is told*, mend what it says, and *Send a test*."
+    return Finding(*_of(channel), State.FAILURE, told, remedy, tier=channel.tier.slug)
 
 
 def _of(channel: Channel) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 No rule of an ACL has to be read for that: the login needs no right to ask for one, which would show it everybody's password hashes.
 """
 
+import re
 from collections.abc import Iterator
 from secrets import token_hex
 
@@ -66,9 +67,9 @@ def _allowed(asked: Asked, name: str) -> bool:
 
 
 def since_7(asked: Asked) -> bool:
-    """Whether it knows rights to read only, and several sets of rules for one login."""
-    identity = asked.polled.identity
-    return identity is None or int(identity.version.partition(".")[0]) >= 7
+    """Whether it knows rights to read only, and several sets of rules for one login; who says no version is taken for a new one."""
+    major = re.match(r"\d+", asked.polled.identity.version) if asked.polled.identity else None
+    return major is None or int(major[0]) >= 7
 
 
 def _rights(asked: Asked, looks: list[str], values: list[str]) -> Finding:
