@@ -53,6 +53,11 @@ def _plain(part: re.Match[str]) -> str:
     return " "
 
 
+def written(text: str) -> str:
+    """The text as it can be written anywhere: half a surrogate pair, which no server takes and no JSON holds, is replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def fingerprint_of(text: str) -> str:
     """16 hexadecimal digits for a normalised text; the same in every process and after every restart."""
     return blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
@@ -64,7 +69,7 @@ class Statement:
     __slots__ = ("caller", "due", "fingerprint", "repeatable", "text")
 
     def __init__(self, text: str) -> None:
-        self.text = text[:SHOWN]
+        self.text = written(text[:SHOWN])
         self.fingerprint = fingerprint_of(text)
         self.caller = ""
         self.due = True
