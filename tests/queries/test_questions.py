@@ -8,12 +8,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from apps.accounts.models import Person
 from apps.lab import postgres
 from apps.lab.layout import DATABASE, Layout, Node
-from apps.metrics.kernel import NodeKind, Row
+from apps.metrics.kernel import NodeKind, Row, State
 from apps.queries.probes import PROBES, TIER_PROBES
 from tests.conftest import Until
-from tests.watch import Asking, flush, samples_of
+from tests.people import Browser
+from tests.watch import Asking, Watch, flush, samples_of
 
 TOP = next(probe for probe in TIER_PROBES if probe.id == "queries.top")
 
@@ -197,3 +199,19 @@ def test_checkpoints_that_a_replica_is_asked_for(owner: psycopg.Connection, layo
             until(more, 5)
     finally:
         asking.close()
+
+
+def test_a_login_without_rights_knows_nothing_rather_than_that_all_is_well(
+    watch: Watch, owner: psycopg.Connection, browser: Browser, viewer: Person
+) -> None:
+    hidden = ("connections", "idle_in_transaction", "longest_transaction", "p95")
+    try:
+        owner.execute("REVOKE pg_monitor FROM opsportal_poll")
+        watch.poll(4)
+        known = {name: watch.state(f"queries.{name}", "lab-primary") for name in hidden}
+        page = browser(viewer).get("/t/lab/queries/").content.decode()
+    finally:
+        owner.execute("GRANT pg_monitor TO opsportal_poll")
+    assert not any(state.known for state in known.values()), known
+    assert "&lt;insufficient privilege&gt;" not in page
+    watch.turns("queries.connections", State.PASS, node="lab-primary")
