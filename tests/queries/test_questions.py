@@ -1,6 +1,7 @@
 """What the questions bring from a real server, asked with the login that the portal polls with."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -215,3 +216,38 @@ def test_a_login_without_rights_knows_nothing_rather_than_that_all_is_well(
     assert not any(state.known for state in known.values()), known
     assert "&lt;insufficient privilege&gt;" not in page
     watch.turns("queries.connections", State.PASS, node="lab-primary")
+
+
+def test_a_table_of_another_database_lends_its_number_to_none_of_this_one(
+    owner: psycopg.Connection, layout: Layout, until: Until
+) -> None:
+    blocking = tuple(probe for probe in PROBES if probe.id == "queries.blocking")
+    with ExitStack() as stack:
+        for name, like in (("first_of_two", "template1"), ("second_of_two", "first_of_two")):
+            owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(like)))
+            stack.callback(owner.execute, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            with postgres.connect(layout, Node.PRIMARY, name) as session:
+                text = (
+                    "CREATE TABLE orders (id int)" if like == "template1" else "ALTER TABLE orders RENAME TO invoices"
+                )
+                session.execute(text.encode())
+        holds, waits = (stack.enter_context(postgres.connect(layout, Node.PRIMARY, "first_of_two")) for _ in range(2))
+        stack.callback(waits.close)  # in the midst of its statement
+        holds.execute("BEGIN")
+        holds.execute("LOCK TABLE orders")
+        waits.pgconn.send_query(b"SELECT * FROM orders")
+
+        def named(database: str) -> Row | None:
+            asking = Asking(NodeKind.POSTGRES, layout.dsn(Node.PRIMARY, "opsportal_poll", database), blocking)
+            try:
+                rows = asking.ask().answers["queries.blocking"].rows
+            finally:
+                asking.close()
+            return next((row for row in rows if row["object"] == str(waits.info.backend_pid)), None)
+
+        until(lambda: named("first_of_two"), 10)
+        first, second = named("first_of_two"), named("second_of_two")
+        assert first is not None
+        assert second is not None
+        assert (first["relation"], second["relation"]) == ("public.orders", None)
+        assert second["lock"] == "relation"
