@@ -86,7 +86,7 @@ CHECKS = (
         hold=AT_ONCE,
         kind=KIND,
         runbook="RB-20",
-        meaning="Its start time changed between two polls within the last ten minutes: it was restarted or crashed.",
+        meaning="It began anew between two polls within ten minutes: it was restarted, or one session crashed and took the others along.",
         remedy="If nobody restarted it, read the end of its log. Caches are cold and counters may begin anew.",
     ),
     Check(

@@ -25,7 +25,7 @@ def read_counters(rows: Rows) -> Iterator[Sample]:
 def derive_counters(now: Rows, before: Rows, seconds: float) -> Iterator[Sample]:
     """Rates and ratios of the interval; nothing when the server restarted or its counters were reset within it."""
     new, old = now[0], before[0]
-    if any(new[key] != old[key] for key in ("started_at", "stats_reset")):
+    if any(new.get(key) != old.get(key) for key in ("started_at", "working_since", "stats_reset")):
         return
     moved = {key: _more(new[key], old[key]) for key in new if isinstance(new[key], (int, float))}
     commits, rollbacks = moved["commits"], moved["rollbacks"]

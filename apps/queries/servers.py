@@ -11,6 +11,8 @@ from apps.queries.workload import Work, total, work_between
 SERVERS, TOP, WAITING = "queries.servers", "queries.top", "queries.waiting"
 WAIT_TYPES = ("CPU", "IO", "LWLock", "Lock")
 SHOWN = 600  # characters of a text, in a table
+# The server's process, and the one that all its sessions live and die with: a session that crashes takes it along, the server's not.
+BEGAN = ("started_at", "working_since")
 RESTART_SHOWN = timedelta(minutes=10)
 ALL = "(all statements)"
 Told = tuple[Iterable[Row], Iterable[Sample]]
@@ -30,17 +32,16 @@ def servers(view: TierView) -> Told:
 
 
 def _server(view: TierView, node: NodeView, known: Row | None) -> dict[str, Any]:
-    answer = node.rows("queries.counters")
-    started = answer[0]["started_at"] if answer else known and known["started_at"]
-    before, noticed = (known["started_at"], known["noticed_at"]) if known else (None, None)
-    if before and started != before:
+    before, answer = known or {}, (node.rows("queries.counters") or ({},))[0]
+    noticed, now = before.get("noticed_at"), {key: answer.get(key) or before.get(key) for key in BEGAN}
+    if any(before.get(key) and now[key] != before[key] for key in BEGAN):
         noticed = view.at.isoformat()
     recently = noticed is not None and view.at - datetime.fromisoformat(noticed) < RESTART_SHOWN
     return {
         "node": node.name,
         "role": (node.role or node.declared_role).value,
         "up": node.failure is None,
-        "started_at": started,
+        **now,
         "noticed_at": noticed,
         "restarted": recently,
     }

@@ -9,7 +9,7 @@ from apps.metrics.lines import Line
 from apps.queries.history import ALL, HISTORY, METRICS
 
 WANTED = tuple(f"{HISTORY}.{metric}" for metric in METRICS)
-Values = Mapping[float, float | None]
+FIGURES = ("calls", "load", "rows", "blocks_hit", "blocks_read")
 
 CHARTS = (
     Chart("calls", "Calls", Unit.PER_SECOND, ("calls",)),
@@ -84,20 +84,14 @@ class Course:
         return self._lines.get((metric, node, self._queryid if of is None else of))
 
     def spent(self) -> list[Spent]:
-        """What each server spent, the most first."""
-        found = [
-            Spent(
-                node=node,
-                calls=_average(self.line("calls", node)),
-                load=_average(self.line("load", node)),
-                rows=_average(self.line("rows", node)),
-                blocks_hit=_average(self.line("blocks_hit", node)),
-                blocks_read=_average(self.line("blocks_read", node)),
-                whole=_average(self.line("load", node, ALL)),
-            )
-            for node in self.nodes
-        ]
-        return sorted(found, key=lambda spent: -spent.load)
+        """What each server spent, the most first; a step in which statements were measured and this one was not kept is none of it."""
+        return sorted((self._spent(node) for node in self.nodes), key=lambda spent: -spent.load)
+
+    def _spent(self, node: str) -> Spent:
+        own, whole = self.line("calls", node), self.line("load", node, ALL)
+        steps = len(_known(own).keys() | _known(whole).keys())
+        figures = {name: _average(self.line(name, node), steps) for name in FIGURES}
+        return Spent(node=node, whole=_average(whole, len(_known(whole))), **figures)
 
     def drawn(self, chart: Chart, busiest: str) -> list[Line]:
         """The lines of a chart: of all servers, or where it shows several figures of the busiest alone."""
@@ -120,9 +114,13 @@ class Course:
         return [Line(name, over.node, "", over.times, values, grain)]
 
 
-def _average(line: Line | None) -> float:
-    known = [value for value in line.values if value is not None] if line else []
-    return sum(known) / len(known) if known else 0.0
+def _known(line: Line | None) -> dict[int, float]:
+    pairs = zip(line.times, line.values, strict=True) if line else ()
+    return {round(at): value for at, value in pairs if value is not None}
+
+
+def _average(line: Line | None, steps: int) -> float:
+    return sum(_known(line).values()) / steps if steps else 0.0
 
 
 def _quotient(over: float | None, under: float | None, scale: float) -> float | None:

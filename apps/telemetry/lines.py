@@ -169,8 +169,12 @@ class Wanted:
             self.correlation_id in {"", line.correlation_id}
             and self.program in {"", line.program}
             and (not self.level or (line.level in LEVELS and LEVELS.index(line.level) >= LEVELS.index(self.level)))
-            and self.text.lower() in raw.lower()
+            and (not self.text or any(words in raw.lower() for words in self._words()))
         )
+
+    def _words(self) -> tuple[str, str]:
+        """The text as it was typed, and as a line of JSON has it: every name in a statement stands in quotes."""
+        return self.text.lower(), orjson.dumps(self.text).decode()[1:-1].lower()
 
 
 @dataclass(frozen=True, slots=True)

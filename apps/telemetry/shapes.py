@@ -39,7 +39,7 @@ _SQL = re.compile(
     re.IGNORECASE,
 )
 _LITERAL = re.compile(
-    r"(?<!\w)[eEbBxXnN]?'(?:[^'\\]|\\(?:.|\Z)|'')*+(?:'|(?P<cut>\Z))|\$(\w{0,20})\$.*?(?:\$\2\$|(?P<open>\Z))",
+    r"(?<!\w)[eEbBxXnN]?'(?:[^'\\]|\\(?:.|\Z)|'')*+(?:'|(?P<cut>\Z))|\$(\w*+)\$.*?(?:\$\2\$|(?P<open>\Z))",
     re.DOTALL,
 )
 UNPAIRED = ("cut", "open")

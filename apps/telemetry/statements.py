@@ -10,12 +10,16 @@ SHOWN = 2_000
 KNOWN = 4_096
 
 # Quoted identifiers are read so that what is in them is taken for nothing else; every possessive, so that no text is read twice.
+# Whether a backslash escapes in a plain literal depends on the server: where it stands before a quote, what follows may be within the
+# literal or not, and all of it is taken; but ESCAPE '\' can be one thing only. Likewise of a comment within a comment.
 _PART = re.compile(
     r"""
     (?P<identifier>"(?:[^"]|"")*+(?:"|\Z))
-  | (?P<gap>(?:\s++|--[^\n]*+|/\*.*?(?:\*/|\Z))++)
-  | (?P<value>(?<![\w$])[eEbBxXnN]?'(?:[^'\\]|\\(?:.|\Z)|'')*+(?:'|\Z)|(?<![\w$])\$(?P<tag>[A-Za-z_]?\w{0,20})\$.*?(?:\$(?P=tag)\$|\Z)
-    |%s|%\(\w{1,60}\)s|\$\d{1,6}|(?<![\w.$])-?\d++(?:\.\d++)?(?:[eE][+-]?\d++)?(?![\w.])|(?<![\w:]):[a-zA-Z_]\w*+)
+  | (?P<gap>(?:\s++|--[^\n]*+|/\*(?:[^*/]|\*(?!/)|/(?!\*))*+(?:\*/|/\*.*|\Z))++)
+  | (?P<value>(?<![\w$])[eE]'(?:[^'\\]|\\(?:.|\Z)|'')*+(?:'|\Z)|(?<=[eE][sS][cC][aA][pP][eE]\s)'\\'(?!')
+    |(?<![\w$])[bBxXnN]?'(?:[^'\\]|\\[^']|'')*+(?:'|\\'.*|\\?\Z)|(?<![\w$])\$(?P<tag>\w*+)\$.*?(?:\$(?P=tag)\$|\Z)
+    |%s|%\(\w{1,60}\)s|\$\d{1,6}|(?<![\w.$])-?(?:\d[\d_]*+(?:\.[\d_]*+)?|\.\d[\d_]*+)(?:[eE][+-]?\d++)?(?![\w.])
+    |(?<![\w.$])-?0[xXoObB][\da-fA-F_]++(?![\w.])|(?<![\w:]):[a-zA-Z_]\w*+)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -49,6 +53,11 @@ def _plain(part: re.Match[str]) -> str:
     return " "
 
 
+def written(text: str) -> str:
+    """The text as it can be written anywhere: half a surrogate pair, which no server takes and no JSON holds, is replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def fingerprint_of(text: str) -> str:
     """16 hexadecimal digits for a normalised text; the same in every process and after every restart."""
     return blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
@@ -60,7 +69,7 @@ class Statement:
     __slots__ = ("caller", "due", "fingerprint", "repeatable", "text")
 
     def __init__(self, text: str) -> None:
-        self.text = text[:SHOWN]
+        self.text = written(text[:SHOWN])
         self.fingerprint = fingerprint_of(text)
         self.caller = ""
         self.due = True

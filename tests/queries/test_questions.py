@@ -1,6 +1,7 @@
 """What the questions bring from a real server, asked with the login that the portal polls with."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -8,12 +9,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from apps.accounts.models import Person
 from apps.lab import postgres
 from apps.lab.layout import DATABASE, Layout, Node
-from apps.metrics.kernel import NodeKind, Row
+from apps.metrics.kernel import NodeKind, Row, State
 from apps.queries.probes import PROBES, TIER_PROBES
 from tests.conftest import Until
-from tests.watch import Asking, flush, samples_of
+from tests.people import Browser
+from tests.watch import Asking, Watch, flush, samples_of
 
 TOP = next(probe for probe in TIER_PROBES if probe.id == "queries.top")
 
@@ -197,3 +200,54 @@ def test_checkpoints_that_a_replica_is_asked_for(owner: psycopg.Connection, layo
             until(more, 5)
     finally:
         asking.close()
+
+
+def test_a_login_without_rights_knows_nothing_rather_than_that_all_is_well(
+    watch: Watch, owner: psycopg.Connection, browser: Browser, viewer: Person
+) -> None:
+    hidden = ("connections", "idle_in_transaction", "longest_transaction", "p95")
+    try:
+        owner.execute("REVOKE pg_monitor FROM opsportal_poll")
+        watch.poll(4)
+        known = {name: watch.state(f"queries.{name}", "lab-primary") for name in hidden}
+        page = browser(viewer).get("/t/lab/queries/").content.decode()
+    finally:
+        owner.execute("GRANT pg_monitor TO opsportal_poll")
+    assert not any(state.known for state in known.values()), known
+    assert "&lt;insufficient privilege&gt;" not in page
+    watch.turns("queries.connections", State.PASS, node="lab-primary")
+
+
+def test_a_table_of_another_database_lends_its_number_to_none_of_this_one(
+    owner: psycopg.Connection, layout: Layout, until: Until
+) -> None:
+    blocking = tuple(probe for probe in PROBES if probe.id == "queries.blocking")
+    with ExitStack() as stack:
+        for name, like in (("first_of_two", "template1"), ("second_of_two", "first_of_two")):
+            owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(like)))
+            stack.callback(owner.execute, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            with postgres.connect(layout, Node.PRIMARY, name) as session:
+                text = (
+                    "CREATE TABLE orders (id int)" if like == "template1" else "ALTER TABLE orders RENAME TO invoices"
+                )
+                session.execute(text.encode())
+        holds, waits = (stack.enter_context(postgres.connect(layout, Node.PRIMARY, "first_of_two")) for _ in range(2))
+        stack.callback(waits.close)  # in the midst of its statement
+        holds.execute("BEGIN")
+        holds.execute("LOCK TABLE orders")
+        waits.pgconn.send_query(b"SELECT * FROM orders")
+
+        def named(database: str) -> Row | None:
+            asking = Asking(NodeKind.POSTGRES, layout.dsn(Node.PRIMARY, "opsportal_poll", database), blocking)
+            try:
+                rows = asking.ask().answers["queries.blocking"].rows
+            finally:
+                asking.close()
+            return next((row for row in rows if row["object"] == str(waits.info.backend_pid)), None)
+
+        until(lambda: named("first_of_two"), 10)
+        first, second = named("first_of_two"), named("second_of_two")
+        assert first is not None
+        assert second is not None
+        assert (first["relation"], second["relation"]) == ("public.orders", None)
+        assert second["lock"] == "relation"

@@ -76,6 +76,22 @@ def test_a_statements_page_tells_its_course(
     assert all(value > 0 for value in values)
 
 
+def test_a_minute_of_many_is_not_taken_for_all_of_them(
+    watch: Watch, layout: Layout, browser: Browser, viewer: Person, later: Callable[[], None]
+) -> None:
+    minutes(watch, layout, 0, 0, 0, 0, 0, 5, 60)  # what it did before it was first listed is not known
+    keep_texts()
+    queryid = Statement.objects.get(text__contains="looked_at").queryid
+    later()
+    page = browser(viewer).get(f"{PAGE}{queryid}/?range=1h").context["page"]
+    spent = next(one for one in page.spent if one.node == "lab-primary")
+    assert spent.load <= spent.whole * 1.001, "no statement takes more time than all together"
+    table = browser(viewer).get(f"{PAGE}{queryid}/tables/calls.csv?range=1h").content.decode("utf-8-sig").splitlines()
+    told = [row["value (/s)"] for row in csv.DictReader(table) if row["node"] == "lab-primary"]
+    busy = max(float(value) for value in told if value)
+    assert 0 < spent.calls < busy / 3, "a second on average in the whole range"
+
+
 def test_ids_that_are_none_and_statements_that_nobody_knows(watch: Watch, browser: Browser, viewer: Person) -> None:
     for wrong in ("1", "abc", "99999999999999999999", "-", "compare-"):
         assert browser(viewer).get(f"{PAGE}{wrong}/").status_code == 404

@@ -104,6 +104,14 @@ def test_the_filter_narrows(hand_over: HandOver, devops: Person, browser: Browse
     assert shown(f"since={datetime.now(UTC) + timedelta(minutes=2):%Y-%m-%dT%H:%M}") == set()
 
 
+def test_what_a_line_shows_can_be_looked_for(hand_over: HandOver, devops: Person, browser: Browser) -> None:
+    say("slow query", "warning", sql='SELECT "person"."id" FROM "person"', path=r"C:\temp")
+    hand_over()
+    for text in ('from "person"', '"person"."id"', r"c:\temp"):
+        assert b"slow query" in browser(devops).get("/portal/logs/", {"text": text}).content
+    assert b"slow query" not in browser(devops).get("/portal/logs/", {"text": 'from "people"'}).content
+
+
 def test_a_filter_without_sense_says_why(devops: Person, browser: Browser) -> None:
     for query in (
         "correlation_id=a%20b",

@@ -7,12 +7,12 @@ from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
 from apps.accounts.models import Person
-from apps.telemetry import monitor, windows
+from apps.telemetry import figures, monitor, windows
 from apps.telemetry.outbox import outbox
 from apps.telemetry.sketches import Durations
 from apps.telemetry.windows import folding
 from tests.people import Browser
-from tests.telemetry.conftest import Lines
+from tests.telemetry.conftest import HandOver, Lines
 
 pytestmark = pytest.mark.usefixtures("hand_over")
 
@@ -49,6 +49,16 @@ def test_a_query_that_fails_is_counted_too(db: None) -> None:
     with pytest.raises(DatabaseError), transaction.atomic():
         ask("SELECT 1/0 AS broken")
     assert seen("SELECT 1/0 AS broken").count == 1
+
+
+def test_a_text_that_nobody_can_write_keeps_none_of_the_others_from_being_told(db: None, hand_over: HandOver) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        ask('SELECT 1 AS "half a pair \ud83d"')
+    assert hand_over()
+    ask("SELECT 1 AS after_it")
+    assert hand_over()
+    texts = {row.text for row in figures.overview(windows.HOUR).rows}
+    assert {'SELECT ? AS "half a pair ?"', "SELECT ? AS after_it"} <= texts
 
 
 def test_a_slow_query_is_logged_with_its_caller_and_without_its_values(

@@ -24,6 +24,11 @@ from apps.metrics.readers.trust import distrust_of_libpq, for_libpq
 from apps.metrics.readers.wire import Heard, Wire
 
 IDENTITY = sql(str(__file__).replace("readers/postgres.py", "registry.py"), "identity")
+MONITOR = "pg_monitor"
+BLIND = (
+    "The polling login has not the rights of pg_monitor: it would be shown its own sessions and statements alone, as if there were no "
+    "others. manage.py doctor has the line that gives it them."
+)
 SETTINGS = "-c statement_timeout=2000 -c lock_timeout=300 -c default_transaction_read_only=on -c jit=off -c timezone=UTC -c datestyle=ISO"
 
 
@@ -106,7 +111,7 @@ class PostgresReader(Reader):
     async def _pipeline(self, wire: Wire, probes: Sequence[Probe]) -> tuple[Identity, dict[str, Said]]:
         """Ask all at once. The first question without an answer is the one that failed; those behind it are asked again without it.
 
-        What failed is asked alone until it answers again.
+        What failed is asked alone until it answers again. What a login without rights would be shown is no answer.
         """
         major = wire.connection.info.server_version // 10000
         who = IDENTITY.for_version(major)
@@ -114,12 +119,13 @@ class PostgresReader(Reader):
         waiting = {probe: text for probe, text in asked.items() if probe not in self.troubled}
         said: dict[str, Said] = {}
         identity: Identity | None = None
+        sees_all = False
         while waiting or identity is None:
             first, *others = await wire.together([who, *waiting.values()])
             self.turns += 1
             if isinstance(first, psycopg.Error):
                 raise first
-            identity, self.extensions = _identity(first), _extensions(first)
+            identity, self.extensions, sees_all = _identity(first), _extensions(first), _sees_all(first)
             said |= {
                 probe: _said(waiting[probe], heard)
                 for probe, heard in zip(waiting, others, strict=True)
@@ -130,7 +136,7 @@ class PostgresReader(Reader):
             said[probe] = _said(asked[probe], await wire.alone(asked[probe]))
             self.turns += 1
         self.troubled = {probe for probe, words in said.items() if words.failure}
-        return identity, said
+        return identity, said if sees_all else said | {p.id: _blind(asked[p.id]) for p in probes if _hidden(p, said)}
 
 
 def _identity(heard: Heard) -> Identity:
@@ -143,6 +149,19 @@ def _extensions(heard: Heard) -> Mapping[str, str]:
     assert isinstance(heard, tuple)
     named = (part.partition(" ") for part in (heard[0]["extensions"] or "").split(","))
     return {name: version for name, _blank, version in named if name}
+
+
+def _sees_all(heard: Heard) -> bool:
+    assert isinstance(heard, tuple)
+    return bool(heard[0]["sees_all"])
+
+
+def _hidden(probe: Probe, said: Mapping[str, Said]) -> bool:
+    return probe.id in said and MONITOR in probe.needs
+
+
+def _blind(question: str) -> Said:
+    return Said(question, failure=Failure(FailureKind.DENIED, BLIND))
 
 
 def _said(question: str, heard: Heard) -> Said:

@@ -7,13 +7,15 @@
 --   characters; literals are left out before it is kept).
 -- At most 100 that wait are looked at. A row's lock is a wait for its transaction: the table is then known by the tuple lock that is queued for.
 WITH wanted AS MATERIALIZED (
-    SELECT pid, locktype, mode, pg_locks.relation, query_start AS waitstart
+    SELECT pid, locktype, mode, database, pg_locks.relation, query_start AS waitstart
     FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
     WHERE NOT granted
     ORDER BY waitstart NULLS LAST
     LIMIT 100
 ), waiting AS MATERIALIZED (
     SELECT wanted.*, pg_blocking_pids(pid) AS blocked_by FROM wanted
+), here AS (
+    SELECT oid FROM pg_database WHERE datname = current_database()
 ), party AS (
     SELECT pid FROM waiting
     UNION
@@ -34,10 +36,10 @@ SELECT DISTINCT ON (party.pid)
     (
         SELECT nspname || '.' || relname
         FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-        WHERE pg_class.oid = coalesce(waiting.relation, (
+        WHERE pg_class.oid = coalesce(CASE WHEN waiting.database IN (0, (SELECT oid FROM here)) THEN waiting.relation END, (
             SELECT held.relation
             FROM pg_locks AS held
-            WHERE held.pid = waiting.pid AND held.locktype = 'tuple'
+            WHERE held.pid = waiting.pid AND held.locktype = 'tuple' AND held.database IN (0, (SELECT oid FROM here))
             LIMIT 1
         ))
     ) AS relation,

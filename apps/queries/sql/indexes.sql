@@ -4,8 +4,9 @@
 --   included (how many of the last columns are only carried along), classes, collations, options (of the key columns), method, predicate and
 --   expressions (as stored, places in the text left out; NULL where there are none), is_unique, constrained (a key, a constraint or the replica
 --   identity stands on it), valid, building, parent (schema and name of the partitioned index it belongs to), partitioned (it stands for the
---   indexes of all partitions), bytes (estimate), scans (since stats_since), stats_since (NULL: since the database was made), all_indexes (how
---   many there are; the 1000 largest are listed), drop (the statement that would remove it).
+--   indexes of all partitions), bytes (estimate), scans (since stats_since), stats_since (the database's statistics were
+--   reset, or the server's: they begin anew after a crash, without a word in those of the database), all_indexes (how many there are; the 1000
+--   largest are listed), drop (the statement that would remove it).
 WITH own AS MATERIALIZED (
     SELECT pg_index.*, child.relpages, child.relnamespace, child.relname, child.relam, child.relkind
     FROM pg_index JOIN pg_class AS child ON child.oid = indexrelid
@@ -42,7 +43,10 @@ SELECT
     own.relkind = 'I' AS partitioned,
     own.relpages * current_setting('block_size')::bigint AS bytes,
     coalesce(idx_scan, 0) AS scans,
-    (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()) AS stats_since,
+    greatest(
+        (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()),
+        (SELECT least(archiver.stats_reset, writer.stats_reset) FROM pg_stat_archiver AS archiver, pg_stat_bgwriter AS writer)
+    ) AS stats_since,
     count(*) OVER () AS all_indexes,
     format('DROP INDEX CONCURRENTLY %I.%I;', space.nspname, own.relname) AS drop
 FROM own
