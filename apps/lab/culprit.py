@@ -16,7 +16,7 @@ import psycopg
 from psycopg import AsyncConnection, errors
 from redis.asyncio import Redis
 
-from apps.lab import crowds, keys
+from apps.lab import crowds, hindrances, keys
 from apps.lab import layout as layouts
 from apps.lab import redis as lab_redis
 from apps.lab.layout import Layout, Node
@@ -210,6 +210,10 @@ DEEDS: dict[str, Deed] = {
     "crowd-pool": crowds.crowd_pool,
     "crowd-redis": crowds.crowd_redis,
     "crowd-servers": crowds.crowd_servers,
+    "old-snapshot": hindrances.old_snapshot,
+    "evict-statements": hindrances.evict_statements,
+    "read-past-cache": hindrances.read_past_cache,
+    "cancel-reports": hindrances.conflict,
     "slow-commands": slow_commands,
     "block-traffic": lambda layout: ask_too_often(layout, refused=True),
     "greedy-traffic": lambda layout: ask_too_often(layout, refused=False),

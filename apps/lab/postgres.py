@@ -34,13 +34,16 @@ log_line_prefix = '%m [%p] %q%u@%d/%a '
 log_lock_waits = on
 timezone = 'UTC'
 """
-# Times are short so that a fault shows within two polls; a slot keeps at most 2 GB for a replica that is gone.
+# Times are short so that a fault shows within two polls; a slot keeps at most 2 GB for a replica that is gone. WAL is archived
+# to nowhere: whether archiving is on is decided at the start, and that it fails can be seen only where it is.
 REPLICATED = """
 wal_level = replica
 max_wal_senders = 10
 max_replication_slots = 10
 max_slot_wal_keep_size = 2GB
 max_wal_size = 2GB
+archive_mode = on
+archive_command = 'true'
 wal_log_hints = on
 hot_standby = on
 hot_standby_feedback = on

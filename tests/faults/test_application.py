@@ -9,7 +9,7 @@ import pytest
 from apps.lab import keys, load
 from apps.lab.layout import Layout
 from apps.metrics.kernel import State
-from tests.conftest import Inject
+from tests.conftest import Inject, Until
 from tests.watch import Watch
 
 Ask = Callable[[str, int], list[int]]
@@ -85,7 +85,9 @@ def test_slow_queries_are_seen_as_the_application_sees_them(
     assert watch.state("app.slow_share") is State.PASS
 
 
-def test_reads_go_to_replicas_once_they_are_routed(watch: Watch, ask: Ask, layout: Layout) -> None:
+def test_reads_go_to_replicas_once_they_are_routed_and_while_there_are_any(
+    watch: Watch, ask: Ask, layout: Layout, fault: Inject, heal: Inject, until: Until
+) -> None:
     ask("/api/messages/recent?days=7", 5)
     watch.poll()
     assert watch.value("app.routing_reads") == 0
@@ -96,6 +98,18 @@ def test_reads_go_to_replicas_once_they_are_routed(watch: Watch, ask: Ask, layou
         ask("/api/messages/recent?days=7", 20)
         watch.poll()
         assert watch.state("app.routing_reads") is State.PASS
+        fault("stop-replicas")
+        assert set(ask("/api/messages/recent?days=7", 20)) == {200}
+        watch.poll()
+        assert watch.state("app.routing_reads") is State.WARN
+        heal("stop-replicas")
+
+        def routed_again() -> bool:
+            ask("/api/messages/recent?days=7", 5)
+            watch.poll()
+            return watch.state("app.routing_reads") is State.PASS
+
+        until(routed_again, 10, 0.3)  # the router looks every two seconds whether one came back
     finally:
         load.set_switch(layout, "replica_reads", "off")
 

@@ -10,8 +10,9 @@ from apps.metrics.registry import checks
 from tests.conftest import Inject
 from tests.watch import STEP, Watch
 
-NAMES = """broken-index crowd-pool crowd-redis cut-stream dead-rows detach-partition fall-behind hasty-checkpoints hoard-locks
-incomplete-index redundant-index slow-commands too-many-partitions unreplayed-week worn-sequence"""
+NAMES = """broken-index cancel-reports crowd-pool crowd-redis cut-stream dead-rows detach-partition evict-statements fail-archiving
+fall-behind half-detached hasty-checkpoints hoard-locks incomplete-index neglected-partitions old-snapshot outgrown-slot promote-replica-2
+read-past-cache redundant-index slow-commands too-many-partitions unreplayed-week worn-sequence"""
 
 
 @pytest.mark.parametrize("name", NAMES.split())

@@ -155,14 +155,24 @@ def test_settings_that_drift_are_named(watch: Watch, fault: Inject, heal: Inject
     watch.turns("replicas.settings_drift", State.PASS, polls=2, node=TWO)
 
 
-def test_selects_are_counted_where_they_run(watch: Watch, layout: Layout) -> None:
-    with psycopg.connect(layout.dsn(Node.REPLICA_1, "app"), autocommit=True) as reader:
-        reader.execute("SELECT key_id FROM api_key WHERE id = 1")
-    watch.slot += READS_EVERY
+def test_selects_are_counted_where_they_run(watch: Watch, layout: Layout, fault: Inject, heal: Inject) -> None:
+    def read(node: Node, times: int) -> None:
+        with psycopg.connect(layout.dsn(node, "app"), autocommit=True) as reader:
+            for _ in range(times):
+                reader.execute("SELECT key_id FROM api_key WHERE id = 1")
+        watch.slot += READS_EVERY
+
+    read(Node.REPLICA_1, 1)
     watch.poll()
-    with psycopg.connect(layout.dsn(Node.REPLICA_1, "app"), autocommit=True) as reader:
-        for _ in range(40):
-            reader.execute("SELECT key_id FROM api_key WHERE id = 1")
-    watch.slot += READS_EVERY
+    read(Node.REPLICA_1, 40)
     watch.turns("replicas.reads_share", State.PASS, polls=2)
     assert (watch.value("replicas.reads_share") or 0) > 0.5
+    fault("stop-replicas")
+    read(Node.PRIMARY, 40)
+    watch.turns("replicas.reads_share", State.FAIL, polls=2)
+    assert watch.value("replicas.reads_share") == 0
+    heal("stop-replicas")
+    read(Node.REPLICA_1, 1)
+    watch.poll()
+    read(Node.REPLICA_1, 40)
+    watch.turns("replicas.reads_share", State.PASS, polls=2)

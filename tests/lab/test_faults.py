@@ -329,7 +329,19 @@ def test_injecting_twice_is_once_and_healing_twice_is_harmless(lab: Lab, client:
 
 
 @pytest.mark.parametrize(
-    "name", ["fill-default-partition", "hold-lock", "fill-redis", "pause-replay", "stop-replica-2"]
+    "name",
+    [
+        "cancel-reports",
+        "fail-archiving",
+        "fill-default-partition",
+        "fill-redis",
+        "hold-lock",
+        "neglected-partitions",
+        "outgrown-slot",
+        "pause-replay",
+        "promote-replica-2",
+        "stop-replica-2",
+    ],
 )
 def test_a_fault_whose_injection_was_cut_short_is_healed_from_its_intent(
     lab: Lab, client: Client, fault: Inject, name: str
@@ -340,6 +352,28 @@ def test_a_fault_whose_injection_was_cut_short_is_healed_from_its_intent(
     assert faults.heal_all(Lab(lab.directory).servers) == [name]  # as a later process does
     assert faults.active(lab.servers) == {}
     assert postgres.streaming(lab.layout)
+
+
+def test_a_replica_that_lost_its_wal_while_a_slot_outgrew_its_limit_is_made_anew(
+    lab: Lab, client: Client, fault: Inject, until: Until
+) -> None:
+    fault("outgrown-slot")
+    fault("stop-replica-2")
+    status = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'replica_2'"
+
+    def lost() -> bool:
+        with postgres.connect(lab.layout, Node.PRIMARY) as primary:
+            primary.execute("SELECT pg_logical_emit_message(true, 'test', 'x')")
+            primary.execute("SELECT pg_switch_wal()")
+            primary.execute("CHECKPOINT")
+        return client.ask(status) == "lost"
+
+    until(lost, 20)
+    heal(lab, "stop-replica-2")
+    heal(lab, "outgrown-slot")
+    assert postgres.streaming(lab.layout)
+    assert client.ask(status) == "reserved"
+    assert client.ask("SHOW max_slot_wal_keep_size", Node.REPLICA_1) == "2GB"
 
 
 def test_up_heals_whatever_is_in(lab: Lab, client: Client, fault: Inject) -> None:

@@ -151,7 +151,7 @@ def test_upkeep_and_locks_have_figures(primary: Asking) -> None:
 
 
 def test_a_failing_archive_command_is_told(primary: Asking, owner: psycopg.Connection) -> None:
-    """The view is read as it would be after a failure: the lab does not archive, so only its reading is shown here."""
+    """The view is read as it would be after a failure; a real one is a fault of the lab."""
     question = next(probe for probe in PROBES if probe.id == "queries.counters").question.for_version(15)  # type: ignore[union-attr]
     failing = question.replace(
         "FROM work, pg_stat_archiver",

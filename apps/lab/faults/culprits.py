@@ -10,7 +10,7 @@ PREFIX = "culprit-"
 READY = "ready"
 
 
-def start(servers: Servers, deed: str, seconds: float = 30) -> None:
+def start(servers: Servers, deed: str, seconds: float = 60) -> None:
     """Start the client and wait until it says that its deed is done; raises NotStarted with its last words."""
     layout, name = servers.layout, f"{PREFIX}{deed}"
     servers.stop(name)

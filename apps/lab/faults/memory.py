@@ -28,7 +28,7 @@ def _squeeze(servers: Servers) -> Record:
     with redis.session(servers.layout) as client:
         client.config_resetstat()
         client.config_set("maxmemory", int(client.info("memory")["used_memory"]) + SPARE)
-    culprits.start(servers, "evict-redis", 60)
+    culprits.start(servers, "evict-redis")
     return {}
 
 

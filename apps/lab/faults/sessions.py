@@ -3,8 +3,11 @@
 from datetime import timedelta
 from functools import partial
 
+from apps.lab import postgres
 from apps.lab.faults import culprits
-from apps.lab.faults.kinds import Fault, Record
+from apps.lab.faults.kinds import Fault, FaultImpossible, Record
+from apps.lab.faults.states import run
+from apps.lab.hindrances import SQL
 from apps.lab.layout import Node
 from apps.lab.servers import Servers
 
@@ -16,6 +19,47 @@ def _begin(deed: str, servers: Servers) -> Record:
 
 def _end(deed: str, servers: Servers, _: Record) -> None:
     culprits.stop(servers, deed)
+
+
+def _evict(servers: Servers) -> Record:
+    with postgres.connect(servers.layout, Node.PRIMARY) as connection:
+        if connection.info.server_version < 140000:
+            raise FaultImpossible("Before PostgreSQL 14 nothing tells that pg_stat_statements dropped statements.")
+    return _begin("evict-statements", servers)
+
+
+def _evict_no_more(servers: Servers, _: Record) -> None:
+    culprits.stop(servers, "evict-statements")
+    run(servers, Node.PRIMARY, (SQL / "forget_statements.sql").read_bytes(), database="postgres")
+
+
+def _read_past_cache(servers: Servers) -> Record:
+    run(
+        servers,
+        Node.PRIMARY,
+        # A row a page, because the rest of each is left free: 50 MB, more than the quarter of the cache that a table may take.
+        """CREATE UNLOGGED TABLE lab_wide WITH (fillfactor = 10, autovacuum_enabled = off)
+           AS SELECT repeat('x', 700) AS filler FROM generate_series(1, 6400)""",
+        "GRANT SELECT ON lab_wide TO app",
+    )
+    return _begin("read-past-cache", servers)
+
+
+def _read_no_more(servers: Servers, _: Record) -> None:
+    culprits.stop(servers, "read-past-cache")
+    run(servers, Node.PRIMARY, "DROP TABLE IF EXISTS lab_wide")
+
+
+def _cancel_reports(servers: Servers) -> Record:
+    run(servers, Node.REPLICA_2, "ALTER SYSTEM SET max_standby_streaming_delay = 0", "SELECT pg_reload_conf()")
+    run(servers, Node.PRIMARY, "CREATE TABLE lab_contended ()", "GRANT SELECT, UPDATE ON lab_contended TO app")
+    return _begin("cancel-reports", servers)
+
+
+def _cancel_no_more(servers: Servers, _: Record) -> None:
+    culprits.stop(servers, "cancel-reports")
+    run(servers, Node.PRIMARY, "DROP TABLE IF EXISTS lab_contended")
+    run(servers, Node.REPLICA_2, "ALTER SYSTEM RESET max_standby_streaming_delay", "SELECT pg_reload_conf()")
 
 
 def _fault(name: str, node: str, says: str, *fires: str, after: timedelta = timedelta(0)) -> Fault:
@@ -92,6 +136,36 @@ FAULTS = (
         Node.PRIMARY,
         "A client rolls back up to a hundred transactions a second.",
         "queries.rollback_ratio",
+    ),
+    _fault(
+        "old-snapshot",
+        Node.PRIMARY,
+        "A session keeps the snapshot of its transaction, and a million transactions have begun since.",
+        "replicas.old_xmin",
+    ),
+    Fault(
+        "evict-statements",
+        "A client sends statements of ever new shapes: pg_stat_statements is full and drops those it counted least.",
+        Node.PRIMARY,
+        _evict,
+        _evict_no_more,
+        ("queries.evictions",),
+    ),
+    Fault(
+        "read-past-cache",
+        "A client reads a table of 50 MB again and again, of which nothing stays in shared buffers.",
+        Node.PRIMARY,
+        _read_past_cache,
+        _read_no_more,
+        ("queries.buffer_hit",),
+    ),
+    Fault(
+        "cancel-reports",
+        "The second replica lets no query keep it from replaying: a report on it is cancelled about once a second.",
+        Node.REPLICA_2,
+        _cancel_reports,
+        _cancel_no_more,
+        ("replicas.conflicts",),
     ),
     _fault(
         "cold-cache",

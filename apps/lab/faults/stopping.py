@@ -1,11 +1,12 @@
 """Servers that are gone or frozen."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
 from apps.lab import links
 from apps.lab.faults.kinds import Fault, Record
-from apps.lab.layout import Node
+from apps.lab.layout import REPLICAS, Node
 from apps.lab.proxy import Mode
 from apps.lab.servers import Servers
 
@@ -19,6 +20,17 @@ def _stop(node: str, servers: Servers) -> Record:
 def _start(node: str, servers: Servers, _: Record) -> None:
     servers.start(node)
     links.put(servers.layout, node, Mode.PASS)
+
+
+def _stop_all(nodes: Sequence[str], servers: Servers) -> Record:
+    for node in nodes:
+        _stop(node, servers)
+    return {}
+
+
+def _start_all(nodes: Sequence[str], servers: Servers, record: Record) -> None:
+    for node in nodes:
+        _start(node, servers, record)
 
 
 def _restart(node: str, servers: Servers) -> Record:
@@ -71,6 +83,14 @@ FAULTS = (
         "The second replica is shut down; its slot keeps the WAL it will need.",
         "replicas.count",
         "replicas.slot_active",
+    ),
+    Fault(
+        "stop-replicas",
+        "Both replicas are shut down: every read that is routed goes to the primary.",
+        Node.REPLICA_1,
+        partial(_stop_all, REPLICAS),
+        partial(_start_all, REPLICAS),
+        ("replicas.count", "replicas.standbys", "replicas.reads_share", "app.routing_reads"),
     ),
     _stopped(
         "stop-pgbouncer",

@@ -1,4 +1,4 @@
-"""What nobody looked after: indexes left half made or twice, dead rows, a sequence near its end, weeks detached or far too many."""
+"""What nobody looked after: indexes left half made or twice, dead rows, a worn sequence, WAL not archived, partitions in disorder."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -7,9 +7,11 @@ from typing import LiteralString
 
 import psycopg
 
-from apps.lab.faults.kinds import Fault, Record
+from apps.lab import postgres
+from apps.lab.faults.kinds import Fault, FaultImpossible, Record
 from apps.lab.faults.states import run, statements, undo
-from apps.lab.layout import Node
+from apps.lab.layout import DATABASE, Node
+from apps.lab.processes import NotStarted, until
 from apps.lab.servers import Servers
 
 EXTRA_WEEKS = 150
@@ -31,6 +33,60 @@ def _hide_a_week(servers: Servers) -> Record:
 def _show_it(servers: Servers, _: Record) -> None:
     run(servers, Node.REPLICA_1, "SELECT pg_wal_replay_resume()")
     run(servers, Node.PRIMARY, (SQL / "drop_far_weeks.sql").read_bytes())
+
+
+def _halve(servers: Servers) -> Record:
+    with (
+        postgres.connect(servers.layout, Node.PRIMARY, DATABASE) as reader,
+        postgres.connect(servers.layout, Node.PRIMARY, DATABASE) as detaching,
+    ):
+        if detaching.info.server_version < 140000:
+            raise FaultImpossible("PostgreSQL 14 is the first that detaches CONCURRENTLY, and so can be left half way.")
+        detaching.execute((SQL / "make_halved.sql").read_bytes())
+        detaching.execute("SET statement_timeout = '300ms'")
+        pending = "SELECT 1 FROM pg_inherits WHERE inhparent = 'lab_halved'::regclass AND inhdetachpending"
+        with reader.transaction():
+            reader.execute("SELECT FROM lab_halved")  # the detaching waits for it
+            for _ in range(20):  # a busy server may take longer than that to get so far
+                with suppress(psycopg.errors.QueryCanceled):
+                    detaching.execute("ALTER TABLE lab_halved DETACH PARTITION lab_halved_2 CONCURRENTLY")
+                if detaching.execute(pending).fetchone():
+                    return {}
+    raise NotStarted("Detaching a partition CONCURRENTLY could not be broken off half way.")
+
+
+def _fail_archiving(servers: Servers) -> Record:
+    with postgres.connect(servers.layout, Node.PRIMARY) as connection:
+        if connection.execute("SHOW archive_mode").fetchone() == ("off",):
+            raise FaultImpossible(
+                "This primary was started without archiving. `manage.py lab down` and `lab up` turn it on."
+            )
+        connection.execute("ALTER SYSTEM SET archive_command = 'false'")
+        connection.execute("SELECT pg_reload_conf()")
+        _end_segment(connection)
+        if not until(lambda: _archiving_fails(connection), 20):
+            raise NotStarted("The primary archived its WAL though the command to do so fails.")
+    return {}
+
+
+def _archive(servers: Servers, _: Record) -> None:
+    with postgres.connect(servers.layout, Node.PRIMARY) as connection:
+        connection.execute("ALTER SYSTEM RESET archive_command")
+        connection.execute("SELECT pg_reload_conf()")
+        if _archiving_fails(connection):
+            _end_segment(connection)
+            until(lambda: not _archiving_fails(connection), 20)
+
+
+def _end_segment(connection: psycopg.Connection) -> None:
+    """Give the archiver something to do."""
+    connection.execute("SELECT pg_logical_emit_message(true, 'lab', 'x')")
+    connection.execute("SELECT pg_switch_wal()")
+
+
+def _archiving_fails(connection: psycopg.Connection) -> bool:
+    query = "SELECT FROM pg_stat_archiver WHERE last_failed_time > coalesce(last_archived_time, '-infinity')"
+    return connection.execute(query).fetchone() is not None
 
 
 def _sql(name: str, says: str, put: LiteralString | bytes, back: LiteralString | bytes, *fires: str) -> Fault:
@@ -93,6 +149,31 @@ FAULTS = (
         undo(Node.PRIMARY),
         ("queries.requested_checkpoints",),
         timedelta(minutes=5),
+    ),
+    Fault(
+        "fail-archiving",
+        "The command that archives WAL fails: the primary keeps what it could not archive.",
+        Node.PRIMARY,
+        _fail_archiving,
+        _archive,
+        ("queries.archiver",),
+    ),
+    Fault(
+        "half-detached",
+        "Detaching a partition of a table of the lab's own was broken off half way.",
+        Node.PRIMARY,
+        _halve,
+        undo(Node.PRIMARY, "DROP TABLE IF EXISTS lab_halved, lab_halved_1, lab_halved_2"),
+        ("partitions.detach_pending",),
+    ),
+    _sql(
+        "neglected-partitions",
+        "A partitioned table of the lab's own is past retention, filled unevenly and never analysed.",
+        (SQL / "neglect.sql").read_bytes(),
+        "DROP SCHEMA IF EXISTS lab_neglected CASCADE",
+        "partitions.past_retention",
+        "partitions.skew",
+        "partitions.never_analysed",
     ),
     _sql(
         "detach-partition",
