@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import LiteralString, TypeAlias
 
@@ -20,8 +20,9 @@ from apps.lab import crowds, keys
 from apps.lab import layout as layouts
 from apps.lab import redis as lab_redis
 from apps.lab.layout import Layout, Node
-from apps.lab.misbehaviour import forever, ready, session
+from apps.lab.misbehaviour import HELD_SERVERS, forever, ready, session
 from apps.lab.pgbouncer import POOL_SIZE
+from apps.ratelimits.limiter import QUOTAS, WINDOW_MS, Tier
 
 Deed: TypeAlias = Callable[[Layout], Awaitable[None]]
 WAITERS = 15
@@ -38,17 +39,18 @@ async def hold(layout: Layout, node: str, count: int) -> None:
         await forever()
 
 
+async def insist(layout: Layout) -> None:
+    """Wait for a server of the pool and keep it; come back when turned away."""
+    while True:
+        try:
+            async with await session(layout, Node.PGBOUNCER):
+                await forever()
+        except psycopg.OperationalError:
+            await asyncio.sleep(0.2)
+
+
 async def exhaust_pool(layout: Layout) -> None:
     """Occupy every server connection of the pool; more clients wait, and come back when they are turned away."""
-
-    async def insist() -> None:
-        while True:
-            try:
-                async with await session(layout, Node.PGBOUNCER):
-                    await forever()
-            except psycopg.OperationalError:
-                await asyncio.sleep(0.2)
-
     async with AsyncExitStack() as stack:
         taken = 0
         while taken < POOL_SIZE:
@@ -57,10 +59,22 @@ async def exhaust_pool(layout: Layout) -> None:
             except (TimeoutError, psycopg.OperationalError):
                 break  # the application holds the rest
             taken += 1
-        waiters = [asyncio.create_task(insist()) for _ in range(WAITERS)]
+        waiters = [asyncio.create_task(insist(layout)) for _ in range(WAITERS)]
         await asyncio.sleep(0.5)
         ready()
         await asyncio.gather(*waiters)
+
+
+async def insist_on_a_server(layout: Layout) -> None:
+    """Take the pool's idle servers until a client has to wait for a new one, and keep waiting for it."""
+    async with AsyncExitStack() as stack:
+        while True:
+            try:
+                await stack.enter_async_context(await asyncio.wait_for(session(layout, Node.PGBOUNCER), 1))
+            except (TimeoutError, psycopg.OperationalError):
+                break
+        ready()
+        await insist(layout)
 
 
 async def hold_lock(layout: Layout) -> None:
@@ -197,6 +211,24 @@ async def ask_too_often(layout: Layout, *, refused: bool) -> None:
             await asyncio.sleep(0.05)
 
 
+async def use_up_bursts(layout: Layout) -> None:
+    """Ask with every Free key, minute by minute, as often as its limit and its burst together allow."""
+    quota = QUOTAS[Tier.FREE]
+    free = [key for key in keys.api_keys(keys.secret(layout.directory)) if key.tier == Tier.FREE]
+
+    async def ask(plain: str) -> None:
+        async with httpx.AsyncClient(base_url=layout.url(), headers={"X-API-Key": plain}, timeout=5) as client:
+            with suppress(httpx.HTTPError):  # the application is gone for now
+                for _ in range(quota.limit + quota.burst):
+                    await client.get("/api/dashboard")
+
+    for turn in itertools.count():
+        await asyncio.gather(*(ask(key.plain) for key in free))
+        if turn == 0:
+            ready()
+        await asyncio.sleep(WINDOW_MS / 1000 + 1)
+
+
 DEEDS: dict[str, Deed] = {
     "exhaust-pool": exhaust_pool,
     "leak-connection": lambda layout: hold(layout, Node.PGBOUNCER, 3),
@@ -213,6 +245,10 @@ DEEDS: dict[str, Deed] = {
     "slow-commands": slow_commands,
     "block-traffic": lambda layout: ask_too_often(layout, refused=True),
     "greedy-traffic": lambda layout: ask_too_often(layout, refused=False),
+    "burst-traffic": use_up_bursts,
+    "enlarge-pool": lambda layout: hold(layout, Node.PGBOUNCER, HELD_SERVERS),
+    "stuck-logins": insist_on_a_server,
+    "crowd-watchers": crowds.crowd_watchers,
     "cold-cache": cold_cache,
     "evict-redis": evict,
 }

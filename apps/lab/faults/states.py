@@ -5,12 +5,13 @@ from typing import LiteralString, TypeAlias
 
 import psycopg
 
-from apps.lab import load, postgres
+from apps.lab import keys, load, postgres, redis
 from apps.lab.faults import culprits
 from apps.lab.faults.kinds import Fault, FaultImpossible, Record
 from apps.lab.layout import DATABASE, Node
 from apps.lab.servers import Servers
 from apps.lab.switches import Limits
+from apps.ratelimits.limiter import Tier
 
 Statement: TypeAlias = LiteralString | bytes
 
@@ -63,28 +64,29 @@ def _fall_behind(servers: Servers) -> Record:
     return {}
 
 
-def _pool(command: LiteralString, servers: Servers) -> None:
+def pool(command: Statement, servers: Servers) -> None:
+    """Give PgBouncer's console one command, with the login that may act."""
     dsn = servers.layout.dsn(Node.PGBOUNCER, "opsportal_admin", direct=True)
     with psycopg.connect(dsn, autocommit=True, cursor_factory=psycopg.ClientCursor, connect_timeout=5) as console:
         console.execute(command)
 
 
 def _disable_pool(servers: Servers) -> Record:
-    _pool("DISABLE messaging", servers)
+    pool("DISABLE messaging", servers)
     return {}
 
 
 def _enable_pool(servers: Servers, _: Record) -> None:
-    _pool("ENABLE messaging", servers)
+    pool("ENABLE messaging", servers)
 
 
 def _pool_by_session(servers: Servers) -> Record:
-    _pool("SET pool_mode = session", servers)
+    pool("SET pool_mode = session", servers)
     return {}
 
 
 def _pool_by_transaction(servers: Servers, _: Record) -> None:
-    _pool("SET pool_mode = transaction", servers)
+    pool("SET pool_mode = transaction", servers)
 
 
 def _ask_too_often(limits: Limits, deed: str, servers: Servers) -> Record:
@@ -98,6 +100,32 @@ def _ask_no_more(deed: str, servers: Servers, record: Record) -> None:
     culprits.stop(servers, deed)
     if "limits" in record:
         load.set_switch(servers.layout, "limits", record["limits"])
+
+
+def _use_up(servers: Servers) -> Record:
+    return _ask_too_often(Limits.MONITOR, "burst-traffic", servers)
+
+
+def _give_back(servers: Servers, record: Record) -> None:
+    """Their windows are emptied, or these keys would be near their limits for another minute."""
+    _ask_no_more("burst-traffic", servers, record)
+    free = (key.key_id for key in keys.api_keys(keys.secret(servers.directory)) if key.tier == Tier.FREE)
+    with redis.session(servers.layout) as client:
+        client.unlink(*(f"ratelimit:{key_id}" for key_id in free))
+
+
+def _lock_out(servers: Servers) -> Record:
+    run(servers, Node.PRIMARY, "ALTER ROLE app NOLOGIN")
+    pool("DISABLE messaging", servers)  # its servers are logged in already
+    servers.stop(Node.APP)
+    servers.start(Node.APP)
+    return {}
+
+
+def _readmit(servers: Servers, _: Record) -> None:
+    run(servers, Node.PRIMARY, "ALTER ROLE app LOGIN")
+    pool("ENABLE messaging", servers)
+    servers.start(Node.APP)
 
 
 FAULTS = (
@@ -115,7 +143,15 @@ FAULTS = (
         Node.APP,
         partial(_ask_too_often, Limits.MONITOR, "greedy-traffic"),
         partial(_ask_no_more, "greedy-traffic"),
-        ("ratelimits.shadow_blocked",),
+        ("ratelimits.shadow_blocked", "ratelimits.enforced"),
+    ),
+    Fault(
+        "burst-traffic",
+        "Limits are counted only, and every Free key uses up its limit and its burst each minute.",
+        Node.APP,
+        _use_up,
+        _give_back,
+        ("ratelimits.burst", "ratelimits.near_limit"),
     ),
     Fault(
         "pause-replay",
@@ -186,6 +222,14 @@ FAULTS = (
         statements(Node.PRIMARY, "REVOKE SELECT ON conversation_message FROM app"),
         undo(Node.PRIMARY, "GRANT SELECT ON conversation_message TO app"),
         ("app.error_rate",),
+    ),
+    Fault(
+        "lock-out-app",
+        "The application was started anew and may not log in to its database: its query monitor has counted nothing.",
+        Node.APP,
+        _lock_out,
+        _readmit,
+        ("app.query_monitor",),
     ),
     Fault(
         "settings-drift",
