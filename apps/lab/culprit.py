@@ -39,18 +39,17 @@ async def hold(layout: Layout, node: str, count: int) -> None:
         await forever()
 
 
-async def insist(layout: Layout) -> None:
-    """Wait for a server of the pool and keep it; come back when turned away."""
-    while True:
-        try:
-            async with await session(layout, Node.PGBOUNCER):
-                await forever()
-        except psycopg.OperationalError:
-            await asyncio.sleep(0.2)
-
-
 async def exhaust_pool(layout: Layout) -> None:
     """Occupy every server connection of the pool; more clients wait, and come back when they are turned away."""
+
+    async def insist() -> None:
+        while True:
+            try:
+                async with await session(layout, Node.PGBOUNCER):
+                    await forever()
+            except psycopg.OperationalError:
+                await asyncio.sleep(0.2)
+
     async with AsyncExitStack() as stack:
         taken = 0
         while taken < POOL_SIZE:
@@ -59,7 +58,7 @@ async def exhaust_pool(layout: Layout) -> None:
             except (TimeoutError, psycopg.OperationalError):
                 break  # the application holds the rest
             taken += 1
-        waiters = [asyncio.create_task(insist(layout)) for _ in range(WAITERS)]
+        waiters = [asyncio.create_task(insist()) for _ in range(WAITERS)]
         await asyncio.sleep(0.5)
         ready()
         await asyncio.gather(*waiters)
@@ -67,14 +66,20 @@ async def exhaust_pool(layout: Layout) -> None:
 
 async def insist_on_a_server(layout: Layout) -> None:
     """Take the pool's idle servers until a client has to wait for a new one, and keep waiting for it."""
+    said = False
     async with AsyncExitStack() as stack:
         while True:
+            asked = asyncio.create_task(session(layout, Node.PGBOUNCER))
+            served, _ = await asyncio.wait(
+                [asked], timeout=1
+            )  # not cancelled: that takes a session, which would hang too
+            if not served and not said:
+                said = True
+                ready()
             try:
-                await stack.enter_async_context(await asyncio.wait_for(session(layout, Node.PGBOUNCER), 1))
-            except (TimeoutError, psycopg.OperationalError):
-                break
-        ready()
-        await insist(layout)
+                await stack.enter_async_context(await asked)
+            except psycopg.OperationalError:
+                await asyncio.sleep(0.2)
 
 
 async def hold_lock(layout: Layout) -> None:

@@ -49,14 +49,15 @@ def inject(servers: Servers, name: str) -> bool:
     path = servers.layout.faults / f"{name}.json"
     if path.exists():
         return False
-    note = {"at": datetime.now(UTC).isoformat(), "record": {}}
+    known = dict(fault.remember(servers))
+    note = {"at": datetime.now(UTC).isoformat(), "record": known}
     write_private(path, json.dumps(note))
     with ExitStack() as undo:
         undo.callback(path.unlink)
-        undo.callback(fault.heal, servers, {})
+        undo.callback(fault.heal, servers, known)
         record = fault.inject(servers)
         undo.pop_all()
-    write_private(path, json.dumps(note | {"record": dict(record)}))
+    write_private(path, json.dumps(note | {"record": known | dict(record)}))
     return True
 
 

@@ -89,11 +89,14 @@ def _pool_by_transaction(servers: Servers, _: Record) -> None:
     pool("SET pool_mode = transaction", servers)
 
 
+def _limits(servers: Servers) -> Record:
+    return {"limits": load.current_switches(servers.layout).limits}
+
+
 def _ask_too_often(limits: Limits, deed: str, servers: Servers) -> Record:
-    before = load.current_switches(servers.layout).limits
     load.set_switch(servers.layout, "limits", limits)
     culprits.start(servers, deed)
-    return {"limits": before}
+    return {}
 
 
 def _ask_no_more(deed: str, servers: Servers, record: Record) -> None:
@@ -136,6 +139,7 @@ FAULTS = (
         partial(_ask_too_often, Limits.ENFORCE, "block-traffic"),
         partial(_ask_no_more, "block-traffic"),
         ("ratelimits.blocked", "ratelimits.blocked_tier"),
+        remember=_limits,
     ),
     Fault(
         "greedy-traffic",
@@ -144,6 +148,7 @@ FAULTS = (
         partial(_ask_too_often, Limits.MONITOR, "greedy-traffic"),
         partial(_ask_no_more, "greedy-traffic"),
         ("ratelimits.shadow_blocked", "ratelimits.enforced"),
+        remember=_limits,
     ),
     Fault(
         "burst-traffic",
@@ -152,6 +157,7 @@ FAULTS = (
         _use_up,
         _give_back,
         ("ratelimits.burst", "ratelimits.near_limit"),
+        remember=_limits,
     ),
     Fault(
         "pause-replay",
@@ -229,7 +235,7 @@ FAULTS = (
         Node.APP,
         _lock_out,
         _readmit,
-        ("app.query_monitor",),
+        ("app.query_monitor", "app.health"),
     ),
     Fault(
         "settings-drift",
