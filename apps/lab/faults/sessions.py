@@ -106,7 +106,7 @@ FAULTS = (
         "Eight more sessions of the login that only looks: watching the second replica costs more than its cap.",
         "node.budget",
         "node.backed_off",
-        after=timedelta(minutes=6),
+        after=timedelta(minutes=8),
     ),
     _fault(
         "slow-commands",
