@@ -1,4 +1,4 @@
-"""Keys that ask too often, and an application with other switches than it should have, or without its login."""
+"""Keys that ask too often, and an application that may not log in to its database."""
 
 from functools import partial
 
@@ -26,20 +26,6 @@ def _ask_no_more(deed: str, servers: Servers, record: Record) -> None:
     culprits.stop(servers, deed)
     if "limits" in record:
         load.set_switch(servers.layout, "limits", record["limits"])
-
-
-def _routing(servers: Servers) -> Record:
-    return {"replica_reads": load.current_switches(servers.layout).replica_reads}
-
-
-def _read_at_the_primary(servers: Servers) -> Record:
-    load.set_switch(servers.layout, "replica_reads", "off")
-    return {}
-
-
-def _read_as_before(servers: Servers, record: Record) -> None:
-    if record.get("replica_reads"):
-        load.set_switch(servers.layout, "replica_reads", "on")
 
 
 def _use_up(servers: Servers) -> Record:
@@ -103,14 +89,5 @@ FAULTS = (
         _lock_out,
         _readmit,
         ("app.query_monitor", "app.health"),
-    ),
-    Fault(
-        "unrouted-reads",
-        "The application sends its reads to the primary, no longer to replicas.",
-        Node.APP,
-        _read_at_the_primary,
-        _read_as_before,
-        ("app.routing_reads",),
-        remember=_routing,
     ),
 )
