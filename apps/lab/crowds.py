@@ -1,15 +1,21 @@
 """Badly behaved clients that take nearly everything there is: connections, servers of the pool, locks. Deeds of `culprit`."""
 
 import asyncio
-from contextlib import AsyncExitStack
+import itertools
+from contextlib import AsyncExitStack, suppress
 
 import psycopg
 from psycopg import AsyncClientCursor, AsyncConnection
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from apps.lab.layout import Layout, Node
 from apps.lab.misbehaviour import forever, ready, session
 from apps.lab.pgbouncer import MOST_CLIENTS, POOL_SIZE
+
+WATCHERS = 8
 
 
 async def fill_connections(layout: Layout) -> None:
@@ -75,7 +81,7 @@ async def crowd_servers(layout: Layout) -> None:
 
 
 async def crowd_redis(layout: Layout) -> None:
-    """Open idle clients of Redis until nine tenths of its limit are taken."""
+    """Open idle clients of Redis until nine tenths of its limit are taken; once a second try for the rest, until one is refused."""
     url = layout.redis_url(Node.REDIS, "lab", direct=True)
     async with AsyncExitStack() as stack:
         asking = await stack.enter_async_context(Redis.from_url(url))
@@ -83,5 +89,26 @@ async def crowd_redis(layout: Layout) -> None:
         while (await asking.info("clients"))["connected_clients"] < most * 0.9:
             idle = await stack.enter_async_context(Redis.from_url(url, single_connection_client=True))
             await idle.ping()
+        for turn in itertools.count():
+            await _until_refused(url)
+            if turn == 0:
+                ready()
+            await asyncio.sleep(1)
+
+
+async def _until_refused(url: str) -> None:
+    once = Retry(NoBackoff(), 0)
+    with suppress(RedisConnectionError):
+        async with AsyncExitStack() as late:
+            while True:
+                client = Redis.from_url(url, single_connection_client=True, retry=once)
+                await (await late.enter_async_context(client)).ping()
+
+
+async def crowd_watchers(layout: Layout) -> None:
+    """Open sessions of the login that only looks, far more than one portal needs."""
+    async with AsyncExitStack() as stack:
+        for _ in range(WATCHERS):
+            await stack.enter_async_context(await AsyncConnection.connect(layout.dsn(Node.REPLICA_2, "opsportal_poll")))
         ready()
         await forever()

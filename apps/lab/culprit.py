@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import LiteralString, TypeAlias
 
@@ -20,8 +20,9 @@ from apps.lab import crowds, hindrances, keys
 from apps.lab import layout as layouts
 from apps.lab import redis as lab_redis
 from apps.lab.layout import Layout, Node
-from apps.lab.misbehaviour import forever, ready, session
+from apps.lab.misbehaviour import HELD_SERVERS, forever, ready, session
 from apps.lab.pgbouncer import POOL_SIZE
+from apps.ratelimits.limiter import QUOTAS, WINDOW_MS, Tier
 
 Deed: TypeAlias = Callable[[Layout], Awaitable[None]]
 WAITERS = 15
@@ -61,6 +62,24 @@ async def exhaust_pool(layout: Layout) -> None:
         await asyncio.sleep(0.5)
         ready()
         await asyncio.gather(*waiters)
+
+
+async def insist_on_a_server(layout: Layout) -> None:
+    """Take the pool's idle servers until a client has to wait for a new one, and keep waiting for it."""
+    said = False
+    async with AsyncExitStack() as stack:
+        while True:
+            asked = asyncio.create_task(session(layout, Node.PGBOUNCER))
+            served, _ = await asyncio.wait(
+                [asked], timeout=1
+            )  # not cancelled: that takes a session, which would hang too
+            if not served and not said:
+                said = True
+                ready()
+            try:
+                await stack.enter_async_context(await asked)
+            except psycopg.OperationalError:
+                await asyncio.sleep(0.2)
 
 
 async def hold_lock(layout: Layout) -> None:
@@ -197,6 +216,24 @@ async def ask_too_often(layout: Layout, *, refused: bool) -> None:
             await asyncio.sleep(0.05)
 
 
+async def use_up_bursts(layout: Layout) -> None:
+    """Ask with every Free key, minute by minute, as often as its limit and its burst together allow."""
+    quota = QUOTAS[Tier.FREE]
+    free = [key for key in keys.api_keys(keys.secret(layout.directory)) if key.tier == Tier.FREE]
+
+    async def ask(plain: str) -> None:
+        async with httpx.AsyncClient(base_url=layout.url(), headers={"X-API-Key": plain}, timeout=5) as client:
+            with suppress(httpx.HTTPError):  # the application is gone for now
+                for _ in range(quota.limit + quota.burst):
+                    await client.get("/api/dashboard")
+
+    for turn in itertools.count():
+        await asyncio.gather(*(ask(key.plain) for key in free))
+        if turn == 0:
+            ready()
+        await asyncio.sleep(WINDOW_MS / 1000 + 1)
+
+
 DEEDS: dict[str, Deed] = {
     "exhaust-pool": exhaust_pool,
     "leak-connection": lambda layout: hold(layout, Node.PGBOUNCER, 3),
@@ -217,6 +254,10 @@ DEEDS: dict[str, Deed] = {
     "slow-commands": slow_commands,
     "block-traffic": lambda layout: ask_too_often(layout, refused=True),
     "greedy-traffic": lambda layout: ask_too_often(layout, refused=False),
+    "burst-traffic": use_up_bursts,
+    "enlarge-pool": lambda layout: hold(layout, Node.PGBOUNCER, HELD_SERVERS),
+    "stuck-logins": insist_on_a_server,
+    "crowd-watchers": crowds.crowd_watchers,
     "cold-cache": cold_cache,
     "evict-redis": evict,
 }

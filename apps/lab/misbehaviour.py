@@ -12,6 +12,7 @@ from apps.lab.layout import Layout, Node
 NO_LIMITS: LiteralString = (
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 )
+HELD_SERVERS = 52  # more than a primary should have to serve
 
 
 def ready() -> None:

@@ -7,7 +7,8 @@ from apps.lab.layout import DATABASE, HOST, Layout, Node
 from apps.lab.postgres import scram_secret
 from apps.lab.processes import Process, Roster, write_private
 
-POOL_SIZE, MOST_CLIENTS = 20, 200
+POOL_SIZE, MOST_CLIENTS, MOST_SERVERS = 20, 200, 50
+LOGIN_SECONDS = 5  # after which PgBouncer gives up a log-in to PostgreSQL
 # The list holds stored secrets, not passwords: a login is checked, and passed on, without the work of SCRAM being repeated.
 CONFIGURATION = """[databases]
 {database} = host={host} port={primary} dbname={database}
@@ -23,9 +24,9 @@ admin_users = opsportal_admin
 pool_mode = transaction
 default_pool_size = {pool_size}
 max_client_conn = {most_clients}
-max_db_connections = 50
+max_db_connections = {most_servers}
 server_login_retry = 1
-server_connect_timeout = 5
+server_connect_timeout = {login_seconds}
 query_wait_timeout = 25
 ignore_startup_parameters = extra_float_digits
 log_connections = 0
@@ -44,6 +45,8 @@ def configure(layout: Layout) -> None:
         folder=folder,
         pool_size=POOL_SIZE,
         most_clients=MOST_CLIENTS,
+        most_servers=MOST_SERVERS,
+        login_seconds=LOGIN_SECONDS,
     )
     logins = [("app", "postgres"), ("opsportal_poll", "pgbouncer"), ("opsportal_admin", "pgbouncer")]
     users = "".join(f'"{login}" "{scram_secret(layout.password(service, login))}"\n' for login, service in logins)

@@ -12,6 +12,7 @@ from apps.lab.processes import Process, Roster, write_private
 
 SELECTORS_SINCE = 7
 MEGABYTES = 256
+SAVE = "300 100"  # a snapshot after so many seconds, if so many keys changed
 FAULT_KEYS = "lab:fault:"  # written by faults, removed when they are healed
 CONFIGURATION = """bind {host}
 protected-mode yes
@@ -20,7 +21,7 @@ dir {folder}
 aclfile {folder}/users.acl
 appendonly yes
 appendfsync everysec
-save 300 100
+save {save}
 slowlog-log-slower-than 10000
 latency-monitor-threshold 100
 {memory}
@@ -63,6 +64,7 @@ def start(layout: Layout, binaries: Binaries, roster: Roster, node: str) -> Proc
         host=HOST,
         port=layout.port(node, direct=True),
         folder=folder,
+        save=SAVE,
         memory=STORE_MEMORY if node == Node.STORE_REDIS else WATCHED_MEMORY,
     )
     write_private(folder / "redis.conf", text, layout.user)

@@ -63,13 +63,17 @@ def test_requests_that_fail_are_counted_as_errors(watch: Watch, ask: Ask, fault:
 
 
 def test_slow_queries_are_seen_as_the_application_sees_them(
-    watch: Watch, ask: Ask, fault: Inject, heal: Inject
+    watch: Watch, ask: Ask, fault: Inject, heal: Inject, until: Until
 ) -> None:
-    fault("stop-app")
-    heal("stop-app")  # its monitor begins anew
+    ask("/api/messages/recent?days=7", 1)
+    watch.poll()
+    assert watch.state("app.query_monitor") is State.PASS
+    fault("lock-out-app")
+    assert set(ask("/api/messages/recent?days=7", 2)) == {503}
     watch.poll()
     assert watch.state("app.query_monitor") is State.FAIL
-    ask("/api/messages/recent?days=7", 5)
+    heal("lock-out-app")
+    until(lambda: ask("/api/messages/recent?days=7", 1) == [200])
     watch.poll()
     assert watch.state("app.query_monitor") is State.PASS
     assert watch.state("app.p95") is State.PASS
@@ -128,6 +132,11 @@ def test_a_limiter_without_redis_says_so(watch: Watch, ask: Ask, layout: Layout,
         ask("/api/messages/recent?days=7", 1)
         watch.poll()
         assert watch.state("ratelimits.enforced") is State.PASS
+        fault("greedy-traffic")
+        watch.poll()
+        assert watch.state("ratelimits.enforced") is State.WARN
+        heal("greedy-traffic")
+        watch.turns("ratelimits.enforced", State.PASS)
         fault("stop-redis")
         assert set(ask("/api/messages/recent?days=7", 5)) == {200}, "it allows by default"
         watch.poll()

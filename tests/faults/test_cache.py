@@ -6,9 +6,12 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
+from apps.accounts.models import Person
 from apps.cache.aside import Aside, Policy
 from apps.lab.layout import Layout, Node
+from apps.metrics import thresholds
 from apps.metrics.kernel import State
+from apps.metrics.registry import checks
 from tests.conftest import Inject, Until
 from tests.watch import Watch
 
@@ -62,13 +65,26 @@ def test_evictions_are_counted_in_all_and_by_the_minute(
     assert not watch.alerts("cache.evictions")
 
 
-def test_a_save_that_fails_is_told(watch: Watch, fault: Inject, heal: Inject) -> None:
+def test_a_save_that_fails_is_told_and_so_is_one_that_is_late(
+    watch: Watch, fault: Inject, heal: Inject, until: Until, dba: Person
+) -> None:
+    thresholds.change(watch.tier, checks()["cache.last_save"], None, (0.1, None), "five minutes are long", dba)
+    watch.poll()
     assert watch.state("cache.save_failed") is State.PASS
+    assert watch.state("cache.last_save") is State.PASS
     fault("fail-save")
     watch.poll()
     assert watch.state("cache.save_failed") is State.FAIL
+
+    def late() -> bool:
+        watch.poll(after=timedelta(minutes=1))  # so often it is asked when snapshots are wanted
+        return watch.state("cache.last_save") is State.WARN
+
+    until(late)
     heal("fail-save")
     watch.turns("cache.save_failed", State.PASS)
+    watch.poll(after=timedelta(minutes=1))
+    assert watch.state("cache.last_save") is State.PASS
 
 
 @pytest.fixture

@@ -65,6 +65,19 @@ def test_leaked_servers_are_counted_once_they_were_silent_for_two_minutes(
     assert watch.state("pools.held_servers") is State.PASS
 
 
+def test_a_log_in_that_hangs_is_told_while_sessions_that_are_there_go_on(
+    watch: Watch, layout: Layout, fault: Inject, heal: Inject
+) -> None:
+    psycopg.connect(layout.dsn(Node.PGBOUNCER, "app")).close()  # before that there is no pool
+    watch.turns("pools.login_stuck", State.PASS)
+    fault("stuck-logins")
+    watch.poll(3)
+    assert watch.state("pools.login_stuck") is State.WARN
+    assert watch.state("node.up") is State.PASS
+    heal("stuck-logins")
+    watch.turns("pools.login_stuck", State.PASS, polls=2)
+
+
 def test_a_disabled_database_is_named(watch: Watch, fault: Inject, heal: Inject) -> None:
     fault("disable-pool")
     watch.poll()
@@ -82,15 +95,21 @@ def console(layout: Layout, lab: object) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def test_a_changed_setting_is_noticed_within_a_minute(watch: Watch, console: psycopg.Connection) -> None:
+def test_a_changed_setting_is_noticed_within_a_minute_and_shown_for_an_hour(
+    watch: Watch, fault: Inject, heal: Inject
+) -> None:
     assert watch.state("pools.config_changed") is State.PASS
-    console.execute("SET server_idle_timeout = 123")
+    fault("change-pool")
     measured = watch.poll(after=timedelta(minutes=1))
     assert watch.state("pools.config_changed") is State.WARN
     rows = measured.tier_answers["pools.settings"].rows
-    console.execute("SET server_idle_timeout = 600")
     (row,) = (row for row in rows if row["key"] == "server_idle_timeout")
-    assert (row["before"], row["value"]) == ("600", "123")
+    assert (row["before"], row["value"]) == ("600", "601")
+    heal("change-pool")
+    watch.poll(after=timedelta(minutes=1))
+    assert watch.state("pools.config_changed") is State.WARN, "it was changed again"
+    watch.poll(after=timedelta(hours=1))
+    assert watch.state("pools.config_changed") is State.PASS
 
 
 def test_session_mode_is_told_apart_from_transaction_mode(watch: Watch, console: psycopg.Connection) -> None:

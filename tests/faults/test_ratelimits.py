@@ -6,9 +6,13 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
+from apps.lab.faults import FAULTS
 from apps.lab.layout import Layout, Node
+from apps.lab.proving import Prover, Trial
+from apps.lab.tier import Lab
 from apps.metrics.kernel import State
 from apps.ratelimits.limiter import Limiter, Mode, Tier
+from tests.conftest import Inject
 from tests.watch import Watch
 
 
@@ -83,6 +87,22 @@ def test_a_key_near_its_limit_is_in_the_table_before_it_is_refused(watch: Watch,
     (row,) = (row for row in redis.rows("ratelimits.keys") or () if row["key"] == "test-free")
     assert (row["tier"], row["used"], row["limit"], row["share"]) == ("Free", 8, 10, 0.8)
     assert watch.state("ratelimits.near_limit") is State.WARN
+
+
+def test_keys_that_use_up_their_burst_prove_both_checks_and_are_free_again_once_healed(
+    watch: Watch, lab: Lab, limiter: Limiter, fault: Inject
+) -> None:
+    def others_ask_and_look() -> None:
+        for _ in range(5):
+            limiter.take("test-enterprise", Tier.ENTERPRISE)
+        watch.poll()
+
+    bursting = FAULTS["burst-traffic"]
+    told = Prover(lab.servers, watch.tier, others_ask_and_look, patience=20).prove(Trial(bursting, bursting.fires))
+    assert [(outcome.check, outcome.told) for outcome in told] == [
+        ("ratelimits.burst", ""),
+        ("ratelimits.near_limit", ""),
+    ]
 
 
 def test_traffic_of_nobody_says_nothing(watch: Watch) -> None:

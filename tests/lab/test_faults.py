@@ -3,6 +3,8 @@
 import json
 import select
 import socket
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 from time import monotonic
@@ -17,6 +19,7 @@ from apps.lab import redis as lab_redis
 from apps.lab.faults import FAULTS, UnknownFault
 from apps.lab.layout import HOST, Layout, Node
 from apps.lab.pgbouncer import POOL_SIZE
+from apps.lab.switches import Limits
 from apps.lab.tier import Lab
 from apps.metrics.registry import checks
 from tests.conftest import Inject, Until
@@ -332,7 +335,9 @@ def test_injecting_twice_is_once_and_healing_twice_is_harmless(lab: Lab, client:
     "name",
     [
         "cancel-reports",
+        "demote-redis",
         "fail-archiving",
+        "fail-save",
         "fill-default-partition",
         "fill-redis",
         "hold-lock",
@@ -374,6 +379,21 @@ def test_a_replica_that_lost_its_wal_while_a_slot_outgrew_its_limit_is_made_anew
     assert postgres.streaming(lab.layout)
     assert client.ask(status) == "reserved"
     assert client.ask("SHOW max_slot_wal_keep_size", Node.REPLICA_1) == "2GB"
+
+
+def test_limits_go_back_to_what_they_were_though_whoever_changed_them_was_killed_at_it(
+    lab: Lab, fault: Inject, until: Until
+) -> None:
+    load.set_switch(lab.layout, "limits", "enforce")
+    words = f"from apps.lab import faults, tier; faults.inject(tier.Lab(tier.Path({str(lab.directory)!r})).servers, 'burst-traffic')"
+    try:
+        with subprocess.Popen([sys.executable, "-c", words], cwd=links.BASE) as process:
+            until(lambda: load.current_switches(lab.layout).limits is Limits.MONITOR)
+            process.kill()
+        assert faults.heal_all(lab.servers) == ["burst-traffic"]
+        assert load.current_switches(lab.layout).limits is Limits.ENFORCE
+    finally:
+        load.set_switch(lab.layout, "limits", "off")
 
 
 def test_up_heals_whatever_is_in(lab: Lab, client: Client, fault: Inject) -> None:

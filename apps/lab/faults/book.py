@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 
 from apps.lab import links, postgres
-from apps.lab.faults import memory, network, replication, sessions, states, stopping, upkeep
+from apps.lab.faults import memory, network, pooling, replication, sessions, states, stopping, traffic, upkeep
 from apps.lab.faults.culprits import PREFIX
 from apps.lab.faults.kinds import Fault
 from apps.lab.layout import REPLICAS, Node
@@ -14,7 +14,7 @@ from apps.lab.processes import write_private
 from apps.lab.proxy import Mode
 from apps.lab.servers import Servers
 
-KINDS = (stopping, network, replication, sessions, states, upkeep, memory)
+KINDS = (stopping, network, replication, sessions, states, upkeep, memory, pooling, traffic)
 FAULTS: dict[str, Fault] = {fault.name: fault for kind in KINDS for fault in kind.FAULTS}
 
 
@@ -49,14 +49,15 @@ def inject(servers: Servers, name: str) -> bool:
     path = servers.layout.faults / f"{name}.json"
     if path.exists():
         return False
-    note = {"at": datetime.now(UTC).isoformat(), "record": {}}
+    known = dict(fault.remember(servers))
+    note = {"at": datetime.now(UTC).isoformat(), "record": known}
     write_private(path, json.dumps(note))
     with ExitStack() as undo:
         undo.callback(path.unlink)
-        undo.callback(fault.heal, servers, {})
+        undo.callback(fault.heal, servers, known)
         record = fault.inject(servers)
         undo.pop_all()
-    write_private(path, json.dumps(note | {"record": dict(record)}))
+    write_private(path, json.dumps(note | {"record": known | dict(record)}))
     return True
 
 

@@ -12,13 +12,19 @@ Inject: TypeAlias = Callable[[Servers], Record]
 Heal: TypeAlias = Callable[[Servers, Record], None]
 
 
+def nothing(_: Servers) -> Record:
+    """What most faults have to remember."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault.
 
-    `inject` returns what healing must know. `heal` undoes it; after a crash in the middle it gets an empty record and still heals.
+    `inject` returns what healing must know. `heal` undoes it; after a crash in the middle it gets what was remembered and still heals.
     `fires`: ids of the checks that are expected to turn bad, at the next time they are asked or, where what they judge has to last, `after`
-    that long. The portal keeps when it last saw each of them do so.
+    that long. The portal keeps when it last saw each of them do so. `remember`: what was there before and healing brings back; it is
+    recorded before anything is changed, so that a crash does not lose it.
     """
 
     name: str
@@ -28,6 +34,7 @@ class Fault:
     heal: Heal
     fires: tuple[str, ...] = ()
     after: timedelta = timedelta(0)
+    remember: Inject = nothing
 
 
 class FaultImpossible(RuntimeError):

@@ -175,6 +175,14 @@ FAULTS = (
         "cache.keys",
     ),
     _fault(
+        "crowd-watchers",
+        Node.REPLICA_2,
+        "Eight more sessions of the login that only looks: watching the second replica costs more than its cap.",
+        "node.budget",
+        "node.backed_off",
+        after=timedelta(minutes=8),
+    ),
+    _fault(
         "slow-commands",
         Node.REDIS,
         "A script occupies Redis for some hundredths of a second, every second.",

@@ -5,12 +5,10 @@ from typing import LiteralString, TypeAlias
 
 import psycopg
 
-from apps.lab import load, postgres
-from apps.lab.faults import culprits
+from apps.lab import postgres
 from apps.lab.faults.kinds import Fault, FaultImpossible, Record
 from apps.lab.layout import DATABASE, Node
 from apps.lab.servers import Servers
-from apps.lab.switches import Limits
 
 Statement: TypeAlias = LiteralString | bytes
 
@@ -63,60 +61,32 @@ def _fall_behind(servers: Servers) -> Record:
     return {}
 
 
-def _pool(command: LiteralString, servers: Servers) -> None:
+def pool(command: Statement, servers: Servers) -> None:
+    """Give PgBouncer's console one command, with the login that may act."""
     dsn = servers.layout.dsn(Node.PGBOUNCER, "opsportal_admin", direct=True)
     with psycopg.connect(dsn, autocommit=True, cursor_factory=psycopg.ClientCursor, connect_timeout=5) as console:
         console.execute(command)
 
 
 def _disable_pool(servers: Servers) -> Record:
-    _pool("DISABLE messaging", servers)
+    pool("DISABLE messaging", servers)
     return {}
 
 
 def _enable_pool(servers: Servers, _: Record) -> None:
-    _pool("ENABLE messaging", servers)
+    pool("ENABLE messaging", servers)
 
 
 def _pool_by_session(servers: Servers) -> Record:
-    _pool("SET pool_mode = session", servers)
+    pool("SET pool_mode = session", servers)
     return {}
 
 
 def _pool_by_transaction(servers: Servers, _: Record) -> None:
-    _pool("SET pool_mode = transaction", servers)
-
-
-def _ask_too_often(limits: Limits, deed: str, servers: Servers) -> Record:
-    before = load.current_switches(servers.layout).limits
-    load.set_switch(servers.layout, "limits", limits)
-    culprits.start(servers, deed)
-    return {"limits": before}
-
-
-def _ask_no_more(deed: str, servers: Servers, record: Record) -> None:
-    culprits.stop(servers, deed)
-    if "limits" in record:
-        load.set_switch(servers.layout, "limits", record["limits"])
+    pool("SET pool_mode = transaction", servers)
 
 
 FAULTS = (
-    Fault(
-        "block-traffic",
-        "Limits are enforced and one Free key asks twenty times a second: nearly all of it is refused.",
-        Node.APP,
-        partial(_ask_too_often, Limits.ENFORCE, "block-traffic"),
-        partial(_ask_no_more, "block-traffic"),
-        ("ratelimits.blocked", "ratelimits.blocked_tier"),
-    ),
-    Fault(
-        "greedy-traffic",
-        "Limits are counted only, and one Free key asks twenty times a second: enforcing them would refuse it.",
-        Node.APP,
-        partial(_ask_too_often, Limits.MONITOR, "greedy-traffic"),
-        partial(_ask_no_more, "greedy-traffic"),
-        ("ratelimits.shadow_blocked",),
-    ),
     Fault(
         "pause-replay",
         "The first replica receives WAL and does not apply it.",
