@@ -4,8 +4,10 @@ Threads and not more processes: a request waits for the database most of its tim
 The addresses to listen on come from the command line.
 """
 
+import gc
 import os
 from pathlib import Path
+from typing import Any
 
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -24,3 +26,12 @@ worker_tmp_dir = str(memory) if memory.is_dir() else None
 accesslog = None
 logger_class = "apps.telemetry.serving.Logger"
 control_socket_disable = True
+
+
+def when_ready(_server: Any) -> None:
+    """Before the first worker is forked: what was imported stays, so the collector need not look through it ever again.
+
+    Collections get shorter, workers share that memory for good, and each ends in a fraction of the time.
+    """
+    gc.collect()
+    gc.freeze()

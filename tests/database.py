@@ -60,12 +60,12 @@ def environment(layout: Layout, name: str = NAME) -> dict[str, str]:
     }
 
 
-def make_bare(layout: Layout, name: str) -> None:
-    """A new database without tables, for a portal that runs in processes of its own and migrates it."""
+def make_another(layout: Layout, name: str) -> None:
+    """A second migrated, empty database beside the tests' own, for a portal that runs in processes of its own."""
+    remember_empty(layout)
     with postgres.connect(layout, Node.STORE) as connection:
         _drop(connection, name)
-        _create(connection, name, "template1")
-    postgres.grant_store(layout, name)
+        _create(connection, name, TEMPLATE)
 
 
 def _use(layout: Layout, login: str) -> None:

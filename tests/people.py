@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.test import Client, override_settings
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from apps.accounts.models import Person, RoleGrant
 from apps.accounts.roles import EVERY_TIER, Role
@@ -50,6 +51,22 @@ def log_in(person: Person) -> Client:
 def quick_passwords() -> Iterator[None]:
     """Passwords are hashed once, not a million times."""
     with override_settings(PASSWORD_HASHERS=["tests.people.OneRound"]):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def known_static_files() -> Iterator[None]:
+    """Each browser has an application of its own, as Django's test client does it; what lies in `static` they need not all look up."""
+    look, found = WhiteNoiseMiddleware.add_files_from_finders, dict[str, object]()
+
+    def add_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            look(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(WhiteNoiseMiddleware, "add_files_from_finders", add_once)
         yield
 
 

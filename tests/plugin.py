@@ -6,6 +6,7 @@ has a lab of its own beside it, and one group of tests stays together in one of 
 """
 
 import fcntl
+import gc
 import os
 from pathlib import Path
 from typing import Any, TextIO
@@ -70,6 +71,12 @@ def _share_ports() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with those that take longest, so that nobody waits for them at the end."""
     items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported stays to the end: looking through it for what nobody needs any more is in vain, each time and at the end."""
+    gc.collect()
+    gc.freeze()
 
 
 class Together(LoadScopeScheduling):

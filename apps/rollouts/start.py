@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
@@ -11,8 +10,7 @@ from apps.ledger.chain import append
 from apps.metrics.models import Tier
 from apps.playbook.guides import Playbook
 from apps.playbook.mistakes import PlaybookInvalid
-from apps.playbook.pin import bundle
-from apps.playbook.validate import load
+from apps.playbook.validate import current
 from apps.rollouts.models import Pin, Rollout, Schedule
 from apps.rollouts.pins import in_force
 from apps.rollouts.refusals import Refused
@@ -31,7 +29,7 @@ def start(tier: Tier, name: str, by: Person, first_monday: date | None = None) -
     first_monday = first_monday or earliest_monday(tier)
     refuse_day(tier, first_monday)
     try:
-        frozen = bundle(load(settings.PLAYBOOK))
+        frozen = current().bundle
     except PlaybookInvalid as error:
         text = _("The playbook has %(count)d mistakes; the first: %(first)s Run `manage.py playbook check`.")
         raise Refused(text % {"count": len(error.mistakes), "first": error.mistakes[0]}) from error

@@ -32,8 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="package")
-def portal(lab: Lab) -> Iterator[Portal]:
-    """The running portal; polled often, under load, everything switched on."""
+def portal(lab: Lab, django_db_setup: None) -> Iterator[Portal]:
+    """The running portal; polled often, under load, everything switched on. Its database begins as a copy of the tests' empty one."""
     running = portals.start(lab.layout)
     yield running
     running.stop()

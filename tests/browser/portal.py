@@ -68,17 +68,15 @@ def start(layout: Layout) -> Portal:
     url = f"http://localhost:{port}"
     passwords = {person.username: new_password() for person in PEOPLE}
     write_private(layout.directory / "people.json", json.dumps(passwords))
-    database.make_bare(layout, NAME)
+    database.make_another(layout, NAME)
     variables = environment.portal(layout, url) | database.environment(layout, NAME)
     variables |= dict(witness.prepared(layout).variables)
     variables |= {"OPSPORTAL_POLL_SECONDS": str(INTERVAL.seconds), "WEB_CONCURRENCY": "1"}
     variables["OPSPORTAL_PLAYBOOK"] = str(shutil.copytree(PLAYBOOK, layout.directory / "playbook", dirs_exist_ok=True))
     load.turn(layout, ROLLED_OUT)
     load.start(layout)
-    for words in (["migrate", "--noinput"], ["populate"]):
-        subprocess.run(
-            [sys.executable, "manage.py", *words], cwd=PROJECT, env=variables, check=True, capture_output=True
-        )
+    argv = [sys.executable, "manage.py", "populate"]
+    subprocess.run(argv, cwd=PROJECT, env=variables, check=True, capture_output=True)
     supervisor = Supervisor(Roster(layout.run), layout.logs, lambda _: None)
     portal = Portal(layout, url, passwords, supervisor)
     started = [supervisor.start(program) for program in programs([f"127.0.0.1:{port}"], layout.run, variables)]

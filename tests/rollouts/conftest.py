@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 
 from apps.accounts.models import Person
@@ -11,7 +10,7 @@ from apps.metrics.models import Tier
 from apps.playbook.guides import Playbook
 from apps.playbook.pin import bundle
 from apps.playbook.plan import Week
-from apps.playbook.validate import load
+from apps.playbook.validate import current
 from apps.rollouts.evidence import bundle as bundle_of
 from apps.rollouts.models import Pin, RollbackRun, Rollout, Tick
 from apps.rollouts.progress import Progress, progress
@@ -69,7 +68,7 @@ def begin(playbook: Playbook, starter: Person, ticker: Person) -> Rollout:
 @pytest.fixture
 def short(lead: Person, qa: Person) -> Rollout:
     """A programme of its first and its final week, both of which wait for signatures only."""
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     return begin(replace(whole, weeks=(whole.weeks[0], whole.weeks[-1])), lead, qa)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 
 from apps.accounts.models import Person
@@ -12,7 +11,7 @@ from apps.ledger.models import Entry
 from apps.metrics.models import Tier
 from apps.playbook.pin import bundle
 from apps.playbook.plan import ItemKind, Mode
-from apps.playbook.validate import load
+from apps.playbook.validate import current
 from apps.rollouts.models import Outcome, Pin, Proposal, Rollout, Tick
 from apps.rollouts.progress import progress
 from tests.people import Browser
@@ -27,7 +26,7 @@ def begun(lead: Person) -> Callable[[Mode], Rollout]:
     """Starts a rollout on a tier that is not polled, the first pause point of whose first week is gone through in a mode."""
 
     def begin(mode: Mode) -> Rollout:
-        whole = load(settings.PLAYBOOK)
+        whole = current().playbook
         first, *others = whole.weeks
         kinds = (ItemKind.ATTEST, ItemKind.CHALLENGE)
         items = sorted((i for i in first.items() if i.kind in kinds), key=lambda i: (i.kind, not i.critical))

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 
 from apps.accounts.models import Person
@@ -18,7 +17,7 @@ from apps.metrics.registry import checks
 from apps.metrics.store import copy
 from apps.playbook.guides import Playbook
 from apps.playbook.plan import Expectation, Measure, WeekKind
-from apps.playbook.validate import load
+from apps.playbook.validate import current
 from apps.rollouts.comparison import Shift
 from apps.rollouts.criteria import criteria
 from apps.rollouts.criterion import Criterion, by_value
@@ -35,7 +34,7 @@ NOTHING = "0 of 23 targets met, 23 not known"
 
 @pytest.fixture(scope="module")
 def whole() -> Playbook:
-    return load(settings.PLAYBOOK)
+    return current().playbook
 
 
 @pytest.fixture
@@ -152,7 +151,7 @@ def test_a_promised_value_is_the_mean_of_a_day_or_its_busiest_hour(rollout: Roll
 
 def test_a_node_that_fell_silent_is_not_left_out(rollout: Rollout) -> None:
     now, step = timezone.now(), timedelta(hours=1)
-    promise = next(t for t in load(settings.PLAYBOOK).plan.targets if t.slug == "hit-rate")
+    promise = next(t for t in current().playbook.plan.targets if t.slug == "hit-rate")
     good, gone = Reading("lab-redis", 0.9, now, 24), Reading("other-redis", 0.9, now - 10 * step, 3)
     assert by_value(promise, "Hit rate", [good]).verdict.value == "met"
     silent = by_value(promise, "Hit rate", [good, gone])

@@ -6,12 +6,11 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.playbook.plan import Week, Weekday, WeekKind, Window
-from apps.playbook.validate import load
+from apps.playbook.validate import current
 from apps.rollouts.dates import Planned, Span, next_monday, opens, planned
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -22,7 +21,7 @@ ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Amman", "Australia/Lo
 @cache
 def playbook() -> tuple[Week, ...]:
     """The mission's weeks, read once."""
-    return load(settings.PLAYBOOK).weeks
+    return current().playbook.weeks
 
 
 def weeks(first: date = MONDAY) -> tuple[dict[str, Planned], Span]:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -17,7 +16,7 @@ from apps.metrics.kernel import State
 from apps.metrics.registry import checks
 from apps.playbook.plan import Gate as When
 from apps.playbook.plan import ItemKind
-from apps.playbook.validate import load
+from apps.playbook.validate import current
 from apps.rollouts.models import (
     Baseline,
     Comparison,
@@ -44,7 +43,7 @@ People = Callable[..., Person]
 @pytest.fixture
 def block(lead: Person, qa: Person) -> Rollout:
     """A rollout of one block, its items settled, nothing else done."""
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     return begin(replace(whole, weeks=(next(w for w in whole.weeks if w.slug == WEEK),)), lead, qa)
 
 
@@ -190,7 +189,7 @@ def test_a_baseline_that_never_moves_is_stale_and_lets_nothing_be_deployed(
 
 
 def test_an_item_of_a_shadow_check_never_holds_a_week_up(lead: Person, qa: Person) -> None:
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     week = next(w for w in whole.weeks if w.slug == WEEK)
     shadow = next(check.id for check in checks().values() if check.shadow)
     pause = next(p for p in week.pauses if p.gate is When.PREREQUISITE)

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from django.conf import settings
 from django.utils import timezone
 from scipy.signal import lfilter
 
@@ -16,7 +15,7 @@ from apps.metrics.models import Node, Series, Tier
 from apps.metrics.registry import checks
 from apps.metrics.store import copy
 from apps.playbook.plan import Week
-from apps.playbook.validate import load
+from apps.playbook.validate import current
 from apps.rollouts.gathering import Gathered, gathered, said
 from apps.rollouts.models import Deployment, Rollout
 from apps.rollouts.start import playbook_of, start
@@ -102,7 +101,7 @@ def test_what_stopped_or_never_moves_is_not_waited_for(rollout: Rollout) -> None
 def test_a_deployed_week_without_a_baseline_says_that_it_is_too_late_and_who_can_go_on(
     lead: Person, qa: Person, dba: Person, viewer: Person, browser: Browser
 ) -> None:
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     found = begin(replace(whole, weeks=(week_of(whole.weeks, "week-1-2"), whole.weeks[-1])), lead, qa)
     where = f"/rollouts/{found.pk}/weeks/week-1-2/gathering/"
     Deployment.objects.create(rollout=found, week="week-1-2", what="v1", by=dba, at=timezone.now())

@@ -6,14 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 
 from apps.accounts.models import Person
 from apps.lab.switches import BACK, NAMES
 from apps.ledger.models import Entry
 from apps.playbook.pin import bundle
-from apps.playbook.validate import load
+from apps.playbook.validate import current
 from apps.rollouts.models import Deployment, Pin, RollbackRun, RollbackStep, Rollout, Signature
 from apps.rollouts.rollback import rollback_ready
 from tests.people import Browser, MakePerson
@@ -26,7 +25,7 @@ BAD = "Reads fail."
 @pytest.fixture
 def block(lead: Person, qa: Person) -> Rollout:
     """A rollout of one block that waits for its deployment only; its rollback is promised to take a minute."""
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     return begin(replace(whole, weeks=(replace(whole.week(WEEK), baseline=()),)), lead, qa)
 
 
@@ -71,7 +70,7 @@ def test_only_a_drill_in_time_at_this_pin_counts_and_the_last_one_decides(block:
     assert not ready(block)
     good = drilled(block, WEEK, devops)
     assert ready(block)
-    other = bundle(load(settings.PLAYBOOK))
+    other = bundle(current().playbook)
     RollbackRun.objects.filter(pk=good.pk).update(
         pin=Pin.objects.create(digest=other.digest, data=other.data, files=dict(other.files))
     )
@@ -185,7 +184,7 @@ def test_a_run_that_is_not_finished_says_why(block: Rollout, devops: Person, bro
 def test_a_drill_that_failed_was_late_or_left_something_out_proves_nothing(
     lead: Person, qa: Person, devops: Person, browser: Browser
 ) -> None:
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     back = whole.week(WEEK).rollback
     assert back is not None
     back = replace(back, steps=tuple(replace(step, afterwards=False) for step in back.steps))
@@ -214,7 +213,7 @@ def test_a_drill_that_failed_was_late_or_left_something_out_proves_nothing(
 def test_a_signed_week_that_is_being_rolled_back_is_not_signed_meanwhile(
     lead: Person, qa: Person, dba: Person, devops: Person, browser: Browser
 ) -> None:
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     bare = replace(whole.week(WEEK), baseline=(), improvements=(), watch=None)
     rollout = begin(replace(whole, weeks=(bare, whole.weeks[-1])), lead, qa)
     drilled(rollout, WEEK, devops)
@@ -247,6 +246,6 @@ def test_a_week_without_a_rollback_needs_no_drill(ready: Rollout, devops: Person
 
 
 def test_the_lab_knows_what_to_type_for_every_block() -> None:
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     assert BACK.keys() == {week.slug for week in whole.weeks if week.rollback}
     assert {name for names in BACK.values() for name in names} <= set(NAMES)

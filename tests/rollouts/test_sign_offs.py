@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -10,7 +9,7 @@ from apps.accounts.models import Person
 from apps.accounts.roles import Role
 from apps.ledger.models import Entry
 from apps.playbook.plan import Strength
-from apps.playbook.validate import load
+from apps.playbook.validate import current
 from apps.rollouts.models import Rollout, Signature
 from apps.rollouts.record_views import verified
 from tests.authenticator import Passkey
@@ -55,7 +54,7 @@ def test_the_programme_is_accepted_by_its_three_and_only_after_everything_else(
 def test_a_week_taken_back_closes_all_weeks_after_it(
     lead: Person, qa: Person, devops: Person, dba: Person, viewer: Person, browser: Browser
 ) -> None:
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     first, second = whole.weeks[0], replace(whole.weeks[0], slug="second", title="Second")
     rollout = begin(replace(whole, weeks=(first, second, whole.weeks[-1])), lead, qa)
     for week in (WEEK, "second"):
@@ -95,7 +94,7 @@ def test_a_signature_taken_back_by_passkey_closes_the_weeks_after_it(
 
 
 def test_a_slot_may_ask_for_a_passkey(lead: Person, qa: Person, dba: Person, browser: Browser) -> None:
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     slots = tuple(replace(off, strength=Strength.PASSKEY) for off in whole.weeks[0].sign_offs)
     rollout = begin(replace(whole, weeks=(replace(whole.weeks[0], sign_offs=slots),)), lead, qa)
     answer = browser(dba).post(url(rollout, f"weeks/{WEEK}/sign/dba/"), {"decision": "approve"})

@@ -10,7 +10,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 from structlog.testing import capture_logs
@@ -25,7 +24,7 @@ from apps.metrics.secrets import seal
 from apps.metrics.store import copy
 from apps.playbook.plan import Watch as Plan
 from apps.playbook.plan import WatchEntry, Week
-from apps.playbook.validate import load
+from apps.playbook.validate import current
 from apps.rollouts.advancing import advance, advance_all
 from apps.rollouts.models import Deployment, Look, Observation, Rollout, Watch
 from apps.rollouts.watches import begin as begin_watch
@@ -47,7 +46,7 @@ def deployed(stored: None, lead: Person, qa: Person, devops: Person) -> Deploy:
     """`deployed(plan)`: a rollout of one block with this watch, deployed, on a tier with an application."""
 
     def make(plan: Plan = PLAN) -> Rollout:
-        whole = load(settings.PLAYBOOK)
+        whole = current().playbook
         week: Week = next(w for w in whole.weeks if w.slug == WEEK)
         rollout = begin(replace(whole, weeks=(replace(week, watch=plan, baseline=(), improvements=()),)), lead, qa)
         Node.objects.create(tier=rollout.tier, name="app", kind=NodeKind.APPLICATION, address="http://h/")
@@ -226,7 +225,7 @@ def test_a_shadow_check_is_shown_and_changes_nothing(deployed: Deploy, devops: P
 
 def deployed_alone(rollout: Rollout, entry: WatchEntry) -> Rollout:
     """The same, with nothing but a shadow check to watch."""
-    whole = load(settings.PLAYBOOK)
+    whole = current().playbook
     week = next(w for w in whole.weeks if w.slug == WEEK)
     rollout.tier.slug = "other"
     person = rollout.started_by
