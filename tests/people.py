@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.test import Client, override_settings
-from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
 from apps.accounts.models import Person, RoleGrant
 from apps.accounts.roles import EVERY_TIER, Role

@@ -15,6 +15,8 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from apps.lab import layout as layouts
+from apps.lab import postgres
+from apps.lab.layout import Node
 from apps.lab.tier import Lab
 
 BASE = Path(__file__).resolve().parents[1]
@@ -45,7 +47,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     early_config.stash[LAB] = lab
     early_config.stash[FOUND] = frozenset(lab.servers.roster.living()) if named else frozenset()
     lab.up_store()
+    if not named:
+        _spare_disk(lab)
     os.environ.update(lab.layout.environment())
+
+
+def _spare_disk(lab: Lab) -> None:
+    """Nobody needs the tests' store after the machine itself failed; databases are made again often, and a slow disk holds each up."""
+    with postgres.connect(lab.layout, Node.STORE) as store:
+        store.execute("ALTER SYSTEM SET fsync = off")
+        store.execute("SELECT pg_reload_conf()")
 
 
 def _only_hands_out(config: pytest.Config) -> bool:
