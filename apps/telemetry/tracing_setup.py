@@ -30,6 +30,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider, sampling
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from requests import RequestException, Response, Session  # what the exporter sends with
 
 from apps.batch import seen
 from apps.batch.attempt import Outcome, Settling
@@ -115,7 +116,7 @@ def begin(endpoint: str) -> "Tracing":
         ValueError
     ) as error:  # a time-out or a compression that is none: now, and not when the first span is to be sent
         raise ImproperlyConfigured(f"An OTEL_EXPORTER_OTLP_… variable makes no sense: {error}") from error
-    sending = Sending(OTLPSpanExporter)
+    sending = Sending(exporter)
     provider.add_span_processor(sending)
     for instrumentor in (CeleryInstrumentor, RedisInstrumentor, HTTPXClientInstrumentor):
         instrumentor().instrument(tracer_provider=provider)
@@ -126,6 +127,20 @@ def begin(endpoint: str) -> "Tracing":
     seen.around = tracing.chunks
     got_request_exception.connect(tracing.failed, dispatch_uid="tracing")
     return tracing
+
+
+def exporter() -> OTLPSpanExporter:
+    """The library's, to which whoever sends it elsewhere has taken nothing: it does not follow, and would count the spans as exported."""
+    if any(name.endswith("_CREDENTIAL_PROVIDER") for name in os.environ if name.startswith("OTEL_PYTHON_EXPORTER_")):
+        return OTLPSpanExporter()  # with a session that somebody else makes
+    session = Session()
+    session.hooks["response"].append(_refuse_elsewhere)
+    return OTLPSpanExporter(session=session)
+
+
+def _refuse_elsewhere(response: Response, *_: Any, **__: Any) -> None:
+    if 300 <= response.status_code < 400:
+        raise RequestException(f"It answers {response.status_code}: the address is another one.", response=response)
 
 
 def _resource() -> Resource:

@@ -436,7 +436,7 @@ print(time.time())
 """
 
 
-@pytest.mark.parametrize("answer", [None, 500], ids=["refuses", "answers 500"])
+@pytest.mark.parametrize("answer", [None, 500, 302], ids=["refuses", "answers 500", "sends elsewhere"])
 def test_a_collector_that_is_down_is_counted_and_holds_nobody_up(
     collector: Collector, portal_environment: dict[str, str], answer: int | None
 ) -> None:
