@@ -2,7 +2,10 @@
 
 import errno
 import socket
+from contextlib import suppress
 from pathlib import Path
+
+from apps.lab.processes import everybody
 
 LOOPBACKS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp
@@ -51,11 +54,16 @@ def _holder(port: int) -> str:
         sockets |= {
             f"socket:[{row[9]}]" for row in rows if row[3] == LISTENING and int(row[1].rpartition(":")[2], 16) == port
         }
-    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if str(descriptor.readlink()) in sockets:
-                name = (descriptor.parents[1] / "comm").read_text(encoding="utf-8").strip()
-                return f"{name} (process {descriptor.parents[1].name})"
-        except OSError:  # not ours to look at, or gone meanwhile
-            continue
+    for process in everybody():
+        with suppress(OSError):  # not ours to look at, or gone meanwhile
+            if any(_what(descriptor) in sockets for descriptor in (process / "fd").iterdir()):
+                name = (process / "comm").read_text(encoding="utf-8").strip()
+                return f"{name} (process {process.name})"
     return ""
+
+
+def _what(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink())
+    except OSError:  # closed meanwhile
+        return ""

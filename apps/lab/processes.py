@@ -100,11 +100,16 @@ def _children(pid: int) -> list[int]:
     return [child for child, parent in pairs if parent == pid]
 
 
+def everybody() -> Iterator[Path]:
+    """The folders of all processes in `/proc`. A pattern would not do: `glob` looks at each, and fails where one ends meanwhile."""
+    return (path for path in PROC.iterdir() if path.name.isdigit())
+
+
 def _parents() -> Iterator[tuple[int, int]]:
-    for path in PROC.glob("[0-9]*/stat"):
+    for path in everybody():
         with suppress(FileNotFoundError, ProcessLookupError):
-            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            yield int(path.parent.name), int(fields[1])
+            fields = (path / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            yield int(path.name), int(fields[1])
 
 
 def end_strays(folder: Path) -> list[int]:
@@ -113,10 +118,10 @@ def end_strays(folder: Path) -> list[int]:
     Only the system's `/proc` tells; elsewhere the servers' own lock files refuse a second start.
     """
     found = []
-    for path in PROC.glob("[0-9]*/cwd"):
+    for path in everybody() if PROC.exists() else ():
         with suppress(OSError):
-            if path.readlink() == folder:
-                found.append(int(path.parent.name))
+            if (path / "cwd").readlink() == folder:
+                found.append(int(path.name))
     for pid in found:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

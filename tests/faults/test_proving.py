@@ -14,8 +14,8 @@ from tests.watch import STEP, Watch
 
 NAMES = """broken-index cancel-reports crowd-pool crowd-redis cut-stream dead-rows demote-redis detach-partition
 enlarge-pool evict-statements fail-archiving fall-behind fragment-redis half-detached hasty-checkpoints hoard-locks
-incomplete-index neglected-partitions old-snapshot outgrown-slot promote-replica-2 read-past-cache redundant-index slow-
-commands too-many-partitions unreplayed-week worn-sequence"""
+incomplete-index neglected-partitions old-snapshot outgrown-slot promote-replica-2 read-past-cache redundant-index
+slow-commands too-many-partitions unreplayed-week worn-sequence"""
 
 
 @pytest.mark.parametrize("name", NAMES.split())
