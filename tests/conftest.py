@@ -11,7 +11,7 @@ from pytest_django import DjangoDbBlocker
 from apps.lab import faults
 from apps.lab.layout import Layout
 from apps.lab.tier import Lab
-from apps.metrics.poll import forget
+from apps.metrics.poll import collector, forget
 from tests import database
 from tests.plugin import LAB
 
@@ -46,6 +46,8 @@ def django_db_setup(  # replaces pytest-django's: the login that serves may neit
     with django_db_blocker.unblock():
         database.make(layout, keep=django_db_keepdb and not django_db_createdb)
     yield
+    if collector.cache_info().currsize:
+        collector().close()
     if not django_db_keepdb:
         with django_db_blocker.unblock():
             database.drop(layout)

@@ -98,7 +98,7 @@ def test_keys_that_use_up_their_burst_prove_both_checks_and_are_free_again_once_
         watch.poll()
 
     bursting = FAULTS["burst-traffic"]
-    told = Prover(lab.servers, watch.tier, others_ask_and_look, patience=20).prove(Trial(bursting, bursting.fires))
+    told = Prover(lab.servers, watch.tier, others_ask_and_look, patience=75).prove(Trial(bursting, bursting.fires))
     assert [(outcome.check, outcome.told) for outcome in told] == [
         ("ratelimits.burst", ""),
         ("ratelimits.near_limit", ""),

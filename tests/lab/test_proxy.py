@@ -170,7 +170,7 @@ def test_trickling_limits_the_bytes_a_second(link: Link) -> None:
         link.put(Mode.TRICKLE, 1000)
         answer, seconds = exchange(client, b"y" * 500)
         assert answer == b"y" * 500
-        assert 0.35 <= seconds < 2
+        assert 0.35 <= seconds < 10
 
 
 def test_a_wrong_order_is_answered_and_changes_nothing(link: Link) -> None:
