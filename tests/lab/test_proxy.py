@@ -46,7 +46,7 @@ class Link:
 
 def echo(listener: socket.socket) -> None:
     def answer(connection: socket.socket) -> None:
-        with connection, suppress(ConnectionResetError):
+        with connection, suppress(ConnectionError):  # whoever asks may hang up at any time
             while data := connection.recv(65536):
                 connection.sendall(data)
 
