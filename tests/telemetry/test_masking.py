@@ -435,7 +435,7 @@ def test_secrets_anywhere_are_never_found_in_the_output(
     secret, value = placed
     raw_log.seek(0)
     raw_log.truncate()
-    library = logging.getLogger("some.library")
+    library = logging.getLogger("some.package")
     structlog.get_logger().info(event or "x", data=value)
     structlog.get_logger().info("x", **{"data " + event: {event: [value]}})
     library.warning("%s: %r", "given", value)

@@ -130,10 +130,10 @@ def test_probes_that_go_well_are_not_logged(lines: Lines, db: None) -> None:
 
 def test_what_libraries_log_has_the_same_form(lines: Lines) -> None:
     with correlation.correlated("abc"):
-        logging.getLogger("some.library").warning("token=%s\nforged line", "xyz123")
+        logging.getLogger("some.package").warning("token=%s\nforged line", "xyz123")
     [line] = lines()
     assert line["event"] == "token=[masked]\nforged line"
-    assert (line["logger"], line["level"], line["correlation_id"]) == ("some.library", "warning", "abc")
+    assert (line["logger"], line["level"], line["correlation_id"]) == ("some.package", "warning", "abc")
 
 
 def test_an_error_keeps_its_traceback_without_the_secret_in_it(lines: Lines) -> None:
