@@ -12,14 +12,16 @@ from apps.metrics.registry import checks
 from apps.overview.summary import components, sentence
 from tests.watch import Watch
 
+UNSOUND = [State.WARN, State.FAIL, State.ERROR, State.NO_DATA]
 
-@pytest.mark.parametrize("state", [State.WARN, State.FAIL])
-def test_whichever_check_is_bad_its_component_says_something_else_than_when_well(watch: Watch, state: State) -> None:
+
+@pytest.mark.parametrize("state", UNSOUND)
+def test_whichever_check_is_bad_or_unknown_its_component_says_something_else_than_when_well(
+    watch: Watch, state: State
+) -> None:
     watch.turns("replicas.replay_lag", State.PASS)  # after a pause of an hour the first answer is an hour, at most
     watch.poll(2)
-    found = [
-        replace(v, state=State.PASS) if v.state in {State.WARN, State.FAIL} else v for v in store.verdicts(watch.tier)
-    ]
+    found = [replace(v, state=State.PASS) if v.state in UNSOUND else v for v in store.verdicts(watch.tier)]
     well = {part.url: part for part in components(watch.tier, found)}
     tried = 0
     for place, verdict in enumerate(found):
@@ -45,6 +47,7 @@ def test_the_verdict_counts_what_is_wrong_and_names_it(watch: Watch) -> None:
         return sentence(components(watch.tier, judged), calm)
 
     assert said(State.WARN, "ratelimits.degraded") == "One thing needs a look: Decisions without Redis on lab-app."
+    assert said(State.NO_DATA, "ratelimits.degraded").startswith("One thing is not known now: Decisions without Redis")
     assert said(State.FAIL, "app.up").startswith("Application: one thing is wrong (Application answers), p95")
     several = said(State.FAIL, "app.error_rate", "app.health", "app.p95", "app.slow_share")
     assert several.startswith(
