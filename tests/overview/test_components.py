@@ -48,6 +48,9 @@ def test_the_verdict_counts_what_is_wrong_and_names_it(watch: Watch) -> None:
 
     assert said(State.WARN, "ratelimits.degraded") == "One thing needs a look: Decisions without Redis on lab-app."
     assert said(State.NO_DATA, "ratelimits.degraded").startswith("One thing is not known now: Decisions without Redis")
+    assert said(State.WARN, "queries.restarted", "queries.deadlocks") == (
+        "2 things need a look: Server started anew on lab-primary, lab-replica-1 and lab-replica-2; Deadlocks on lab-primary."
+    )
     assert said(State.FAIL, "app.up").startswith("Application: one thing is wrong (Application answers), p95")
     several = said(State.FAIL, "app.error_rate", "app.health", "app.p95", "app.slow_share")
     assert several.startswith(
