@@ -36,7 +36,7 @@ ROOMS = {
     " upkeep watchman webhook",
     "replicas": f"{TIER} lag router topology",
     "pools": f"{TIER} joined",
-    "queries": f"{TIER} advice blocking compare_views comparison explain history index_checks indexes literals plan"
+    "queries": f"{TIER} advice blocking compare_views comparison explain history index_checks indexes literals minutes plan"
     " plan_views servers statement statement_views texts upkeep_checks windows workload",
     "cache": f"{TIER} aside joined",
     "ratelimits": f"{TIER} limiter",

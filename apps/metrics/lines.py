@@ -12,7 +12,7 @@ from apps.metrics.units import show
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """What one point of a line is: `reduce` (avg, max, min, last, all) of `step_seconds`, read from `source`.
+    """What one point of a line is: `reduce` (avg, max, min, last, count, all) of `step_seconds`, read from `source`.
 
     Of lines that are computed from averages: `calls` (the mean of all calls), `share` (of all time).
     """
@@ -26,6 +26,7 @@ class Grain:
             "avg": _("Each point is the average of %(step)s, from %(source)s."),
             "max": _("Each point is the highest of %(step)s, from %(source)s."),
             "min": _("Each point is the lowest of %(step)s, from %(source)s."),
+            "count": _("Each point is the number of samples of %(step)s, from %(source)s."),
             "all": _("Each point tells all of %(step)s, from %(source)s."),
             "last": _("Each point is the last of %(step)s, from %(source)s."),
             "calls": _("Each point is the mean of all calls within %(step)s, from %(source)s."),

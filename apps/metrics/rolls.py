@@ -17,7 +17,7 @@ Places: TypeAlias = NDArray[np.intp]
 GAP = 2.5  # times as far apart as usual
 TELLING = 3  # distances between values
 
-NEEDS = {"avg": ("sum", "count"), "max": ("max",), "min": ("min",), "last": ("last",)}
+NEEDS = {"avg": ("sum", "count"), "max": ("max",), "min": ("min",), "last": ("last",), "count": ("count",)}
 """Which columns of a rolled up level each way of thinning out needs."""
 
 
@@ -95,9 +95,11 @@ def singled(reduce: str, columns: tuple[Numbers, ...], starts: Places) -> tuple[
     >>> [found.tolist() for found in singled("avg", (np.array([1.0, 3.0, np.nan, 5.0]),), np.array([0, 1]))]
     [[1.0, 8.0], [1.0, 2.0]]
     """
+    (values,) = columns
+    if reduce == "count":
+        return (np.add.reduceat(~np.isnan(values), starts, dtype=np.float64),)
     if reduce != "avg":
         return merged(reduce, columns, starts)
-    (values,) = columns
     missing = np.isnan(values)
     if not missing.any():
         return np.add.reduceat(values, starts), np.diff(starts, append=len(values)).astype(np.float64)

@@ -21,12 +21,13 @@ from apps.metrics.ranges import BadRange, Range
 from apps.metrics.units import show
 from apps.queries.comparison import WANTED, Change, Comparison, Measured, compare, measured
 from apps.queries.history import EVERY, OTHER
+from apps.queries.minutes import COUNTED, Minutes
 from apps.queries.texts import texts_of
 from apps.queries.windows import NAMES, Windows, presets, read_windows
 
 POINTS = 120  # steps of a window; a minute at least
 SHOWN = 100
-WHOLE = 0.8  # of a window measured: a minute may fall between two steps
+WHOLE = 0.8  # of a window measured: restarts of the worker miss a minute
 SAME = 0.05  # of what it was: changes below this are called none
 FILES = ("csv", "json")
 COLUMNS = (
@@ -121,7 +122,10 @@ def _compared(tier: Tier, windows: Windows) -> Comparison:
 def _measured(tier: Tier, window: Range) -> Measured:
     step = max(EVERY.total_seconds(), (window.end - window.start).total_seconds() / POINTS)
     points = int((window.end - window.start).total_seconds() / step)
-    return measured(store.lines(tier, WANTED, window.start, window.end, points=points), step)
+    lines = store.lines(tier, WANTED, window.start, window.end, points=points)
+    return measured(
+        lines, Minutes(store.lines(tier, [COUNTED], window.start, window.end, points=points, reduce="count"))
+    )
 
 
 def _rows(tier: Tier, compared: Comparison) -> list[Row]:

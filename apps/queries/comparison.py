@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from apps.metrics.lines import Line
-from apps.queries.history import ALL, HISTORY, OTHER
+from apps.queries.history import ALL, EVERY, HISTORY, OTHER
+from apps.queries.minutes import Minutes, by_step
 
-WANTED = tuple(f"{HISTORY}.{metric}" for metric in ("calls", "load", "rows"))
+FIGURES = ("calls", "load", "rows")
+WANTED = tuple(f"{HISTORY}.{metric}" for metric in FIGURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Measured:
         """All statements together; the sum of those kept where a server dropped statements and the whole is not known."""
         known = self.by_statement.get(ALL)
         parts = [figures for name, figures in self.by_statement.items() if name != ALL]
-        summed = Figures(*(sum(getattr(p, name) for p in parts) for name in ("calls", "load", "rows")))
+        summed = Figures(*(sum(getattr(p, name) for p in parts) for name in FIGURES))
         return known if known and known.load >= summed.load else summed
 
 
@@ -115,24 +117,18 @@ class Comparison:
         return sum(change.after.load for change in common) / expected - 1 if expected else None
 
 
-def measured(lines: Iterable[Line], step_seconds: float) -> Measured:
-    """Figures of one window from its lines, thinned to one value a step; servers are added up."""
-    bins: dict[tuple[str, str], dict[float, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    for line in lines:
-        metric = line.metric.rpartition(".")[2]
-        for at, value in zip(line.times, line.values, strict=True):
-            if value is not None:
-                bins[line.node, line.object][round(at)][metric] = value
-    steps: dict[str, set[float]] = defaultdict(set)
-    for (node, _of), found in bins.items():
-        steps[node] |= found.keys()
+def measured(lines: Iterable[Line], minutes: Minutes) -> Measured:
+    """Figures of one window from its lines of WANTED, thinned to the average of each step; servers are added up."""
     total: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for (node, of), found in bins.items():
-        minutes = len(found) if of in {ALL, OTHER} else len(steps[node])
-        for place, metric in enumerate(("calls", "load", "rows")):
-            total[of][place] += sum(values.get(metric, 0.0) for values in found.values()) / minutes
-    longest = max((len(found) for found in steps.values()), default=0)
-    return Measured({of: Figures(*sums) for of, sums in total.items()}, longest * step_seconds, len(steps))
+    nodes = set()
+    for line in lines:
+        found, metric = by_step(line), line.metric.rpartition(".")[2]
+        among = minutes.of(line.node, line.object) if line.object in {ALL, OTHER} else minutes.any(line.node)
+        if found and among:
+            nodes.add(line.node)
+            total[line.object][FIGURES.index(metric)] += minutes.summed(line.node, line.object, found) / among
+    longest = max((minutes.any(node) for node in nodes), default=0.0)
+    return Measured({of: Figures(*sums) for of, sums in total.items()}, longest * EVERY.total_seconds(), len(nodes))
 
 
 def compare(before: Measured, after: Measured) -> Comparison:

@@ -7,6 +7,7 @@ from apps.metrics.board import Chart
 from apps.metrics.kernel import Unit
 from apps.metrics.lines import Line
 from apps.queries.history import ALL, HISTORY, METRICS
+from apps.queries.minutes import Minutes, by_step
 
 WANTED = tuple(f"{HISTORY}.{metric}" for metric in METRICS)
 FIGURES = ("calls", "load", "rows", "blocks_hit", "blocks_read")
@@ -72,11 +73,11 @@ class Spent:
 
 
 class Course:
-    """The lines of one statement, by metric and node."""
+    """The lines of one statement, by metric and node, and of how many minutes each of their steps is."""
 
-    def __init__(self, lines: Iterable[Line], queryid: str) -> None:
+    def __init__(self, lines: Iterable[Line], minutes: Minutes, queryid: str) -> None:
         self._lines = {(line.metric.rpartition(".")[2], line.node, line.object): line for line in lines}
-        self._queryid = queryid
+        self._queryid, self._minutes = queryid, minutes
         self.nodes = sorted({node for _metric, node, of in self._lines if of == queryid})
 
     def line(self, metric: str, node: str, of: str | None = None) -> Line | None:
@@ -84,14 +85,18 @@ class Course:
         return self._lines.get((metric, node, self._queryid if of is None else of))
 
     def spent(self) -> list[Spent]:
-        """What each server spent, the most first; a step in which statements were measured and this one was not kept is none of it."""
+        """What each server spent, the most first; a minute in which statements were measured and this one was not kept is none of it."""
         return sorted((self._spent(node) for node in self.nodes), key=lambda spent: -spent.load)
 
     def _spent(self, node: str) -> Spent:
-        own, whole = self.line("calls", node), self.line("load", node, ALL)
-        steps = len(_known(own).keys() | _known(whole).keys())
-        figures = {name: _average(self.line(name, node), steps) for name in FIGURES}
-        return Spent(node=node, whole=_average(whole, len(_known(whole))), **figures)
+        minutes = self._minutes.any(node)
+        figures = {name: self._average(node, name, self._queryid, minutes) for name in FIGURES}
+        whole = self._average(node, "load", ALL, self._minutes.of(node, ALL))
+        return Spent(node=node, whole=whole, **figures)
+
+    def _average(self, node: str, metric: str, of: str, minutes: float) -> float:
+        found = by_step(self.line(metric, node, of))
+        return self._minutes.summed(node, of, found) / minutes if minutes else 0.0
 
     def drawn(self, chart: Chart, busiest: str) -> list[Line]:
         """The lines of a chart: of all servers, or where it shows several figures of the busiest alone."""
@@ -112,15 +117,6 @@ class Course:
         values = [_quotient(value, below.get(at), scale) for at, value in zip(over.times, over.values, strict=True)]
         grain = over.grain and replace(over.grain, reduce=of)
         return [Line(name, over.node, "", over.times, values, grain)]
-
-
-def _known(line: Line | None) -> dict[int, float]:
-    pairs = zip(line.times, line.values, strict=True) if line else ()
-    return {round(at): value for at, value in pairs if value is not None}
-
-
-def _average(line: Line | None, steps: int) -> float:
-    return sum(_known(line).values()) / steps if steps else 0.0
 
 
 def _quotient(over: float | None, under: float | None, scale: float) -> float | None:

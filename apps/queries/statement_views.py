@@ -21,6 +21,7 @@ from apps.metrics.pages import refuse, tier_of
 from apps.metrics.ranges import CHOICES, LABELS, BadRange, Range, read_range
 from apps.metrics.units import show
 from apps.queries.history import ALL, EVERY
+from apps.queries.minutes import COUNTED, Minutes
 from apps.queries.statement import CHARTS, WANTED, Course, Spent
 from apps.queries.texts import texts_of
 
@@ -132,8 +133,10 @@ def page_of(request: HttpRequest, tier: Tier, queryid: str, within: Range) -> St
 def course_of(tier: Tier, queryid: str, within: Range) -> Course:
     """Its lines within a range, and those of all statements together; a step is a minute at least, as statements are read then."""
     points = max(1, min(POINTS, int((within.end - within.start) / EVERY)))
-    lines = store.lines(tier, WANTED, within.start, within.end, points=points, objects=[queryid, ALL])
-    return Course(lines, queryid)
+    objects = [queryid, ALL]
+    lines = store.lines(tier, WANTED, within.start, within.end, points=points, objects=objects)
+    counts = store.lines(tier, [COUNTED], within.start, within.end, points=points, reduce="count", objects=objects)
+    return Course(lines, Minutes(counts), queryid)
 
 
 def _checked(queryid: str) -> str:

@@ -75,6 +75,8 @@ def expected(reduce: str, of: str, start: datetime, step: timedelta) -> float | 
     """The same by hand, from what was measured."""
     slots = [start + n * SLOT for n in range(step // SLOT)]
     values = [v for at in slots if (v := value_of(at, of)) is not None]
+    if reduce == "count":
+        return float(len(values))
     ways: dict[str, Callable[[list[float]], float]] = {
         "avg": fmean,
         "max": max,
@@ -84,7 +86,7 @@ def expected(reduce: str, of: str, start: datetime, step: timedelta) -> float | 
     return ways[reduce](values) if values else None
 
 
-@pytest.mark.parametrize("reduce", ["avg", "max", "min", "last"])
+@pytest.mark.parametrize("reduce", ["avg", "max", "min", "last", "count"])
 @pytest.mark.parametrize(("points", "width"), [(1800, 10), (60, 300), (5, 3600)])
 def test_every_level_says_the_same_of_the_same_time_across_the_watermark(
     tier: Tier, reduce: str, points: int, width: int
@@ -104,7 +106,7 @@ def test_every_level_says_the_same_of_the_same_time_across_the_watermark(
 
 
 @pytest.mark.parametrize("at_once", [1, postgres.AT_ONCE])
-@pytest.mark.parametrize("reduce", ["avg", "max", "last"])
+@pytest.mark.parametrize("reduce", ["avg", "max", "last", "count"])
 def test_a_step_that_lies_in_several_chunks_counts_all_of_them(
     tier: Tier, reduce: str, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,7 @@ def test_what_was_sent_is_read_back_bin_by_bin(
     assert read("avg", 6)[0] == [2.5, 8.5, None, 26.5, 32.5]
     assert read("max", 6)[0][0] == 5.0
     assert read("min", 6)[0][0] == 0.0
+    assert [found[0] for found in read("count", 6)] == [6.0, 5.0]
     lines = store.lines(tier, [METRIC], FROM, end, 6, "avg")
     assert [(line.metric, line.node, line.object) for line in lines] == [(METRIC, "n", ""), (METRIC, "n", HOSTILE)]
     assert lines[0].times[0] == FROM.timestamp()

@@ -1,5 +1,6 @@
 """Two windows compared: figures that add up, changes split into their causes, windows that make no sense refused."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from apps.metrics.lines import Line
 from apps.metrics.ranges import BadRange
 from apps.queries.comparison import Comparison, compare, measured
+from apps.queries.minutes import COUNTED, Minutes
 from apps.queries.windows import presets, read_windows
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -25,8 +27,15 @@ def lines(**statements: tuple[float, float]) -> list[Line]:
     return found
 
 
+def minutes(found: list[Line], of_each: float = 1.0) -> Minutes:
+    """As many minutes in each step that has a number."""
+    return Minutes(
+        [replace(line, values=[v and of_each for v in line.values]) for line in found if line.metric == COUNTED]
+    )
+
+
 def compared(before: list[Line], after: list[Line]) -> Comparison:
-    return compare(measured(before, 60), measured(after, 60))
+    return compare(measured(before, minutes(before)), measured(after, minutes(after)))
 
 
 def test_the_change_is_told_by_calls_and_by_their_length() -> None:
@@ -44,10 +53,23 @@ def test_a_minute_without_a_statement_is_none_of_it_and_one_without_anything_doe
     part = [
         Line(line.metric, "one", "rare", line.times[:5], line.values[:5]) for line in lines(x=(4, 10)) if line.object
     ]
-    found = measured(lines(a=(1, 1)) + part, 60)
+    both = lines(a=(1, 1)) + part
+    found = measured(both, minutes(both))
     assert found.by_statement["rare"].calls == 2
     assert found.by_statement["a"].calls == 1
     assert found.measured == 600
+
+
+def test_a_statement_that_was_kept_for_a_part_of_a_long_step_counts_for_that_part() -> None:
+    """Ten steps of an hour: one statement all the time, one for a quarter of an hour of the last."""
+    long = lines(a=(1, 1))
+    brief = [Line(f"queries.history.{m}", "one", "brief", long[0].times[-1:], [8]) for m in ("calls", "load", "rows")]
+    counts = [Line(COUNTED, "one", name, long[0].times, [60.0] * 10) for name in ("", "a")]
+    counts.append(Line(COUNTED, "one", "brief", long[0].times[-1:], [15.0]))
+    found = measured(long + brief, Minutes(counts))
+    assert found.by_statement["brief"].calls == pytest.approx(8 * 15 / 600)
+    assert found.by_statement["a"].calls == pytest.approx(1)
+    assert found.measured == 36_000
 
 
 def test_a_server_that_drops_statements_from_its_list_does_not_seem_to_work_less() -> None:
@@ -69,7 +91,8 @@ def test_a_server_that_drops_statements_from_its_list_does_not_seem_to_work_less
 
 def test_servers_are_added_up() -> None:
     two = [Line(line.metric, "two", line.object, line.times, line.values) for line in lines(a=(1, 10))]
-    found = measured(lines(a=(1, 10)) + two, 60)
+    both = lines(a=(1, 10)) + two
+    found = measured(both, minutes(both))
     assert (found.by_statement["a"].calls, found.nodes) == (2, 2)
     assert found.whole.load == pytest.approx(0.02)
 

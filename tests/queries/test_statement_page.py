@@ -76,17 +76,21 @@ def test_a_statements_page_tells_its_course(
     assert all(value > 0 for value in values)
 
 
+@pytest.mark.parametrize("chosen", ["1h", "24h"])
 def test_a_minute_of_many_is_not_taken_for_all_of_them(
-    watch: Watch, layout: Layout, browser: Browser, viewer: Person, later: Callable[[], None]
+    watch: Watch, layout: Layout, browser: Browser, viewer: Person, later: Callable[[], None], chosen: str
 ) -> None:
+    """Nor, where the steps of a range are longer, for all of its step."""
     minutes(watch, layout, 0, 0, 0, 0, 0, 5, 60)  # what it did before it was first listed is not known
     keep_texts()
     queryid = Statement.objects.get(text__contains="looked_at").queryid
     later()
-    page = browser(viewer).get(f"{PAGE}{queryid}/?range=1h").context["page"]
+    page = browser(viewer).get(f"{PAGE}{queryid}/?range={chosen}").context["page"]
     spent = next(one for one in page.spent if one.node == "lab-primary")
     assert spent.load <= spent.whole * 1.001, "no statement takes more time than all together"
-    table = browser(viewer).get(f"{PAGE}{queryid}/tables/calls.csv?range=1h").content.decode("utf-8-sig").splitlines()
+    table = (
+        browser(viewer).get(f"{PAGE}{queryid}/tables/calls.csv?range={chosen}").content.decode("utf-8-sig").splitlines()
+    )
     told = [row["value (/s)"] for row in csv.DictReader(table) if row["node"] == "lab-primary"]
     busy = max(float(value) for value in told if value)
     assert 0 < spent.calls < busy / 3, "a second on average in the whole range"

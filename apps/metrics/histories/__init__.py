@@ -17,7 +17,7 @@ from apps.metrics.models import Tier
 Key: TypeAlias = tuple[int | None, str, str]
 """What a sample is of, within a tier: node id (None: the tier as a whole), metric, object."""
 
-REDUCE = ("avg", "max", "min", "last")
+REDUCE = ("avg", "max", "min", "last", "count")
 
 
 class HistoryUnreachable(Exception):

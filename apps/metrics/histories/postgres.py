@@ -34,6 +34,7 @@ ROWS = {
     "avg": "sum(value) AS first, count(value)::float8 AS second",
     "max": "max(value) AS first, NULL::float8 AS second",
     "min": "min(value) AS first, NULL::float8 AS second",
+    "count": "count(value)::float8 AS first, NULL::float8 AS second",
     "last": "(array_agg(value ORDER BY at DESC) FILTER (WHERE value IS NOT NULL))[1] AS first, NULL::float8 AS second",
 }
 

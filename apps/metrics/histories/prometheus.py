@@ -19,7 +19,7 @@ from django.db.models import Count, F, Min
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.metrics.histories import HistoryUnreachable, Key
+from apps.metrics.histories import REDUCE, HistoryUnreachable, Key
 from apps.metrics.histories.remote_write import HEADERS, write_request
 from apps.metrics.kernel import Row
 from apps.metrics.levels import floored
@@ -39,7 +39,7 @@ an entity too large for nginx), and samples wait until somebody has mended that.
 """
 TIMEOUT = httpx.Timeout(10, connect=3)
 SOURCE = gettext_lazy("the store of history")
-FUNCTIONS = {"avg": "avg_over_time", "max": "max_over_time", "min": "min_over_time", "last": "last_over_time"}
+FUNCTIONS = {reduce: f"{reduce}_over_time" for reduce in REDUCE}
 LOCK = 0x6F707362  # one sender at a time, so that samples arrive in their order
 ALMOST = 0.001  # seconds: a window of PromQL has its end in it and not its beginning; ours are the other way round
 
