@@ -57,6 +57,8 @@ def missing(purpose: str) -> tuple[binaries.Missing, ...]:
     if purpose == "test" and shutil.which("victoria-metrics") is None:
         reason = "needed by the tests of a store of history"
         lacking.append(binaries.Missing("victoria-metrics", reason, "victoria-metrics", "victoriametrics"))
+    if purpose == "test" and binaries.find_shifter() is None:
+        lacking.append(binaries.no_shifter())
     return tuple(lacking)
 
 

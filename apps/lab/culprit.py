@@ -248,6 +248,7 @@ DEEDS: dict[str, Deed] = {
     "crowd-redis": crowds.crowd_redis,
     "crowd-servers": crowds.crowd_servers,
     "old-snapshot": hindrances.old_snapshot,
+    "age-database": hindrances.age_database,
     "evict-statements": hindrances.evict_statements,
     "read-past-cache": hindrances.read_past_cache,
     "cancel-reports": hindrances.conflict,

@@ -10,6 +10,7 @@ from apps.lab.layout import Layout, Node
 from apps.lab.misbehaviour import NO_LIMITS, forever, ready, session
 
 SQL = Path(__file__).parent / "sql"
+AGED = "lab_aged"
 
 
 async def old_snapshot(layout: Layout) -> None:
@@ -23,6 +24,17 @@ async def old_snapshot(layout: Layout) -> None:
             await busy.execute((SQL / "burn_transactions.sql").read_bytes())
         ready()
         await forever()
+
+
+async def age_database(layout: Layout) -> None:
+    """Say of a database that it is near wraparound, as often as autovacuum says that it is not."""
+    dsn = layout.dsn(Node.PRIMARY, "postgres", "postgres", direct=True)
+    async with await AsyncConnection.connect(dsn, autocommit=True, application_name="culprit") as superuser:
+        for turn in itertools.count():
+            await superuser.execute((SQL / "age_database.sql").read_bytes())
+            if turn == 0:
+                ready()
+            await asyncio.sleep(0.2)
 
 
 async def evict_statements(layout: Layout) -> None:

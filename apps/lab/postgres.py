@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import LiteralString
 
@@ -160,8 +160,10 @@ def _run(layout: Layout, argv: Sequence[str | Path], env: dict[str, str] | None 
         raise NotStarted(f"{Path(argv[0]).name} failed:\n{run.stderr.strip() or run.stdout.strip()}")
 
 
-def start(layout: Layout, binaries: Binaries, roster: Roster, node: str) -> Process:
-    """Start a server and wait until it answers; raises NotStarted with the end of its log."""
+def start(
+    layout: Layout, binaries: Binaries, roster: Roster, node: str, environment: Mapping[str, str] | None = None
+) -> Process:
+    """Start a server, with more in its `environment` if need be, and wait until it answers; raises NotStarted with the end of its log."""
     configure(layout, node)
     folder = layout.folder(node)
     for lock in [folder / "postmaster.pid", *folder.glob(".s.PGSQL.*.lock")]:
@@ -172,6 +174,7 @@ def start(layout: Layout, binaries: Binaries, roster: Roster, node: str) -> Proc
         log=layout.logs / f"{node}.log",
         cwd=folder,
         user=layout.user,
+        env=bare_environment(environment),
     )
     roster.await_ready(process, lambda: answers(layout, node), 60)
     return process

@@ -1,7 +1,7 @@
 """The servers of one lab directory: which run, starting one, stopping one. All of it is read from the directory."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -49,15 +49,18 @@ class Servers:
         """The living process of this name."""
         return self.roster.find(name)
 
-    def start(self, name: str, found: Binaries | None = None) -> None:
-        """Start a server on the data it has, if it does not run; raises NotStarted with the end of its log."""
+    def start(self, name: str, found: Binaries | None = None, environment: Mapping[str, str] | None = None) -> None:
+        """Start a server on the data it has, if it does not run; raises NotStarted with the end of its log.
+
+        `environment`: what a PostgreSQL server is given beyond what all inherit.
+        """
         if self.roster.find(name):
             return
         layout, roster = self.layout, self.roster
         end_strays(layout.folder(name))
         match KIND.get(name, name):
             case "postgres":
-                postgres.start(layout, found or binaries.find(), roster, name)
+                postgres.start(layout, found or binaries.find(), roster, name, environment)
             case "pgbouncer":
                 pgbouncer.start(layout, found or binaries.find(), roster)
             case "redis":

@@ -12,10 +12,11 @@ from apps.metrics.registry import checks
 from tests.conftest import Inject
 from tests.watch import STEP, Watch
 
-NAMES = """broken-index cancel-reports crowd-pool crowd-redis cut-stream dead-rows demote-redis detach-partition
-enlarge-pool evict-statements fail-archiving fall-behind fragment-redis half-detached hasty-checkpoints hoard-locks
-incomplete-index neglected-partitions old-snapshot outgrown-slot promote-replica-2 read-past-cache redundant-index
-slow-commands too-many-partitions unreplayed-week worn-sequence"""
+NAMES = """aged-database broken-index cancel-reports crowd-pool crowd-redis cut-stream dead-rows demote-redis
+detach-partition enlarge-pool evict-statements fail-archiving fall-behind forgotten-maintenance fragment-redis
+half-detached hasty-checkpoints hoard-locks incomplete-index neglected-partitions old-snapshot outgrown-slot
+overlapping-partitions promote-replica-2 read-past-cache redundant-index shift-clock slow-commands too-many-partitions
+unreplayed-week worn-sequence"""
 
 
 @pytest.mark.parametrize("name", NAMES.split())

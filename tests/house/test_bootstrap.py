@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import installer, virtualenv
+from apps.lab import binaries
+from tools import bootstrap, installer, virtualenv
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-serve.lock", "requirements-uv.lock")
@@ -21,6 +22,12 @@ def test_it_runs_on_a_bare_python_and_finds_what_is_here() -> None:
     )
     assert bare.stderr == ""
     assert bare.stdout.strip() == "()"
+
+
+def test_the_tests_bring_what_shifts_a_clock_and_the_demo_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binaries, "SHIFTERS", ())
+    assert [(item.apt, item.brew) for item in bootstrap.missing("test")] == [("libfaketime", "libfaketime")]
+    assert bootstrap.missing("demo") == ()
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["demo", "test"]])

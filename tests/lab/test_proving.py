@@ -148,10 +148,10 @@ def test_interrupting_it_heals_what_was_put_in_and_says_so(watch: Watch, lab: La
 
 
 def test_a_check_without_a_fault_is_told_everywhere(watch: Watch, prove: Prove, page: Page, line: Page) -> None:
-    told = " ".join(prove("queries.wraparound").split())
-    assert told == "queries.wraparound NOT PROVEN: no fault is declared to fire it 1 of 1 checks were not proven."
-    assert "no fault proves it" in line("queries.wraparound")
-    assert "No fault proves this check" in page("/t/lab/checks/queries.wraparound/")
+    told = " ".join(prove("queries.unused_indexes").split())
+    assert told == "queries.unused_indexes NOT PROVEN: no fault is declared to fire it 1 of 1 checks were not proven."
+    assert "no fault proves it" in line("queries.unused_indexes")
+    assert "No fault proves this check" in page("/t/lab/checks/queries.unused_indexes/")
     assert "Did you mean cache.up?" in prove("cache.upp")
 
 

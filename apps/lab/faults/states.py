@@ -174,6 +174,14 @@ FAULTS = (
         ("queries.pending_restart",),
     ),
     Fault(
+        "count-no-statements",
+        "The primary counts no statements any more: pg_stat_statements is told to track none.",
+        Node.PRIMARY,
+        statements(Node.PRIMARY, "ALTER SYSTEM SET pg_stat_statements.track = 'none'", "SELECT pg_reload_conf()"),
+        undo(Node.PRIMARY, "ALTER SYSTEM RESET pg_stat_statements.track", "SELECT pg_reload_conf()"),
+        ("queries.statements_total",),
+    ),
+    Fault(
         "disable-pool",
         "PgBouncer refuses new clients of the database messaging.",
         Node.PGBOUNCER,

@@ -190,6 +190,13 @@ FAULTS = (
         (SQL / "drop_far_weeks.sql").read_bytes(),
         "partitions.lock_budget",
     ),
+    _sql(
+        "overlapping-partitions",
+        "Two partitions of a table of the lab's own both claim a day: the catalog is damaged.",
+        (SQL / "overlap.sql").read_bytes(),
+        "DROP TABLE IF EXISTS lab_overlapping",
+        "partitions.overlaps",
+    ),
     Fault(
         "unreplayed-week",
         "The first replica applies no WAL, and the primary has made a further week of message_queue.",
