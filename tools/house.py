@@ -23,7 +23,7 @@ ROOMS = {
     " seen session shape signals tables terminal work",
     "accounts": f"{COMMON} adapter assertion batches checks factor_urls factors grants middleware notices passkeys"
     " place_urls places policy recent request roles routes sessions statements third_party",
-    "telemetry": f"{COMMON} addresses callers carrying controls correlation echoes figures lines log_views logs masking"
+    "telemetry": f"{COMMON} addresses callers carrying controls correlation echoes figures forking lines log_views logs masking"
     " middleware monitor names numbers outbox pairs process query_views readiness serving sessions shapes sketches"
     " statements streaming templatetags/* tokens tracing tracing_export tracing_scrub tracing_setup uncaught unreadable"
     " windows",

@@ -23,9 +23,11 @@ from apps.metrics.kernel import Check, State
 from apps.metrics.models import Alert, Tier
 from apps.metrics.muting import covering, running
 from apps.metrics.thresholds import limits
+from apps.telemetry.forking import Work
 
 log = structlog.get_logger()
 
+_looking = Work()
 LOCK = 0x6F707377  # one who tells at a time: "opsw"
 
 
@@ -91,7 +93,8 @@ class Watchman:
     def _go_on(self) -> None:
         while not self._ended.wait(settings.POLL_SECONDS):
             try:
-                watch()
+                with _looking:
+                    watch()
             except (
                 DatabaseError,
                 InterfaceError,

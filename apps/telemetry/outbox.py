@@ -15,6 +15,8 @@ from time import monotonic
 import redis
 from django.conf import settings
 
+from apps.telemetry.forking import Work
+
 Send = Callable[[redis.Redis], None]
 TICK_SECONDS = 0.5
 # Within these a Redis that is there answers; one that is not is tried again after REST_SECONDS.
@@ -46,7 +48,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._senders: list[_Sender] = []
-        self._calls = threading.Lock()
+        self._calls = Work()
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
         atexit.register(self.flush)
@@ -55,7 +57,6 @@ class Outbox:
         self.started = False
         self._client: redis.Redis | None = None
         self._rest_until = 0.0
-        self._calls = threading.Lock()
 
     def register(self, send: Send, every: float) -> None:
         """Call `send` every so many seconds, and once at the end of the process."""
