@@ -177,7 +177,7 @@ def test_what_the_store_refuses_for_good_does_not_block_the_rest(
 
 
 @pytest.fixture
-def keep(tier: Tier, settings: Settings) -> Iterator[Callable[..., dict[str, tuple[str, float]]]]:
+def keep(tier: Tier, settings: Settings) -> Iterator[Callable[..., dict[str, tuple[str, float | None]]]]:
     """`keep(url, after)`: the portal keeps its history there from the next poll on; what two polls say of it, by check.
 
     What the first writes is sent, or not, before the second. The tier has no nodes: what the portal tells of itself is enough to send.
@@ -185,7 +185,7 @@ def keep(tier: Tier, settings: Settings) -> Iterator[Callable[..., dict[str, tup
     Node.objects.filter(tier=tier).delete()
     settings.HISTORY, slot = "prometheus", slot_of(datetime.now(UTC))
 
-    def keep(url: str, after: timedelta = SLOT) -> dict[str, tuple[str, float]]:
+    def keep(url: str, after: timedelta = SLOT) -> dict[str, tuple[str, float | None]]:
         nonlocal slot
         settings.HISTORY_URL = url
         histories.history.cache_clear()
@@ -202,7 +202,11 @@ def keep(tier: Tier, settings: Settings) -> Iterator[Callable[..., dict[str, tup
 
 
 def test_polls_that_a_store_refuses_for_good_are_told_for_a_day(
-    tmp_path: Path, victoria: str, keep: Callable[..., dict[str, tuple[str, float]]], browser: Browser, viewer: Person
+    tmp_path: Path,
+    victoria: str,
+    keep: Callable[..., dict[str, tuple[str, float | None]]],
+    browser: Browser,
+    viewer: Person,
 ) -> None:
     assert keep(victoria)["portal.history_lost"] == ("pass", 0)
     with running(tmp_path, "-maxInsertRequestSize=100") as narrow:
@@ -216,7 +220,7 @@ def test_polls_that_a_store_refuses_for_good_are_told_for_a_day(
 
 
 def test_polls_that_wait_for_half_an_hour_are_told_until_they_are_taken(
-    victoria: str, keep: Callable[..., dict[str, tuple[str, float]]]
+    victoria: str, keep: Callable[..., dict[str, tuple[str, float | None]]]
 ) -> None:
     (nobody,) = free_ports(1)
     away = f"http://127.0.0.1:{nobody}"
