@@ -252,6 +252,8 @@ DEEDS: dict[str, Deed] = {
     "evict-statements": hindrances.evict_statements,
     "read-past-cache": hindrances.read_past_cache,
     "cancel-reports": hindrances.conflict,
+    "hold-sealing": hindrances.hold_sealing,
+    "endless-dump": hindrances.dump_endlessly,
     "slow-commands": slow_commands,
     "block-traffic": lambda layout: ask_too_often(layout, refused=True),
     "greedy-traffic": lambda layout: ask_too_often(layout, refused=False),

@@ -1,4 +1,4 @@
-"""Badly behaved clients that hinder what a server does for itself: vacuum, statistics, cache, replay. Deeds of `culprit`."""
+"""Badly behaved clients that hinder what goes on by itself: vacuum, statistics, cache, replay, the portal's upkeep. Deeds of `culprit`."""
 
 import asyncio
 import itertools
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from psycopg import AsyncConnection, IsolationLevel, errors
 
+from apps.lab import environment
 from apps.lab.layout import Layout, Node
 from apps.lab.misbehaviour import NO_LIMITS, forever, ready, session
 
@@ -87,3 +88,28 @@ async def _report(reader: AsyncConnection) -> bool:
         await reader.close()
         return True
     return False
+
+
+async def hold_sealing(layout: Layout) -> None:
+    """Hold the lock by which one worker at a time packs the portal's history."""
+    from apps.metrics.seal import LOCK  # noqa: PLC0415  numpy comes with it, which no other deed needs
+
+    async with await _of_portal(layout) as worker:
+        await worker.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        ready()
+        await forever()
+
+
+async def dump_endlessly(layout: Layout) -> None:
+    """Hold the portal's polls as a dump does: they are read and written, and none of their partitions can be dropped."""
+    async with await _of_portal(layout) as dump:
+        await dump.execute("LOCK TABLE metrics_poll IN ACCESS SHARE MODE")
+        ready()
+        await forever()
+
+
+async def _of_portal(layout: Layout) -> AsyncConnection:
+    """A session inside a transaction of the login by which the portal that runs on this lab serves."""
+    return await AsyncConnection.connect(
+        environment.kept(layout.run)["OPSPORTAL_DATABASE_URL"], application_name="culprit"
+    )

@@ -97,8 +97,9 @@ CHECKS = (
         POLLING,
         Unit.SECONDS,
         "Samples wait to be packed into the levels of history, or to be sent to the store of history, for this long beyond their time.",
-        "Read the worker's log for `history`. With a store of history of its own: does it run, and take what is sent? Until then "
-        "samples wait in the portal's database; a day of them fits.",
+        "Read the worker's log for `history`: if it says `history.busy` again and again, a session that hangs holds the lock, and "
+        "is to be ended. With a store of history of its own: does it run, and take what is sent? Until then samples wait in the portal's "
+        "database; a day of them fits.",
         warn=1800,
         fail=21600,
     ),

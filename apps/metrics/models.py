@@ -278,7 +278,7 @@ class Unsent(models.Model):
 
 
 class Forwarding(models.Model):
-    """How sending to the store of history goes; one row."""
+    """How sending to the store of history goes; one row. `lost` begins anew with the first poll that is lost a day after the last one."""
 
     sent_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)

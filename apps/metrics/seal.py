@@ -85,6 +85,14 @@ def sealed_until() -> datetime | None:
     return last + HOUR if last else None
 
 
+def first_polled() -> datetime | None:
+    """The hour of the first poll that was ordered and is remembered; None where none is."""
+    with connection.cursor() as cursor:
+        cursor.execute(_statement("first_slot.sql"))
+        first: datetime | None = cursor.fetchone()[0]
+    return floored(first.astimezone(UTC), HOUR) if first else None
+
+
 def _unsealed(now: datetime) -> Iterator[datetime]:
     hour = sealed_until() or _first_hour() or floored(now - 2 * HOUR, HOUR)
     while hour + HOUR + GRACE <= now:

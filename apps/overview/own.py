@@ -191,7 +191,11 @@ def _ledger(row: Row) -> str:
 
 
 def _history(polls: Row) -> str:
-    behind = polls["history_behind_seconds"]
+    behind, lost = polls["history_behind_seconds"], polls["history_lost_polls"]
+    if lost:
+        told = ngettext("samples of %(n)d poll were lost", "samples of %(n)d polls were lost", lost)
+        said = polls["history_message"]  # until something is taken again
+        return f"{told % {'n': lost}}: {said}" if said else told % {"n": lost}
     return _("%(age)s late") % {"age": show(behind, Unit.SECONDS)} if behind else _("rolled up in time, on every level")
 
 

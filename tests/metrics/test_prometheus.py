@@ -5,8 +5,9 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,8 +21,9 @@ from apps.metrics.histories import HistoryUnreachable, Key, prometheus
 from apps.metrics.histories.prometheus import PrometheusHistory
 from apps.metrics.kernel import NodeKind
 from apps.metrics.levels import HOUR, floored
-from apps.metrics.models import Forwarding, Newest, Node, Tier, Unsent
+from apps.metrics.models import Forwarding, Newest, Node, Standing, Tier, Unsent
 from apps.metrics.names import external
+from apps.metrics.poll import poll, slot_of
 from apps.metrics.registry import checks
 from apps.metrics.tasks import maintain
 from apps.overview.summary import boards
@@ -34,16 +36,15 @@ FROM = floored(datetime.now(UTC), HOUR) - HOUR
 HOSTILE = 'ta"b\\le\n}'
 
 
-@pytest.fixture(scope="session")
-def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@contextmanager
+def running(directory: Path, *more: str) -> Iterator[str]:
     """The address of a VictoriaMetrics that shows what it got at once."""
     program = shutil.which("victoria-metrics") or shutil.which("victoria-metrics-prod")
     assert program, "victoria-metrics is missing: python3 -m tools.bootstrap test"
-    directory = tmp_path_factory.mktemp("victoria")
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     argv = [program, f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={directory}", "-search.latencyOffset=0s",
-            "-memory.allowedBytes=64MB", "-search.disableCache"]  # fmt: skip
+            "-memory.allowedBytes=64MB", "-search.disableCache", *more]  # fmt: skip
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": os.environ["PATH"]}
@@ -57,6 +58,13 @@ def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One for all tests."""
+    with running(tmp_path_factory.mktemp("victoria")) as url:
+        yield url
 
 
 def _answers(url: str) -> bool:
@@ -167,6 +175,59 @@ def test_what_the_store_refuses_for_good_does_not_block_the_rest(
     assert history.settle(FROM) == 2
     assert Forwarding.objects.get().lost == 1
     assert history.state(FROM)["history_lost_polls"] == 1
+
+
+@pytest.fixture
+def keep(tier: Tier, settings: Settings) -> Iterator[Callable[..., dict[str, tuple[str, float | None]]]]:
+    """`keep(url, after)`: the portal keeps its history there from the next poll on; what two polls say of it, by check.
+
+    What the first writes is sent, or not, before the second. The tier has no nodes: what the portal tells of itself is enough to send.
+    """
+    Node.objects.filter(tier=tier).delete()
+    settings.HISTORY, slot = "prometheus", slot_of(datetime.now(UTC))
+
+    def keep(url: str, after: timedelta = SLOT) -> dict[str, tuple[str, float | None]]:
+        nonlocal slot
+        settings.HISTORY_URL = url
+        histories.history.cache_clear()
+        with closing(histories.history()):  # type: ignore[type-var]
+            for wait in (after, SLOT):
+                slot += wait
+                assert poll(tier, slot)
+                histories.history().settle(slot)
+            found = Standing.objects.filter(tier=tier, check_id__startswith="portal.history_")
+            return {check: (state, value) for check, state, value in found.values_list("check_id", "state", "value")}
+
+    yield keep
+    histories.history.cache_clear()
+
+
+def test_polls_that_a_store_refuses_for_good_are_told_for_a_day(
+    tmp_path: Path,
+    victoria: str,
+    keep: Callable[..., dict[str, tuple[str, float | None]]],
+    browser: Browser,
+    viewer: Person,
+) -> None:
+    assert keep(victoria)["portal.history_lost"] == ("pass", 0)
+    with running(tmp_path, "-maxInsertRequestSize=100") as narrow:
+        assert keep(narrow)["portal.history_lost"] == ("warn", 1)
+        page = " ".join(browser(viewer).get("/portal/").content.decode().split())
+        assert "state-warn" in page.partition('<tr id="check-portal.history_lost">')[2].partition("</tr>")[0]
+        assert "samples of 2 polls were lost: 400" in page
+        assert keep(victoria)["portal.history_lost"] == ("warn", 2)
+        assert keep(victoria, timedelta(days=1))["portal.history_lost"] == ("pass", 0)
+        assert keep(narrow)["portal.history_lost"] == ("warn", 1), "counting begins anew"
+
+
+def test_polls_that_wait_for_half_an_hour_are_told_until_they_are_taken(
+    victoria: str, keep: Callable[..., dict[str, tuple[str, float | None]]]
+) -> None:
+    (nobody,) = free_ports(1)
+    away = f"http://127.0.0.1:{nobody}"
+    assert keep(away)["portal.history_behind"] == ("pass", 0)
+    assert keep(away, timedelta(minutes=31))["portal.history_behind"][0] == "warn"
+    assert keep(victoria)["portal.history_behind"] == ("pass", 0)
 
 
 @pytest.mark.parametrize("status", [301, 307, 401, 403, 404, 413, 451])

@@ -64,8 +64,8 @@ class PostgresHistory:
         return seal.seal_due(now)
 
     def state(self, now: datetime) -> Row:
-        """How long the oldest unsealed hour has been due."""
-        until = seal.sealed_until()
+        """How long the oldest unsealed hour has been due: where none was ever sealed, that of the first poll."""
+        until = seal.sealed_until() or seal.first_polled()
         behind = (now - until - HOUR - seal.GRACE).total_seconds() if until else 0.0
         return {"history_behind_seconds": max(behind, 0.0), "history_lost_polls": 0}
 

@@ -37,6 +37,8 @@ REFUSED = {400, 409, 422}
 """Answers that are of what was sent: it will never be taken. All others are of the address, the token, a proxy or the moment (a redirect,
 an entity too large for nginx), and samples wait until somebody has mended that.
 """
+REMEMBERED = timedelta(days=1)
+"""For how long after the last poll was lost that is told, with how many before it; then counting begins anew."""
 TIMEOUT = httpx.Timeout(10, connect=3)
 SOURCE = gettext_lazy("the store of history")
 FUNCTIONS = {reduce: f"{reduce}_over_time" for reduce in REDUCE}
@@ -102,11 +104,11 @@ class PrometheusHistory:
         return True
 
     def state(self, now: datetime) -> Row:
-        """How long the oldest unsent poll has waited beyond one interval, in seconds, and how many were lost within a day."""
+        """How long the oldest unsent poll has waited beyond one interval, in seconds, and how many were lost with no day in between."""
         waiting = Unsent.objects.aggregate(oldest=Min("at"), many=Count("id"))
         behind = (now - waiting["oldest"]).total_seconds() - settings.POLL_SECONDS if waiting["oldest"] else 0.0
         told = Forwarding.objects.filter(pk=1).first()
-        recent = told is not None and told.lost_at is not None and now - told.lost_at < timedelta(days=1)
+        recent = told is not None and told.lost_at is not None and now - told.lost_at < REMEMBERED
         return {
             "history_behind_seconds": max(behind, 0.0),
             "history_waiting_polls": waiting["many"],
@@ -202,5 +204,7 @@ def _waits(now: datetime, said: str) -> bool:
 
 def _lost(many: int, now: datetime, said: str) -> None:
     Forwarding.objects.get_or_create(pk=1)
-    Forwarding.objects.filter(pk=1).update(lost=F("lost") + many, lost_at=now, message=said[:300])
+    told = Forwarding.objects.filter(pk=1)
+    told.filter(lost_at__lte=now - REMEMBERED).update(lost=0)  # that was another time
+    told.update(lost=F("lost") + many, lost_at=now, message=said[:300])
     log.error("history.lost", polls=many, said=said[:300])
