@@ -11,6 +11,7 @@ from pytest_django import DjangoDbBlocker
 from apps.lab import faults
 from apps.lab.layout import Layout
 from apps.lab.tier import Lab
+from apps.metrics.histories import history
 from apps.metrics.poll import collector, forget
 from tests import database
 from tests.plugin import LAB
@@ -70,7 +71,8 @@ def _django_db_helper(
         database.remember_empty(layout)
         yield
         database.restore_empty(layout)
-        forget()  # in the restored database the next tier has the number of one that is gone
+        forget()  # in the restored database the next tier and its series have the numbers of some that are gone
+        history.cache_clear()
 
 
 def _commits(request: pytest.FixtureRequest) -> bool:

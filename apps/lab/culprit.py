@@ -16,7 +16,7 @@ import psycopg
 from psycopg import AsyncConnection, errors
 from redis.asyncio import Redis
 
-from apps.lab import crowds, hindrances, keys
+from apps.lab import crowds, hindrances, intruders, keys
 from apps.lab import layout as layouts
 from apps.lab import redis as lab_redis
 from apps.lab.layout import Layout, Node
@@ -263,6 +263,10 @@ DEEDS: dict[str, Deed] = {
     "crowd-watchers": crowds.crowd_watchers,
     "cold-cache": cold_cache,
     "evict-redis": evict,
+    "stutter-beat": intruders.stutter_beat,
+    "cut-writes": intruders.cut_writes,
+    "hang-worker": intruders.hang_worker,
+    "order-ahead": intruders.order_ahead,
 }
 
 

@@ -38,6 +38,7 @@ class Memory:
     tier_answers: dict[str, tuple[datetime, Rows]] = field(default_factory=dict)
     itself: tuple[datetime, Row] | None = None
     identities: dict[int, Identity] = field(default_factory=dict)
+    slot: datetime | None = None
     lock: Lock = field(default_factory=Lock)
 
 
@@ -92,15 +93,25 @@ def _wanted(probe: Probe, target: Target, memory: Memory) -> bool:
 
 
 def poll(tier: Tier, slot: datetime) -> Measured | None:
-    """Poll a tier for one slot. Returns what was measured, or None when the slot was already taken.
+    """Poll a tier for one slot. Returns what was measured, or None when the slot was already taken or its time is over.
 
-    Every node gets exactly one row for the slot: a value or a typed failure.
+    Every node gets exactly one row for the slot: a value or a typed failure. A poll that hangs holds one thread, not all: whoever waits
+    behind it gives up when the next one is due. One that was held up until a later one was made would write what is now as of then.
     """
     if not store.claim(tier, slot):
         return None
     memory = _memories.setdefault(tier.pk, Memory())
-    with memory.lock:
+    if not memory.lock.acquire(timeout=settings.POLL_SECONDS):
+        log.warning("poll.behind", tier=tier.slug, slot=slot.isoformat(), problem="the poll before it still goes on")
+        return None
+    try:
+        if memory.slot is not None and slot < memory.slot:
+            log.warning("poll.late", tier=tier.slug, slot=slot.isoformat(), problem="a later one was made meanwhile")
+            return None
+        memory.slot = slot
         return _poll(tier, slot, memory)
+    finally:
+        memory.lock.release()
 
 
 def _poll(tier: Tier, slot: datetime, memory: Memory) -> Measured:

@@ -1,7 +1,8 @@
 """Proving checks: at each poll, which fault is in on purpose, and what the checks say that it should fire.
 
 Whoever puts faults in (the lab) declares itself here; the poller knows it only so. A proof is strict: the fault was the only one in, the
-check passed before, warned or failed under it, and passed again when no fault was in any more.
+check passed before, warned or failed under it, and passed again when no fault was in any more. Of a fault under which nobody polls the
+watchman is the witness, as far as the portal's own checks go; that they pass again is seen by polls.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from apps.metrics.alerts import Stood
+from apps.metrics.checks import SILENT_AFTER
 from apps.metrics.judge import Key
 from apps.metrics.kernel import Check, NodeKind, NodeRole, State, Verdict
 from apps.metrics.models import NodeStatus, Proof, Tier
@@ -44,13 +46,17 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """One poll as proofs see it: the checks as they count, their verdicts before and now."""
+    """One poll as proofs see it: the checks as they count, their verdicts before and now.
+
+    `last`: where nobody polls, the last poll that was kept, whose verdicts are those before; `slot` is then the moment they were judged at.
+    """
 
     tier: Tier
     slot: datetime
     checks: Mapping[str, Check]
     before: Mapping[Key, Stood]
     verdicts: Mapping[Key, Verdict]
+    last: datetime | None = None
 
 
 _breakers: list[Breaker] = []
@@ -72,37 +78,50 @@ def faults_of(check_id: str) -> list[Known]:
     return [fault for fault in found.faults if check_id in fault.fires] if found else []
 
 
+def under_way(tier: Tier) -> Mapping[str, datetime] | None:
+    """The faults that are in now, with the time they were put in; None where nobody can put one into this tier."""
+    source = breaker()
+    return source.under_way(tier) if source else None
+
+
 def follow(poll: Poll) -> None:
     """Take each proof of the tier one step further; call inside the poll's transaction. Costs a query where faults can be put in."""
-    source = breaker()
-    active = source.under_way(poll.tier) if source else None
-    if source is None or active is None:
+    active = under_way(poll.tier)
+    if active is None:
         return
     awaited = list(Proof.objects.filter(tier=poll.tier, passed_at=None))
     if active:
-        _fire(poll, source, active, awaited)
+        _fire(poll, active, awaited)
     elif awaited:
         _pass(poll, awaited)
 
 
-def _fire(poll: Poll, source: Breaker, active: Mapping[str, datetime], awaited: Iterable[Proof]) -> None:
+def witness(poll: Poll) -> None:
+    """The same while nobody polls: only what fires. A portal that was silent when the fault was put in proves nothing by its silence."""
+    active = under_way(poll.tier)
+    if not active or poll.last is None:
+        return
+    if max(active.values()) - poll.last <= timedelta(seconds=SILENT_AFTER):
+        _fire(poll, active, list(Proof.objects.filter(tier=poll.tier, passed_at=None)))
+
+
+def _fire(poll: Poll, active: Mapping[str, datetime], awaited: Iterable[Proof]) -> None:
     alone = next(iter(active)) if len(active) == 1 else ""
     mine = [proof for proof in awaited if (proof.fault, proof.put_in_at) == (alone, active.get(alone))]
     _forget(proof for proof in awaited if proof not in mine)
     expected = {proof.check_id: proof for proof in mine}
-    known = next((fault for fault in source.faults if fault.name == alone), None)
+    source = breaker()
+    known = next((fault for fault in source.faults if fault.name == alone), None) if source else None
     for check_id in known.fires if known else ():
         proof = expected.get(check_id)
-        new = proof is None
-        if new and passed_before(poll, check_id) and not _fired_already(awaited, check_id, alone):
+        if proof is None:
+            if not passed_before(poll, check_id) or _fired_already(awaited, check_id, alone):
+                continue
             proof = Proof(tier=poll.tier, check_id=check_id, fault=alone, put_in_at=active[alone])
-        if proof is None or proof.fired_at is not None:
-            continue
+            Proof.objects.bulk_create([proof], ignore_conflicts=True)  # the watchman may have expected it just now
         fired = [verdict for verdict in _of(check_id, poll.verdicts) if verdict.state in FIRED]
-        if fired:
-            _write(poll, source, proof, max(fired, key=lambda verdict: verdict.state is State.FAIL))
-        elif new:
-            proof.save()
+        if proof.fired_at is None and fired:
+            _write(poll, proof, max(fired, key=lambda verdict: verdict.state is State.FAIL))
 
 
 def _fired_already(awaited: Iterable[Proof], check_id: str, fault: str) -> bool:
@@ -110,11 +129,18 @@ def _fired_already(awaited: Iterable[Proof], check_id: str, fault: str) -> bool:
     return any((proof.check_id, proof.fault) == (check_id, fault) and proof.fired_at for proof in awaited)
 
 
-def _write(poll: Poll, source: Breaker, proof: Proof, verdict: Verdict) -> None:
-    proof.fired_at, proof.state, proof.value = poll.slot, verdict.state.value, verdict.value
-    proof.node, proof.object = verdict.node, verdict.object[:200]
-    proof.portal, proof.postgresql = source.build()[:80], _postgresql(poll.tier, verdict.node)
-    proof.save()
+def _write(poll: Poll, proof: Proof, verdict: Verdict) -> None:
+    source = breaker()
+    same = {"tier": poll.tier, "check_id": proof.check_id, "fault": proof.fault, "put_in_at": proof.put_in_at}
+    Proof.objects.filter(**same, fired_at=None).update(
+        fired_at=poll.slot,
+        state=verdict.state.value,
+        value=verdict.value,
+        node=verdict.node,
+        object=verdict.object[:200],
+        portal=source.build()[:80] if source else "",
+        postgresql=_postgresql(poll.tier, verdict.node),
+    )
 
 
 def _postgresql(tier: Tier, node: str) -> str:
@@ -154,7 +180,7 @@ def passed_before(poll: Poll, check_id: str) -> bool:
     check = poll.checks.get(check_id)
     if check is None or not passes(stood):
         return False
-    oldest = poll.slot - check.stale_after - timedelta(seconds=settings.POLL_SECONDS)
+    oldest = (poll.last or poll.slot) - check.stale_after - timedelta(seconds=settings.POLL_SECONDS)
     return all(verdict.at is not None and verdict.at >= oldest for verdict in stood if verdict.state is State.PASS)
 
 

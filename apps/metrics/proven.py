@@ -12,7 +12,8 @@ class Proof(models.Model):
     """A fault made a check leave pass, and the check passed again once it was healed: the newest of each check, tier and fault.
 
     A row begins as an expectation, when the fault goes in while the check passes. `fired_at` empty: it has not fired yet; `passed_at`
-    empty: it has not passed again, and nothing is proved so far. Moments but `put_in_at` are those of polls.
+    empty: it has not passed again, and nothing is proved so far. Moments but `put_in_at` are those of polls, and `fired_at` is the
+    watchman's where nobody polled under the fault.
     """
 
     tier = models.ForeignKey("metrics.Tier", models.CASCADE, related_name="proofs")

@@ -2,7 +2,8 @@
 
 Each looks once an interval whether every tier was polled. Where one was not, it opens the alert of `portal.silence` as a poll would, puts
 the notices into the outbox, and sends what is due itself. An advisory lock and the alert, which is open once, make it one notice however
-many look. The worker's first polls close the alert, and it tells that as ever.
+many look. The worker's first polls close the alert, and it tells that as ever. Where the silence was made on purpose, by a fault of the
+lab, it is the witness that the portal's own checks fire.
 """
 
 import os
@@ -14,14 +15,16 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from apps.metrics import outbox, silence, store
+from apps.metrics import inward, outbox, proofs, silence, store
 from apps.metrics.alerts import Kind
 from apps.metrics.announce import Change, Told, announce
 from apps.metrics.checks import SILENT_AFTER
 from apps.metrics.inward_checks import SILENCE
+from apps.metrics.judge import TIER
 from apps.metrics.kernel import Check, State
 from apps.metrics.models import Alert, Tier
 from apps.metrics.muting import covering, running
+from apps.metrics.record import standings
 from apps.metrics.thresholds import limits
 from apps.telemetry.forking import Work
 
@@ -29,6 +32,7 @@ log = structlog.get_logger()
 
 _looking = Work()
 LOCK = 0x6F707377  # one who tells at a time: "opsw"
+PATIENCE = "SET LOCAL lock_timeout = '2s'"  # a worker may have been frozen while it wrote of the same proof
 
 
 def watch(now: datetime | None = None) -> int:
@@ -41,6 +45,8 @@ def watch(now: datetime | None = None) -> int:
     with transaction.atomic():
         opened = [pk for pk, last in silent if _opened(pk, last, now)] if _locked() else []
     outbox.deliver()  # retries and whatever else waits, too: nobody else sends
+    for pk, last in silent:
+        _witness(pk, last, now)
     return len(opened)
 
 
@@ -71,6 +77,20 @@ def _opened(tier_id: int, last: datetime, now: datetime) -> bool:
     if not alert.quiet:
         announce(tier, now, [replace(Told.of(alert, check, "", Change.OPENED), object=cause)])
     return True
+
+
+def _witness(tier_id: int, last: datetime, now: datetime) -> None:
+    """See the portal's own checks fire where somebody put in a fault under which nobody polls; the rest of the time it asks nothing."""
+    tier = Tier.objects.filter(pk=tier_id).first()
+    if tier is None or not proofs.under_way(tier):
+        return
+    found = inward.judged(tier, last, now)
+    verdicts = {(v.check_id, v.node or TIER, v.object[:200]): v for v in found.verdicts}
+    with transaction.atomic():
+        if _locked():
+            with connection.cursor() as cursor:
+                cursor.execute(PATIENCE)
+            proofs.witness(proofs.Poll(tier, now, found.limits.checks, standings(tier), verdicts, last))
 
 
 def _state(check: Check, lasted: timedelta) -> State | None:
