@@ -52,7 +52,7 @@ ROOMS = {
     " timeline_file timeline_views turns uncompared unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
     "overview": f"{COMMON} away doctor/* health own own_partitions own_partition_views own_queries own_query_views own_views summary",
-    "lab": f"{COMMON} address application/* binaries crowds culprit demo environment faults/* generator hindrances keys layout"
+    "lab": f"{COMMON} address application/* binaries burdens crowds culprit demo environment faults/* generator hindrances keys layout"
     " links load misbehaviour people pgbouncer postgres processes proving proxy redis register rehearsal seed servers stop"
     " supervisor switches tier traffic trials twin witness",
 }

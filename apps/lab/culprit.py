@@ -16,7 +16,7 @@ import psycopg
 from psycopg import AsyncConnection, errors
 from redis.asyncio import Redis
 
-from apps.lab import crowds, hindrances, keys
+from apps.lab import burdens, crowds, hindrances, keys
 from apps.lab import layout as layouts
 from apps.lab import redis as lab_redis
 from apps.lab.layout import Layout, Node
@@ -260,6 +260,10 @@ DEEDS: dict[str, Deed] = {
     "crowd-watchers": crowds.crowd_watchers,
     "cold-cache": cold_cache,
     "evict-redis": evict,
+    "deaf-receiver": burdens.receive,
+    "gone-receiver": lambda layout: burdens.receive(layout, burdens.GONE),
+    "hold-portal-tables": burdens.hold_tables,
+    "flood-log": burdens.say_too_much,
 }
 
 

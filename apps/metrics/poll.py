@@ -13,6 +13,7 @@ from django.db import transaction
 from apps.metrics import inward, secrets, store
 from apps.metrics.budget import COST, Duty, duties, rests
 from apps.metrics.collect import Before, Collector, NodePoll
+from apps.metrics.histories import history
 from apps.metrics.hosts import reach
 from apps.metrics.judge import Measured, measure
 from apps.metrics.kernel import Failure, FailureKind, NodeKind, NodeRole, Row, Rows, TierView
@@ -192,5 +193,6 @@ def forget(tier: Tier | None = None) -> None:
     """Drop what this process remembers of a tier, or of all of them, as a restart does."""
     if tier is None:
         _memories.clear()
+        history.cache_clear()  # it knows the numbers of series
     else:
         _memories.pop(tier.pk, None)

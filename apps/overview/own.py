@@ -134,7 +134,7 @@ def _facts(found: Judged, last: datetime | None) -> list[Fact]:
         (_("Beat"), _seen(row["beat_seconds"]), ("portal.beat",)),
         (_("Queue"), _waiting(row["queue_waiting"], row["queue_seconds"]), ("portal.queue_wait", "portal.queue_depth")),
         (_("Store"), _writes(polls), ("portal.store_writes",)),
-        (_("Outbox"), _waiting(row["outbox_waiting"], row["outbox_seconds"]), ("portal.outbox_age", "portal.outbox_backlog")),
+        (_("Outbox"), _outbox(row), ("portal.outbox_age", "portal.outbox_backlog", "portal.outbox_given_up")),
         (_("Ledger"), _ledger(row), ("portal.ledger_sound", "portal.ledger_checked")),
         (_("History"), _history(polls), ("portal.history_behind", "portal.history_lost")),
         (_("Partitions"), _partitions(found), tuple(FIGURES)),
@@ -167,6 +167,12 @@ def _waiting(count: int | None, seconds: float | None) -> str:
     if not count:
         return _("nothing waits")
     return _("%(n)d waiting, the oldest for %(age)s") % {"n": count, "age": show(seconds or 0.0, Unit.SECONDS)}
+
+
+def _outbox(row: Row) -> str:
+    told, lost = _waiting(row["outbox_waiting"], row["outbox_seconds"]), row["outbox_given_up"]
+    given_up = ngettext("%(n)d was given up within a day", "%(n)d were given up within a day", lost) % {"n": lost}
+    return f"{told}; {given_up}" if lost else told
 
 
 def _writes(polls: Row) -> str:

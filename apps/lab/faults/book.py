@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 
 from apps.lab import links, postgres
-from apps.lab.faults import memory, network, pooling, replication, sessions, states, stopping, traffic, upkeep
+from apps.lab.faults import memory, network, pooling, replication, sessions, states, stopping, telling, traffic, upkeep
 from apps.lab.faults.culprits import PREFIX
 from apps.lab.faults.kinds import Fault
 from apps.lab.layout import REPLICAS, Node
@@ -14,7 +14,7 @@ from apps.lab.processes import write_private
 from apps.lab.proxy import Mode
 from apps.lab.servers import Servers
 
-KINDS = (stopping, network, replication, sessions, states, upkeep, memory, pooling, traffic)
+KINDS = (stopping, network, replication, sessions, states, upkeep, memory, pooling, traffic, telling)
 FAULTS: dict[str, Fault] = {fault.name: fault for kind in KINDS for fault in kind.FAULTS}
 
 
