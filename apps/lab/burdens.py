@@ -1,7 +1,8 @@
-"""What weighs on the portal itself: receivers that take nothing, a client that holds its tables, a program that says too much."""
+"""What weighs on the portal itself: receivers that take nothing, a client that holds its tables, programs that say too much or read."""
 
 import asyncio
 import os
+from datetime import UTC, datetime
 from typing import LiteralString
 
 from psycopg import AsyncConnection
@@ -57,17 +58,45 @@ async def hold_tables(layout: Layout) -> None:
     await asyncio.gather(*held)
 
 
-async def say_too_much(layout: Layout) -> None:
-    """As a program of the portal, write more lines than are kept for a Redis that is away, and wait to be ended."""
+def _be_of_the_portal(layout: Layout) -> None:
+    """Go on as a program of the portal that runs on this lab."""
     import django  # noqa: PLC0415  no other deed needs the portal's code, and all would wait for it
+
+    os.environ |= environment.kept(layout.run) | {"DJANGO_SETTINGS_MODULE": "opsportal.settings"}
+    django.setup()
+
+
+async def say_too_much(layout: Layout) -> None:
+    """Write more lines than are kept for a Redis that is away, and wait to be ended."""
+    _be_of_the_portal(layout)
     import structlog  # noqa: PLC0415
 
     from apps.telemetry.lines import QUEUED  # noqa: PLC0415
 
-    os.environ |= environment.kept(layout.run) | {"DJANGO_SETTINGS_MODULE": "opsportal.settings"}
-    django.setup()
     log = structlog.get_logger()
     for number in range(1, QUEUED + LOST_LINES + 1):
         log.info("said while Redis is away", line=number)
     ready()
     await forever()
+
+
+async def read_history(layout: Layout) -> None:
+    """Draw single samples of the last day as a chart does, tell what was come upon, and wait to be ended."""
+    _be_of_the_portal(layout)
+    await asyncio.to_thread(_draw)
+    ready()
+    await forever()
+
+
+def _draw() -> None:
+    from apps.lab.faults.telling import METRIC, TIER  # noqa: PLC0415
+    from apps.metrics.levels import RAW  # noqa: PLC0415
+    from apps.metrics.models import Tier  # noqa: PLC0415
+    from apps.metrics.store import lines  # noqa: PLC0415
+    from apps.telemetry.outbox import outbox  # noqa: PLC0415
+
+    tier, end = Tier.objects.get(slug=TIER), datetime.now(UTC)
+    for _ in range(4):
+        lines(tier, [METRIC], end - RAW.span, end)
+        end -= RAW.span
+    outbox.flush()

@@ -264,6 +264,7 @@ DEEDS: dict[str, Deed] = {
     "gone-receiver": lambda layout: burdens.receive(layout, burdens.GONE),
     "hold-portal-tables": burdens.hold_tables,
     "flood-log": burdens.say_too_much,
+    "damage-history": burdens.read_history,
 }
 
 

@@ -12,7 +12,7 @@ SILENCE = "portal.silence"
 OF_POLLING = ("missed_slots", "unkept_slots", "silent_seconds", "history_behind_seconds", "history_lost_polls")
 OF_ITSELF = (
     "worker_seconds", "beat_seconds", "queue_waiting", "queue_seconds", "outbox_waiting", "outbox_seconds",
-    "outbox_given_up", "ledger_seconds", "slow_share", "lines_dropped", "traces_dropped",
+    "outbox_given_up", "ledger_seconds", "slow_share", "lines_dropped", "history_damaged", "traces_dropped",
 )  # fmt: skip
 Told = tuple[Iterable[Row], Iterable[Sample]]
 
@@ -110,6 +110,18 @@ CHECKS = (
         Unit.COUNT,
         "Polls whose samples the store of history refused for good, or did not take for more than a day, and which were dropped.",
         "Read the worker's log for `history.lost`: it says what the store answered. Checks and alerts were not affected.",
+        warn=1,
+    ),
+    Check(
+        "portal.history_damaged",
+        "Damaged chunks of history",
+        "portal.itself.history_damaged",
+        ITSELF,
+        Unit.COUNT,
+        "Chunks whose bytes are not those that were written, and that a chart or the sealing of an hour came upon within a day. In charts "
+        "they are gaps. What nobody reads is not looked at.",
+        "Examine disk and memory of the store's host. The log's `history.damaged` names series and time. Hours whose rows are still there "
+        "are sealed again by themselves; bring older chunks back from a dump, or delete them and leave the gap.",
         warn=1,
     ),
     Check(

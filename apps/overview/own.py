@@ -136,7 +136,7 @@ def _facts(found: Judged, last: datetime | None) -> list[Fact]:
         (_("Store"), _writes(polls), ("portal.store_writes",)),
         (_("Outbox"), _outbox(row), ("portal.outbox_age", "portal.outbox_backlog", "portal.outbox_given_up")),
         (_("Ledger"), _ledger(row), ("portal.ledger_sound", "portal.ledger_checked")),
-        (_("History"), _history(polls), ("portal.history_behind", "portal.history_lost")),
+        (_("History"), _history(polls, row), ("portal.history_behind", "portal.history_lost", "portal.history_damaged")),
         (_("Partitions"), _partitions(found), tuple(FIGURES)),
         (_("Own queries"), _slow(row["slow_share"]), ("portal.own_queries",)),
         (_("Log lines"), _dropped(row["lines_dropped"]), ("portal.log_dropped",)),
@@ -196,9 +196,11 @@ def _ledger(row: Row) -> str:
     return f"{told}; {words.get(state, said)}"
 
 
-def _history(polls: Row) -> str:
-    behind = polls["history_behind_seconds"]
-    return _("%(age)s late") % {"age": show(behind, Unit.SECONDS)} if behind else _("rolled up in time, on every level")
+def _history(polls: Row, row: Row) -> str:
+    behind, bad = polls["history_behind_seconds"], row["history_damaged"]
+    told = _("%(age)s late") % {"age": show(behind, Unit.SECONDS)} if behind else _("rolled up in time, on every level")
+    damage = ngettext("%(n)d chunk is damaged", "%(n)d chunks are damaged", bad or 0) % {"n": bad}
+    return f"{told}; {damage}" if bad else told
 
 
 def _partitions(found: Judged) -> str:

@@ -11,12 +11,13 @@ from apps.lab.faults import FAULTS, telling
 from apps.lab.faults.portal import Portal
 from apps.lab.proving import Prover, Trial
 from apps.lab.tier import Lab
-from apps.metrics import announce, outbox, webhook
+from apps.metrics import announce, damaged, outbox, seal, webhook
 from apps.metrics.alerting import Channel, Delivery, DeliveryState
 from apps.metrics.kernel import State
+from apps.metrics.levels import HOUR, floored
 from apps.metrics.models import ProcessRun
 from apps.metrics.poll import forget
-from apps.metrics.secrets import seal
+from apps.metrics.secrets import seal as sealed
 from apps.telemetry import lines, windows
 from apps.telemetry.outbox import client
 from apps.telemetry.outbox import outbox as telemetry
@@ -88,7 +89,7 @@ def test_a_receiver_that_is_gone_has_notices_given_up(prove: Prove, lead: Person
 def test_notices_that_wait_are_told_once_the_receiver_takes_them(
     own: Portal, watch: Watch, lead: Person, mailbox: Mailbox
 ) -> None:
-    fields = {"kind": "email", "target": seal("ops@example.org"), "shown": "", "least": "warn"}
+    fields = {"kind": "email", "target": sealed("ops@example.org"), "shown": "", "least": "warn"}
     channel = Channel.objects.create(tier=watch.tier, name="ops", made_by=lead, **fields)
     for _ in range(3):
         announce.test(channel, "lead")
@@ -111,7 +112,7 @@ def test_what_nobody_waits_for_is_not_given_up(own: Portal, watch: Watch, lead: 
     fields = {
         "tier": watch.tier,
         "kind": "json",
-        "target": seal(hook.url),
+        "target": sealed(hook.url),
         "shown": "",
         "least": "warn",
         "made_by": lead,
@@ -155,3 +156,18 @@ def test_log_lines_that_do_not_fit_while_redis_is_away_are_missed(prove: Prove, 
         there.delete(f"{lines.DROPPED}:1")
         assert lines.dropped(there) == 0
     assert lines.find(lines.Wanted(program="culprit", text="log lines dropped")).lines
+
+
+def test_a_damaged_chunk_counts_for_whoever_comes_upon_it(prove: Prove, own: Portal, watch: Watch) -> None:
+    hour = floored(watch.slot, HOUR)
+    seal.seal(hour)
+    prove(telling.DAMAGE, lambda: None)
+    with own.store() as store, client() as there:
+        assert damaged.count(there) == 0
+        series, start, packed = store.execute(telling.CHUNK, {"tier": "lab", "metric": telling.METRIC}).fetchone() or ()
+        store.execute(telling.CHANGE, {"series": series, "start": start, "before": packed, "after": b"no chunk"})
+        store.execute("UPDATE metrics_sealed SET polls = -1")  # as after a late poll
+        seal.seal(hour)
+        assert telemetry.flush()
+        assert damaged.count(there) == 1
+        there.delete(damaged.KEY)

@@ -17,16 +17,20 @@ from apps.lab.faults.kinds import Fault, FaultImpossible, Record
 from apps.lab.layout import HOST, RECEIVER, WEBHOOK_HOSTS, Node
 from apps.lab.processes import NotStarted, until
 from apps.lab.servers import Servers
+from apps.metrics import damaged
 from apps.telemetry.lines import DROPPED
 
-WAITING = (Path(__file__).resolve().parents[1] / "sql" / "wait_for_notices.sql").read_bytes()
-TIER, CHANNEL = "lab", "lab fault"
+SQL = Path(__file__).resolve().parents[1] / "sql"
+WAITING, CHUNK, CHANGE = (
+    (SQL / name).read_bytes() for name in ("wait_for_notices.sql", "last_chunk.sql", "damage_chunk.sql")
+)
+TIER, CHANNEL, METRIC = "lab", "lab fault", "portal.polling.silent_seconds"
 UNDONE = (
     b"DELETE FROM metrics_delivery WHERE channel_id IN (SELECT id FROM metrics_channel WHERE name = %s)",
     b"DELETE FROM metrics_channel WHERE name = %s",
 )
 HELD_UP, GIVEN_UP = 60, 3
-DEAF, GONE, HOLD, FLOOD = "deaf-receiver", "gone-receiver", "hold-portal-tables", "flood-log"
+DEAF, GONE, HOLD, FLOOD, DAMAGE = "deaf-receiver", "gone-receiver", "hold-portal-tables", "flood-log", "damage-history"
 TELEMETRY = 2  # the database of the portal's Redis that has lines and figures
 SENT_WITHIN = 30.0  # seconds
 
@@ -140,6 +144,48 @@ def _dry(servers: Servers, record: Record) -> None:
                 client.unlink(key)
 
 
+def _chunk(servers: Servers) -> Record:
+    found = portal.of(servers)
+    with found.store() as store:
+        row = store.execute(CHUNK, {"tier": TIER, "metric": METRIC}).fetchone()
+    if row is None:
+        raise FaultImpossible("No hour of the lab's history is sealed yet. One is ten minutes after its end.")
+    series, start, packed = row
+    return {"database": found.database, "series": series, "start": start.isoformat(), "packed": packed.hex()}
+
+
+def _changed(packed: bytes) -> bytes:
+    return packed[:-9] + bytes([packed[-9] ^ 16]) + packed[-8:]
+
+
+def _change(servers: Servers, record: Record, *, back: bool) -> None:
+    whole = bytes.fromhex(record["packed"])
+    before, after = (_changed(whole), whole) if back else (whole, _changed(whole))
+    values = {"series": record["series"], "start": record["start"], "before": before, "after": after}
+    with portal.connect(servers, record["database"]) as store:
+        store.execute(CHANGE, values)
+
+
+def _damage(servers: Servers) -> Record:
+    """What is remembered is of the same chunk, unless an hour was sealed within this moment."""
+    record = _chunk(servers)
+    _change(servers, record, back=False)
+    culprits.start(servers, DAMAGE)
+    culprits.stop(servers, DAMAGE)
+    return record
+
+
+def _repair(servers: Servers, record: Record) -> None:
+    """Where the chunk began anew meanwhile it stays so. That it was come upon is forgotten, or it would be told for a day."""
+    culprits.stop(servers, DAMAGE)
+    if "packed" not in record:
+        return
+    if _there(servers, record["database"]):
+        _change(servers, record, back=True)
+    with _telemetry(servers) as client:
+        client.zrem(damaged.KEY, damaged.name_of(_changed(bytes.fromhex(record["packed"]))))
+
+
 FAULTS = (
     Fault(
         DEAF,
@@ -180,5 +226,15 @@ FAULTS = (
         ("portal.log_dropped",),
         timedelta(minutes=1),
         remember=_known_losses,
+    ),
+    Fault(
+        DAMAGE,
+        "A byte of a chunk of history is another than was written, and somebody draws a chart of that time.",
+        Node.STORE,
+        _damage,
+        _repair,
+        ("portal.history_damaged",),
+        timedelta(minutes=1),
+        remember=_chunk,
     ),
 )
