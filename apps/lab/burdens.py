@@ -12,9 +12,11 @@ from apps.lab.layout import HOST, RECEIVER, Layout, Node
 from apps.lab.misbehaviour import forever, ready
 
 GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-# One table a session, so that two of them never wait for each other; polls read the first, worker and beat write the second.
-HELD: tuple[LiteralString, ...] = ("metrics_node", "metrics_processrun")
-HELD_SECONDS, LET_GO_SECONDS = 0.4, 0.02
+# One table a session, so that two of them never wait for each other. Polls, worker, beat and the tasks of beat ask for them all the time.
+HELD: tuple[LiteralString, ...] = (
+    "metrics_node", "metrics_tier", "metrics_processrun", "metrics_delivery", "ledger_checkpoint", "rollouts_watch",
+)  # fmt: skip
+HELD_SECONDS, LET_GO_SECONDS = 0.5, 0.02
 LOST_LINES = 200
 
 
@@ -42,7 +44,7 @@ async def receive(layout: Layout, answer: bytes = b"") -> None:
 
 
 async def hold_tables(layout: Layout) -> None:
-    """Lock tables of the portal against everybody, for the better part of half a second, again and again."""
+    """Lock tables of the portal against everybody, for half a second each time, again and again."""
     dsn = layout.dsn(Node.STORE, "postgres", environment.database(environment.kept(layout.run)))
 
     async def hold(table: LiteralString) -> None:

@@ -209,7 +209,7 @@ FAULTS = (
     ),
     Fault(
         HOLD,
-        "A client locks tables of the portal's store for nearly half a second, again and again: much of what it asks is slow.",
+        "A client locks tables of the portal's store for half a second, again and again: much of what it asks is slow.",
         Node.STORE,
         _hold,
         _let_go,
