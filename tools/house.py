@@ -28,8 +28,8 @@ ROOMS = {
     " statements streaming templatetags/* tokens tracing tracing_export tracing_scrub tracing_setup uncaught unreadable"
     " windows",
     "metrics": f"{TIER} alert_forms alert_rows alert_views alerting alerts announce application backlog board budget"
-    " catalogue catalogue_views channel_forms channel_views channels chunks collect columns context copyformat costs curves dependence"
-    " exporters exports exposition exposition_views facts figures hashes histories/* hosts inward inward_checks"
+    " catalogue catalogue_views channel_forms channel_views channels chunks collect columns context copyformat costs curves damaged"
+    " dependence exporters exports exposition exposition_views facts figures hashes histories/* hosts inward inward_checks"
     " itself judge kept kernel levels limits_drawn lines lives mailing marks mute_views muting names node_views noticed now"
     " occasions outbox pages planes poll present probe proof_rows proofs proven ranges readers/* readings record registry removal rolls"
     " rows seal secrets shell silence store templatetags/* threshold_views thresholds transitions unchanged units"
@@ -52,8 +52,8 @@ ROOMS = {
     " timeline_file timeline_views turns uncompared unobserved waiving watch_models watch_views watches watching window"
     " windowed words",
     "overview": f"{COMMON} away doctor/* health own own_partitions own_partition_views own_queries own_query_views own_views summary",
-    "lab": f"{COMMON} address application/* binaries crowds culprit demo environment faults/* generator hindrances intruders keys layout"
-    " links load misbehaviour people pgbouncer postgres processes proving proxy redis register rehearsal seed servers stop"
+    "lab": f"{COMMON} address application/* binaries burdens crowds culprit demo environment faults/* generator hindrances intruders"
+    " keys layout links load misbehaviour people pgbouncer postgres processes proving proxy redis register rehearsal seed servers stop"
     " supervisor switches tier traffic trials twin witness",
 }
 # Modules that have to run where nothing is installed, or whose worth is that they depend on nothing.

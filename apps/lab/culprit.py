@@ -16,7 +16,7 @@ import psycopg
 from psycopg import AsyncConnection, errors
 from redis.asyncio import Redis
 
-from apps.lab import crowds, hindrances, intruders, keys
+from apps.lab import burdens, crowds, hindrances, intruders, keys
 from apps.lab import layout as layouts
 from apps.lab import redis as lab_redis
 from apps.lab.layout import Layout, Node
@@ -267,6 +267,11 @@ DEEDS: dict[str, Deed] = {
     "cut-writes": intruders.cut_writes,
     "hang-worker": intruders.hang_worker,
     "order-ahead": intruders.order_ahead,
+    "deaf-receiver": burdens.receive,
+    "gone-receiver": lambda layout: burdens.receive(layout, burdens.GONE),
+    "hold-portal-tables": burdens.hold_tables,
+    "flood-log": burdens.say_too_much,
+    "damage-history": burdens.read_history,
 }
 
 

@@ -40,6 +40,10 @@ class Node(StrEnum):
 REPLICAS = (Node.REPLICA_1, Node.REPLICA_2)
 WATCHED = (Node.PRIMARY, *REPLICAS, Node.PGBOUNCER, Node.REDIS, Node.APP)
 OWN = (Node.STORE, Node.STORE_REDIS)
+RECEIVER = (
+    "receiver"  # where a fault listens for the portal's notices, and the only inner address that the portal posts to
+)
+WEBHOOK_HOSTS = "OPSPORTAL_WEBHOOK_HOSTS"
 SLOTS = {Node.REPLICA_1: "replica_1", Node.REPLICA_2: "replica_2"}
 REPLICATION = {Node.REPLICA_1: "replication-1", Node.REPLICA_2: "replication-2"}
 # Each login belongs to one service, so that a password of one opens nothing else.
@@ -144,6 +148,7 @@ class Layout:
             "OPSPORTAL_SECRET_KEY": self.keys["secret"],
             "OPSPORTAL_FIELD_KEY": self.keys["field"],
             "OPSPORTAL_LAB_DIR": str(self.directory),
+            WEBHOOK_HOSTS: f"{HOST}:{self.ports[RECEIVER]}",
         }
 
     def save(self) -> None:
@@ -238,8 +243,14 @@ def create(directory: Path) -> Layout:
     if (directory / "lab.json").exists():
         known = load(directory)
         _data_folder(directory, known.user)
+        if RECEIVER not in known.ports:  # made by an earlier version
+            known = replace(known, ports={**known.ports, RECEIVER: free_ports(1)[0]})
+            known.save()
         return known
-    servers, links = [node.value for node in Node], [node.value for node in WATCHED] + list(REPLICATION.values())
+    servers, links = (
+        [*(node.value for node in Node), RECEIVER],
+        [node.value for node in WATCHED] + list(REPLICATION.values()),
+    )
     ports = free_ports(len(servers) + len(links))
     layout = Layout(
         directory=directory,

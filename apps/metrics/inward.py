@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from redis import RedisError
 
-from apps.metrics import store
+from apps.metrics import damaged, store
 from apps.metrics.backlog import backlog, telemetry
 from apps.metrics.histories import history
 from apps.metrics.inward_checks import ROOM
@@ -75,10 +75,11 @@ def itself() -> Row:
             "queue_seconds": waits.oldest_seconds or 0.0,
             "slow_share": windows.slow_share(telemetry()),
             "lines_dropped": lines.dropped(telemetry()),
+            "history_damaged": damaged.count(telemetry()),
             "problem": "",
         }
     except RedisError:
-        unknown = dict.fromkeys(("queue_waiting", "queue_seconds", "slow_share", "lines_dropped"))
+        unknown = dict.fromkeys(("queue_waiting", "queue_seconds", "slow_share", "lines_dropped", "history_damaged"))
         return {**row, **unknown, "problem": AWAY}
 
 

@@ -12,7 +12,7 @@ SILENCE = "portal.silence"
 OF_POLLING = ("missed_slots", "unkept_slots", "silent_seconds", "history_behind_seconds", "history_lost_polls")
 OF_ITSELF = (
     "worker_seconds", "beat_seconds", "queue_waiting", "queue_seconds", "outbox_waiting", "outbox_seconds",
-    "ledger_seconds", "slow_share", "lines_dropped", "traces_dropped",
+    "outbox_given_up", "ledger_seconds", "slow_share", "lines_dropped", "history_damaged", "traces_dropped",
 )  # fmt: skip
 Told = tuple[Iterable[Row], Iterable[Sample]]
 
@@ -114,6 +114,18 @@ CHECKS = (
         warn=1,
     ),
     Check(
+        "portal.history_damaged",
+        "Damaged chunks of history",
+        "portal.itself.history_damaged",
+        ITSELF,
+        Unit.COUNT,
+        "Chunks whose bytes are not those that were written, and that a chart or the sealing of an hour came upon within a day. In charts "
+        "they are gaps. What nobody reads is not looked at.",
+        "Examine disk and memory of the store's host. The log's `history.damaged` names series and time. Hours whose rows are still there "
+        "are sealed again by themselves; bring older chunks back from a dump, or delete them and leave the gap.",
+        warn=1,
+    ),
+    Check(
         "portal.worker",
         "Worker last seen",
         "portal.itself.worker_seconds",
@@ -177,6 +189,18 @@ CHECKS = (
         "Look at the channels' deliveries. A receiver that is gone for good is better removed.",
         warn=50,
         fail=500,
+    ),
+    Check(
+        "portal.outbox_given_up",
+        "Notices given up",
+        "portal.itself.outbox_given_up",
+        ITSELF,
+        Unit.COUNT,
+        "Notices of the last 24 hours that reached nobody: their receiver refused them for good, or took them in none of seven tries. "
+        "Those of channels that were removed, and of people who get no mail any more, do not count.",
+        "The page of who is told says what the receiver answered. Mend the channel and send a test, or remove it. What the notices told "
+        "of stands on the page of alerts.",
+        warn=1,
     ),
     Check(
         "portal.ledger_checked",

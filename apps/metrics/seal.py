@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 from psycopg import sql
 
-from apps.metrics import chunks, copyformat
+from apps.metrics import chunks, copyformat, damaged
 from apps.metrics.levels import HOUR, LEVELS, Level, floored
 from apps.metrics.rolls import rolled, starts_of
 
@@ -158,14 +158,15 @@ def _split(series: copyformat.Ids, times: copyformat.Times, columns: tuple[NDArr
 
 def _readable(level: Level, begin: datetime, found: Sequence[tuple[int, bytes]]) -> Stretches:
     """The chunks, by series, that are not damaged. The others begin anew; their hours are sealed again while their rows are there."""
-    whole, damaged = {}, {}
+    whole, broken = {}, {}
     for series, packed in found:
         try:
             whole[series] = chunks.unpack(packed)
         except chunks.UnknownChunk as error:
-            damaged[series] = str(error)
-    if damaged:
-        told = {"chunks": len(damaged), "series": [*damaged][:TOLD], "error": next(iter(damaged.values()))}
+            broken[series] = str(error)
+            damaged.note(packed)
+    if broken:
+        told = {"chunks": len(broken), "series": [*broken][:TOLD], "error": next(iter(broken.values()))}
         log.error("history.damaged", table=level.table, start=begin.isoformat(), **told)
     return whole
 

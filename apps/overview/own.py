@@ -134,9 +134,9 @@ def _facts(found: Judged, last: datetime | None) -> list[Fact]:
         (_("Beat"), _seen(row["beat_seconds"]), ("portal.beat",)),
         (_("Queue"), _waiting(row["queue_waiting"], row["queue_seconds"]), ("portal.queue_wait", "portal.queue_depth")),
         (_("Store"), _writes(polls), ("portal.store_writes",)),
-        (_("Outbox"), _waiting(row["outbox_waiting"], row["outbox_seconds"]), ("portal.outbox_age", "portal.outbox_backlog")),
+        (_("Outbox"), _outbox(row), ("portal.outbox_age", "portal.outbox_backlog", "portal.outbox_given_up")),
         (_("Ledger"), _ledger(row), ("portal.ledger_sound", "portal.ledger_checked")),
-        (_("History"), _history(polls), ("portal.history_behind", "portal.history_lost")),
+        (_("History"), _history(polls, row), ("portal.history_behind", "portal.history_lost", "portal.history_damaged")),
         (_("Partitions"), _partitions(found), tuple(FIGURES)),
         (_("Own queries"), _slow(row["slow_share"]), ("portal.own_queries",)),
         (_("Log lines"), _dropped(row["lines_dropped"]), ("portal.log_dropped",)),
@@ -169,6 +169,12 @@ def _waiting(count: int | None, seconds: float | None) -> str:
     return _("%(n)d waiting, the oldest for %(age)s") % {"n": count, "age": show(seconds or 0.0, Unit.SECONDS)}
 
 
+def _outbox(row: Row) -> str:
+    told, lost = _waiting(row["outbox_waiting"], row["outbox_seconds"]), row["outbox_given_up"]
+    given_up = ngettext("%(n)d was given up within a day", "%(n)d were given up within a day", lost) % {"n": lost}
+    return f"{told}; {given_up}" if lost else told
+
+
 def _writes(polls: Row) -> str:
     lost = polls["unkept_slots"]
     told = ngettext(
@@ -190,13 +196,15 @@ def _ledger(row: Row) -> str:
     return f"{told}; {words.get(state, said)}"
 
 
-def _history(polls: Row) -> str:
-    behind, lost = polls["history_behind_seconds"], polls["history_lost_polls"]
+def _history(polls: Row, row: Row) -> str:
+    behind, lost, bad = polls["history_behind_seconds"], polls["history_lost_polls"], row["history_damaged"] or 0
     if lost:
-        told = ngettext("samples of %(n)d poll were lost", "samples of %(n)d polls were lost", lost)
+        told = ngettext("samples of %(n)d poll were lost", "samples of %(n)d polls were lost", lost) % {"n": lost}
         said = polls["history_message"]  # until something is taken again
-        return f"{told % {'n': lost}}: {said}" if said else told % {"n": lost}
-    return _("%(age)s late") % {"age": show(behind, Unit.SECONDS)} if behind else _("rolled up in time, on every level")
+        return f"{told}: {said}" if said else told
+    told = _("%(age)s late") % {"age": show(behind, Unit.SECONDS)} if behind else _("rolled up in time, on every level")
+    damage = ngettext("%(n)d chunk is damaged", "%(n)d chunks are damaged", bad) % {"n": bad}
+    return f"{told}; {damage}" if bad else told
 
 
 def _partitions(found: Judged) -> str:

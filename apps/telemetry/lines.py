@@ -20,16 +20,22 @@ from django.utils.timezone import localtime
 
 from apps.telemetry import process
 from apps.telemetry.controls import spelled_out, spelled_out_in
-from apps.telemetry.outbox import client, outbox
+from apps.telemetry.outbox import KNOWN_SECONDS, ONCE, Numbers, client, outbox
 
 STREAM = "opsportal:log:lines"
 KEPT = 20_000  # lines, unless LOG_LINES says otherwise
 KEPT_FOR = timedelta(hours=48)
 # One command for a batch: a command for each line would cost this process ten times as much as the line itself.
-ADD = """for i = 4, #ARGV do
-  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'p', ARGV[3], 'l', ARGV[i])
+# KEYS: what was taken, the stream, the count of lost lines. ARGV: number, known for, most, oldest, process, lost, the count's life, lines
+ADD = f"""{ONCE}
+for i = 8, #ARGV do
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'p', ARGV[5], 'l', ARGV[i])
 end
-return redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[2])"""
+if tonumber(ARGV[6]) > 0 then
+  redis.call('INCRBY', KEYS[3], ARGV[6])
+  redis.call('EXPIRE', KEYS[3], ARGV[7])
+end
+return redis.call('XTRIM', KEYS[2], 'MINID', '~', ARGV[4])"""
 QUEUED = 5_000
 BATCH = 500
 SEND_SECONDS = 0.5
@@ -42,6 +48,28 @@ HOUR = 3600
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _queue: deque[str] = deque()
 _dropped = 0
+_numbers = Numbers("opsportal:log:taken")
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is sent at once, again and again until Redis says that it has it: lines from the head of the queue, and how many were lost."""
+
+    number: int
+    lines: list[str]
+    lost: int
+
+    def said(self) -> list[str]:
+        """The lines as they are kept, and one that tells of a loss."""
+        told = [line[:LONGEST] for line in self.lines]
+        if self.lost:
+            loss = {"event": "log lines dropped", "level": "warning", "count": self.lost}
+            loss["timestamp"] = _now().isoformat()
+            told.append(orjson.dumps(loss).decode())
+        return told
+
+
+_unsure: _Batch | None = None  # sent, and not known to be taken
 
 
 def keep(line: str) -> None:
@@ -57,23 +85,18 @@ def keep(line: str) -> None:
 
 def send(to: redis.Redis) -> None:
     """Hand the queue over to Redis and trim what is too much or too old. Raises RedisError; the lines stay queued then."""
-    global _dropped  # noqa: PLW0603
-    who = process.identity()
+    global _dropped, _unsure  # noqa: PLW0603  one count of this process
     while _queue or _dropped:
-        batch = [_queue[index] for index in range(min(BATCH, len(_queue)))]
-        lost = _dropped
-        said = [line[:LONGEST] for line in batch]
-        if lost:
-            loss = {"event": "log lines dropped", "level": "warning", "count": lost, "timestamp": _now().isoformat()}
-            said.append(orjson.dumps(loss).decode())
-        to.eval(ADD, 1, STREAM, most(), _id_of(_now() - KEPT_FOR), who, *said)
-        if lost:
-            hour = f"{DROPPED}:{int(_now().timestamp()) // HOUR}"
-            to.incrby(hour, lost)
-            to.expire(hour, 2 * HOUR)
-        for _ in batch:
+        batch = _unsure or _Batch(_numbers.next(), [_queue[n] for n in range(min(BATCH, len(_queue)))], _dropped)
+        _unsure = batch
+        keys = (_numbers.key, STREAM, f"{DROPPED}:{int(_now().timestamp()) // HOUR}")
+        oldest = _id_of(_now() - KEPT_FOR)
+        sizes = (batch.number, KNOWN_SECONDS, most(), oldest, process.identity(), batch.lost, 2 * HOUR)
+        to.eval(ADD, len(keys), *keys, *sizes, *batch.said())
+        for _ in batch.lines:
             _queue.popleft()
-        _dropped -= lost
+        _dropped -= batch.lost
+        _unsure = None
 
 
 def dropped(asked: redis.Redis) -> int:
@@ -91,13 +114,15 @@ def most() -> int:
 outbox.register(send, SEND_SECONDS)
 
 
-def _forget() -> None:
-    global _dropped  # noqa: PLW0603  one count of this process
+def forget() -> None:
+    """Start from nothing, as a forked child does."""
+    global _dropped, _unsure
     _queue.clear()
-    _dropped = 0
+    _dropped, _unsure = 0, None
+    _numbers.forget()
 
 
-os.register_at_fork(after_in_child=_forget)  # the parent sends what it has queued, and tells what it dropped
+os.register_at_fork(after_in_child=forget)  # the parent sends what it has queued, and tells what it dropped
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from secrets import token_hex
 from time import monotonic
 
 import redis
 from django.conf import settings
 
+from apps.telemetry import process
 from apps.telemetry.forking import Work
 
 Send = Callable[[redis.Redis], None]
@@ -22,6 +24,13 @@ TICK_SECONDS = 0.5
 # Within these a Redis that is there answers; one that is not is tried again after REST_SECONDS.
 WITHIN_SECONDS = 1.0
 REST_SECONDS = 5.0
+# How long a number that was taken is known: a command that was answered too late waits in Redis no longer than Redis hangs.
+KNOWN_SECONDS = 3600
+# The beginning of a script that does its work once for each number, however often it is sent. KEYS[1]: `Numbers.key`; ARGV[1]: the number;
+# ARGV[2]: KNOWN_SECONDS.
+ONCE = """if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+"""
 
 
 def address() -> str:
@@ -34,6 +43,28 @@ def client() -> redis.Redis:
     return redis.Redis.from_url(
         address(), socket_timeout=WITHIN_SECONDS, socket_connect_timeout=WITHIN_SECONDS, retry=None
     )
+
+
+class Numbers:
+    """
+    Numbers for the batches of one sender of this process: a batch whose answer did not come is sent again, and may have been taken.
+
+    `prefix`: of the key under which Redis keeps the last number that it took. What has one number is the same each time it is sent.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin as another sender: in a forked child."""
+        # A container's processes have the same number after each start.
+        self.key, self.last = f"{self._prefix}:{process.identity()}:{token_hex(4)}", 0
+
+    def next(self) -> int:
+        """The number of a new batch."""
+        self.last += 1
+        return self.last
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ import orjson
 import redis
 
 from apps.telemetry import correlation, monitor, process
-from apps.telemetry.outbox import client, outbox
+from apps.telemetry.outbox import KNOWN_SECONDS, ONCE, Numbers, client, outbox
 from apps.telemetry.sketches import OTHERS, Durations, Window, merged
 
 if TYPE_CHECKING:
@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 PREFIX = "opsportal:queries:"
 SLOW, TOTAL = f"{PREFIX}slow", f"{PREFIX}total"
 TALLY = f"{PREFIX}tally:"  # by the window of five minutes: all calls, and how many were slow
+# KEYS: what was taken, SLOW, TOTAL, the tally. ARGV: number, known for, calls, of them slow, KEPT_SLOW, SLOW's life, the tally's, slow ones
+COUNT = f"""{ONCE}
+for i = 8, #ARGV do redis.call('LPUSH', KEYS[2], ARGV[i]) end
+if #ARGV > 7 then
+  redis.call('LTRIM', KEYS[2], 0, ARGV[5] - 1)
+  redis.call('EXPIRE', KEYS[2], ARGV[6])
+end
+redis.call('INCRBY', KEYS[3], ARGV[3])
+redis.call('HINCRBY', KEYS[4], 'calls', ARGV[3])
+redis.call('HINCRBY', KEYS[4], 'slow', ARGV[4])
+return redis.call('EXPIRE', KEYS[4], ARGV[7])"""
 SEND_SECONDS = 5.0
 KEPT_SLOW = 100
 UNSENT = 16  # windows that wait for Redis
@@ -69,14 +80,27 @@ class Slow:
         return datetime.fromisoformat(self.at)
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is counted on top of what was: it is sent, the same, until Redis says that it has it."""
+
+    number: int
+    slow: tuple[Slow, ...]
+    counted: int
+    counted_slow: int
+
+
 class Folding:
     """This process's windows: fills them from what the monitor put down, and writes them."""
 
     def __init__(self) -> None:
+        self._numbers = Numbers(f"{PREFIX}taken")
         self.forget()
 
     def forget(self) -> None:
         """Start from nothing: at the start, and in a forked child."""
+        self._numbers.forget()
+        self._unsure: _Batch | None = None
         monitor.pending.clear()
         self._windows: dict[tuple[int, int], Window] = {}
         self._slow: deque[Slow] = deque(maxlen=KEPT_SLOW)
@@ -126,28 +150,29 @@ class Folding:
     def send(self, to: redis.Redis) -> None:
         """Fold, and write what is known. Raises RedisError; all is written the next time then."""
         self.fold(time())
-        slow, counted, counted_slow = list(self._slow), self._counted, self._counted_slow
-        if not (slow or counted):
-            return
-        pipe = to.pipeline(transaction=False)
-        for (length, start), window in self._windows.items():
-            key = f"{PREFIX}{length}:{start}"
-            packed = {name: durations.packed() for name, durations in window.by_fingerprint.items()}
-            pipe.hset(key, self._who, orjson.dumps(packed))
-            pipe.expire(key, length + _kept_seconds(length))
-        self._describe(pipe)
-        if slow:
-            pipe.lpush(SLOW, *(orjson.dumps(asdict(one)) for one in slow))
-            pipe.ltrim(SLOW, 0, KEPT_SLOW - 1)
-            pipe.expire(SLOW, DAY.seconds)
-        pipe.incrby(TOTAL, counted)
-        tally = f"{TALLY}{int(time()) // HOUR.length}"
-        pipe.hincrby(tally, "calls", counted)
-        pipe.hincrby(tally, "slow", counted_slow)
-        pipe.expire(tally, 3 * HOUR.length)
-        pipe.execute()
-        self._counted_slow -= counted_slow
-        self._forget_sent(len(slow), counted)
+        while batch := self._next():
+            pipe = to.pipeline(transaction=False)
+            for (length, start), window in self._windows.items():
+                key = f"{PREFIX}{length}:{start}"
+                packed = {name: durations.packed() for name, durations in window.by_fingerprint.items()}
+                pipe.hset(key, self._who, orjson.dumps(packed))
+                pipe.expire(key, length + _kept_seconds(length))
+            self._describe(pipe)
+            keys = (self._numbers.key, SLOW, TOTAL, f"{TALLY}{int(time()) // HOUR.length}")
+            counts = (batch.number, KNOWN_SECONDS, batch.counted, batch.counted_slow)
+            lives = (KEPT_SLOW, DAY.seconds, 3 * HOUR.length)
+            pipe.eval(COUNT, len(keys), *keys, *counts, *lives, *(orjson.dumps(asdict(one)) for one in batch.slow))
+            pipe.execute()
+            self._unsure = None
+            self._forget_past()
+
+    def _next(self) -> _Batch | None:
+        """What is to be counted: what may not have been taken before what came since."""
+        if self._unsure is None and (self._slow or self._counted):
+            slow = tuple(self._slow.popleft() for _ in range(len(self._slow)))
+            self._unsure = _Batch(self._numbers.next(), slow, self._counted, self._counted_slow)
+            self._counted = self._counted_slow = 0
+        return self._unsure
 
     def _window(self, span: Span, now: float) -> Window:
         start = int(now) // span.length * span.length
@@ -171,10 +196,8 @@ class Folding:
                 pipe.set(f"{PREFIX}text:{name}", orjson.dumps(said), ex=DAY.seconds + DAY.length)
                 self._told.add(name)
 
-    def _forget_sent(self, slow: int, counted: int) -> None:
-        for _ in range(min(slow, len(self._slow))):
-            self._slow.popleft()
-        self._counted -= counted
+    def _forget_past(self) -> None:
+        """Drop windows that are over, and sent."""
         now = time()
         for length, start in list(self._windows):
             if start + length <= now:

@@ -4,12 +4,15 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
 from django.conf import settings
 from pytest_django import Settings
 
+from apps.lab.layout import Layout, Node
+from apps.lab.servers import Servers
 from apps.telemetry import lines as kept
 from apps.telemetry import logs
 from apps.telemetry.outbox import client, outbox
@@ -53,7 +56,7 @@ def hand_over(settings: Settings) -> Iterator[HandOver]:
 
     def forget() -> None:
         with outbox._calls:
-            kept._queue.clear()
+            kept.forget()
             folding.forget()
             outbox._client, outbox._rest_until = None, 0.0
             for sender in outbox._senders:
@@ -67,3 +70,25 @@ def hand_over(settings: Settings) -> Iterator[HandOver]:
         there.flushdb()
     for sender, before in zip(outbox._senders, due, strict=True):
         sender.due = before
+
+
+Unanswered = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def unanswered(hand_over: HandOver, layout: Layout) -> Unanswered:
+    """What this process sends within goes to a Redis that takes it, and does not answer in time; nothing is sent unasked."""
+
+    @contextmanager
+    def frozen() -> Iterator[None]:
+        assert hand_over()  # what waits in a connection that stands is done after the thaw
+        process = Servers(layout.directory).find(Node.STORE_REDIS)
+        assert process is not None
+        process.freeze()
+        try:
+            yield
+            assert not outbox.flush()
+        finally:
+            process.thaw()
+
+    return frozen

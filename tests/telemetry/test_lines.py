@@ -17,10 +17,11 @@ from pytest_django import Settings
 
 from apps.accounts.models import Person
 from apps.telemetry import correlation, lines, logs
+from apps.telemetry.outbox import client as outbox_client
 from apps.telemetry.outbox import outbox
 from tests.conftest import Until
 from tests.people import Browser
-from tests.telemetry.conftest import HandOver
+from tests.telemetry.conftest import HandOver, Unanswered
 
 COMMAND = """
 import django
@@ -179,3 +180,22 @@ def test_nobody_waits_while_redis_is_away_and_what_was_lost_is_told(hand_over: H
     found = lines.find(lines.Wanted(text="dropped"))
     assert found.total == lines.QUEUED + 1
     assert dict(found.lines[0].pairs)["count"] == "51"
+
+
+def test_lines_that_redis_took_without_answering_are_kept_once(
+    hand_over: HandOver, unanswered: Unanswered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say("before")
+    with unanswered():
+        monkeypatch.setattr(lines, "QUEUED", 2)
+        for event in ("first", "second", "lost"):
+            say(event)
+    say("lost too")
+    assert hand_over()
+    say("after")
+    assert hand_over()
+    told = [(line.event, line.fields.get("count")) for line in reversed(lines.find(lines.Wanted()).lines)]
+    lost = ("log lines dropped", 1)
+    assert told == [("before", None), ("first", None), ("second", None), lost, lost, ("after", None)]
+    with outbox_client() as asked:
+        assert lines.dropped(asked) == 2

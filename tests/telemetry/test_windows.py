@@ -19,12 +19,12 @@ from pytest_django import Settings
 from apps.accounts.models import Person
 from apps.metrics.application import PROBES
 from apps.telemetry import figures, monitor, windows
-from apps.telemetry.outbox import outbox
+from apps.telemetry.outbox import client, outbox
 from apps.telemetry.sketches import MOST, OTHERS, Durations, Window, merged
 from apps.telemetry.statements import fingerprint_of
 from apps.telemetry.windows import folding
 from tests.people import Browser
-from tests.telemetry.conftest import HandOver
+from tests.telemetry.conftest import HandOver, Unanswered
 
 ELSEWHERE = fingerprint_of("SELECT elsewhere(?)")
 _seconds = st.lists(st.floats(1e-6, 100), min_size=1, max_size=60)
@@ -67,6 +67,19 @@ def test_writing_twice_counts_nothing_twice(hand_over: HandOver) -> None:
     hand_over()
     assert figures.overview(windows.HOUR).whole.calls == 3
     assert windows.total() == 3
+
+
+def test_what_redis_took_without_answering_counts_once(hand_over: HandOver, unanswered: Unanswered) -> None:
+    statement = monitor.catalogue.statement("SELECT 1")
+    monitor.pending.append({statement: [0.001]})
+    with unanswered():
+        monitor.pending.append({statement: [0.002, 0.3]})
+        folding.take_slow(monitor.SlowQuery(statement, 0.3, True, "default"))
+    monitor.pending.append({statement: [0.004]})
+    assert hand_over()
+    assert (figures.overview(windows.HOUR).whole.calls, windows.total(), len(windows.slow_queries())) == (4, 4, 1)
+    with client() as asked:
+        assert windows.slow_share(asked) == 0.25
 
 
 def test_what_redis_did_not_take_is_not_lost(hand_over: HandOver, settings: Settings) -> None:

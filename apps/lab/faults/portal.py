@@ -4,7 +4,6 @@ That is the demo's, or one that tests run; which database it works on is in what
 """
 
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 import redis
@@ -51,5 +50,4 @@ def of(servers: Servers) -> Portal:
         variables = environment.kept(servers.layout.run)
     except FileNotFoundError as error:
         raise FaultImpossible("No portal runs on this lab. `make demo` starts it.") from error
-    database = unquote(urlsplit(variables["OPSPORTAL_DATABASE_URL"]).path.removeprefix("/"))
-    return Portal(servers, database, variables["OPSPORTAL_REDIS_URL"])
+    return Portal(servers, environment.database(variables), variables["OPSPORTAL_REDIS_URL"])

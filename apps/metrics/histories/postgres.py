@@ -15,7 +15,7 @@ import structlog
 from django.db import connection
 from numpy.typing import NDArray
 
-from apps.metrics import chunks, copyformat, seal
+from apps.metrics import chunks, copyformat, damaged, seal
 from apps.metrics.chunks import chained
 from apps.metrics.histories import Key
 from apps.metrics.kernel import Row
@@ -163,6 +163,7 @@ def _unpacked(
                 yield from _unpacked([one], columns)
             return
         (metric, node, of), begin = keys[0], chunks.begin_of(ones[0])
+        damaged.note(ones[0])
         log.error("history.damaged", metric=metric, node=node, object=of, begin_ms=begin, error=str(error))
     else:
         yield from zip(keys, stretches, strict=True)
