@@ -105,7 +105,7 @@ def poll(tier: Tier, slot: datetime) -> Measured | None:
         log.warning("poll.behind", tier=tier.slug, slot=slot.isoformat(), problem="the poll before it still goes on")
         return None
     try:
-        if memory.slot is not None and slot < memory.slot:
+        if memory.slot is not None and slot < memory.slot <= datetime.now(UTC):
             log.warning("poll.late", tier=tier.slug, slot=slot.isoformat(), problem="a later one was made meanwhile")
             return None
         memory.slot = slot

@@ -69,14 +69,20 @@ def test_a_slot_is_polled_once_however_often_it_is_ordered(tier: Tier, slots: Ca
     assert Slot.objects.filter(at=slot).count() == 1
 
 
-def test_a_poll_that_was_held_up_is_not_written_as_of_a_time_before_the_last_one(
-    tier: Tier, slots: Callable[[], datetime]
-) -> None:
-    early, late = slots(), slots()
+def test_a_poll_that_was_held_up_is_not_written_as_of_a_time_before_the_last_one(tier: Tier) -> None:
+    late = slot_of(timezone.now())
+    early = late - timedelta(seconds=settings.POLL_SECONDS)
     assert poll(tier, late) is not None
     assert poll(tier, early) is None
     assert rows(early) == []
     assert set(NodeStatus.objects.values_list("slot", flat=True)) == {late}
+
+
+def test_a_clock_that_was_fast_and_is_set_right_does_not_keep_from_polling(tier: Tier) -> None:
+    now = slot_of(timezone.now())
+    assert poll(tier, now + timedelta(days=1)) is not None
+    assert poll(tier, now) is not None
+    assert len(rows(now)) == 6
 
 
 def test_a_stopped_node_has_a_typed_failure_and_the_others_samples_go_on(
