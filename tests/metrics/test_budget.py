@@ -157,3 +157,4 @@ def test_the_page_of_the_nodes_says_what_each_costs_against_its_cap(
         assert "of 500 kB" in row
         assert "counted by pg_stat_statements" in row
         assert "answers waited for" in page
+        assert "python manage.py doctor" in page

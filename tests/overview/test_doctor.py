@@ -16,8 +16,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.accounts.models import Person
+from apps.lab import redis
+from apps.lab.layout import Layout
+from apps.lab.layout import Node as Server
 from apps.metrics import announce, outbox
-from apps.metrics.models import Channel, Forwarding, Tier, Unsent
+from apps.metrics.models import Channel, Forwarding, Node, Tier, Unsent
 from apps.metrics.secrets import seal
 from apps.overview.doctor import deployment
 from apps.overview.doctor.finding import Finding, Report, State
@@ -104,6 +107,29 @@ def test_a_setting_that_a_deployment_must_not_have_is_told_with_its_cure(
     assert before[found.id] == "fine"
     assert (found.state, bool(found.remedy)) == (state, True)
     assert said in found.detail
+
+
+def test_a_redis_that_may_lose_orders_or_keeps_them_untaken_is_told(db: None, layout: Layout) -> None:
+    with redis.session(layout, Server.STORE_REDIS) as store:
+        try:
+            store.config_set("maxmemory-policy", "allkeys-lru")
+            store.rpush(settings.CELERY_TASK_DEFAULT_QUEUE, *["an order"] * 100)
+            found = doctor()[1]
+            assert (found["redis.policy"]["state"], found["redis.broker"]["state"]) == ("failure", "warning")
+            assert "maxmemory-policy is allkeys-lru" in found["redis.policy"]["detail"]
+            assert found["redis.broker"]["detail"].startswith("100 messages wait")
+            store.execute_command(*found["redis.policy"]["commands"][0].split())
+            assert store.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        finally:
+            store.config_set("maxmemory-policy", "noeviction")
+            store.delete(settings.CELERY_TASK_DEFAULT_QUEUE)
+
+
+def test_passwords_that_another_field_key_sealed_are_told(db: None) -> None:
+    tier = Tier.objects.create(slug="lab", name="Lab")
+    Node.objects.create(tier=tier, name="it", kind="redis", address="redis://127.0.0.1:1", secret="gAAAAABm-of-another")
+    found = doctor()[1]["trust.field_key"]
+    assert (found["state"], bool(found["remedy"])) == ("failure", True)
 
 
 def test_without_redis_it_goes_on(db: None, settings: Settings) -> None:
