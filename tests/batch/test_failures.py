@@ -385,6 +385,7 @@ def test_what_no_retry_helped_is_told_and_done_by_the_next_run(shop: Shop) -> No
     assert result.ended is Ended.COMPLETE
     assert [(error.first, error.last, error.kind) for error in result.errors] == [(2, 3, "55P03")]
     assert (result.counts.written, result.counts.undone) == (6, 2)
+    assert result.counts.retried == 1 + 2, "of all together, and of three attempts alone"
     assert result.waiting >= timedelta(milliseconds=20 + 40), (
         "at least half of each pause, of which the second is longer"
     )

@@ -380,6 +380,9 @@ def test_the_history_says_how_long_who_why_and_what_came_before(
         "no data",
     ):
         assert text in page
+    one = browser(viewer).get(f"/alerts/{Alert.objects.get(cause__name='primary').pk}/").content.decode()
+    for text in ("primary is down; nobody is called for this one", "Dba: index is built", "index was missing"):
+        assert text in one
     for query, count in (("node=primary", 1), ("state=no_data", 1), ("period=30d", 3), ("check_id=nothing", 0)):
         assert browser(viewer).get(f"/alerts/history/?{query}").content.decode().count("<tr>") - bool(count) == count
     assert browser(viewer).get("/alerts/history/?state=nonsense&before=x").status_code == 400

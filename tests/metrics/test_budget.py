@@ -155,6 +155,7 @@ def test_the_page_of_the_nodes_says_what_each_costs_against_its_cap(
         row = page.partition(f'id="cost-{COSTLY}"')[2].partition("</tr>")[0]
         assert "of 1 s" in row, url
         assert "of 500 kB" in row
+        assert ">of 4</span>" in row, "connections"
         assert "counted by pg_stat_statements" in row
         assert "answers waited for" in page
         assert "python manage.py doctor" in page

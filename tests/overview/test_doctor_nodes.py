@@ -274,6 +274,15 @@ def test_a_line_of_pg_hba_names_an_address_or_is_not_given(db: None) -> None:
     assert "over TLS only" in found["n2", "nodes.answers"]["remedy"], "as its address forbids TLS"
 
 
+def test_only_the_tier_that_is_asked_for_is_examined(db: None) -> None:
+    for slug in ("lab", "staging"):
+        Tier.objects.create(slug=slug, name=slug)
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--json", "--tier", "lab", stdout=out)
+    assert {found["tier"] for found in json.loads(out.getvalue())["findings"]} == {"", "lab"}
+
+
 def test_a_tier_that_there_is_not_is_refused(db: None) -> None:
     with pytest.raises(CommandError, match="nowhere"):
         call_command("doctor", "--tier", "nowhere")
