@@ -25,7 +25,7 @@ def test_no_web_server_serves_with_a_secret_that_anybody_can_read() -> None:
 
 def test_whatever_beat_orders_is_a_task_that_a_worker_has_and_history_is_kept_often_enough() -> None:
     app.loader.import_default_modules()
-    ordered = {one["task"]: one["schedule"] for one in settings.CELERY_BEAT_SCHEDULE.values()}
+    ordered = {str(one["task"]): float(str(one["schedule"])) for one in settings.CELERY_BEAT_SCHEDULE.values()}
     assert set(ordered) - set(app.tasks) == set()
     assert ordered["apps.metrics.tasks.maintain"] <= 600, "as docs/operating.md says"
     assert ordered["apps.metrics.tasks.deliver"] <= 5, "the first pause of what failed"

@@ -64,7 +64,7 @@ def test_what_ended_and_what_others_took_meanwhile_is_counted_and_ones_own_is_no
         Alert.objects.create(
             tier=tier, node=Node.objects.get(), check_id="node.up", object=of, state="fail",
             opened_at=before - timedelta(days=1), updated_at=lately, closed_at=closed,
-            acknowledged_by=by, acknowledged_at=by and lately, note="on it" if by else "",
+            acknowledged_by=by, acknowledged_at=lately if by else None, note="on it" if by else "",
         )  # fmt: skip
     elsewhere = Tier.objects.create(slug="staging", name="Staging")
     Alert.objects.create(

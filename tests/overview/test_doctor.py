@@ -118,7 +118,7 @@ def test_a_redis_that_may_lose_orders_or_keeps_them_untaken_is_told(db: None, la
             assert (found["redis.policy"]["state"], found["redis.broker"]["state"]) == ("failure", "warning")
             assert "maxmemory-policy is allkeys-lru" in found["redis.policy"]["detail"]
             assert found["redis.broker"]["detail"].startswith("100 messages wait")
-            store.execute_command(*found["redis.policy"]["commands"][0].split())
+            store.execute_command(*found["redis.policy"]["commands"][0].split())  # type: ignore[no-untyped-call]
             assert store.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         finally:
             store.config_set("maxmemory-policy", "noeviction")
