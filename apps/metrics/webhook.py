@@ -75,13 +75,19 @@ def resolve(parts: SplitResult) -> str:
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(entry[4][0]) for entry in found]
-    if not listed(host, parts.port) and not all(map(public, addresses)):
+    if not listed(host, parts.port):
+        refuse_inner(host, addresses)
+    return addresses[0]
+
+
+def refuse_inner(host: str, addresses: Sequence[str]) -> None:
+    """Raises Forbidden where any of the addresses that a name stands for is inside: a name may have one of each."""
+    if not all(map(public, addresses)):
         text = _(
             "%(host)s stands for an address inside your network. If that is meant, add it to OPSPORTAL_WEBHOOK_HOSTS; "
             "the portal posts to no inner address by itself."
         )
         raise Forbidden(text % {"host": host})
-    return addresses[0]
 
 
 def public(address: str) -> bool:

@@ -62,6 +62,18 @@ def test_halving_finds_exactly_the_guilty_and_sends_the_rest_once_in_order(count
     assert sent == [n for n in range(count) if n not in bad]
 
 
+@pytest.mark.parametrize("bad", [0, 511, 1023])
+def test_one_guilty_row_costs_two_attempts_for_each_halving_and_not_one_for_each_row(bad: int) -> None:
+    sizes: list[int] = []
+
+    def attempt(part: Part) -> Exception | None:
+        sizes.append(len(part.rows))
+        return ValueError() if bad in part.rows else None
+
+    assert [number for number, _ in guilty(Part(range(1024), range(1024)), attempt)] == [bad]
+    assert sorted(sizes) == sorted(2 * [2**n for n in range(10)])
+
+
 def test_guilty_rows_are_named_with_their_cause_and_the_others_written(shop: Shop) -> None:
     rows: list[Any] = [(n, n) for n in range(500)]
     rows[7], rows[123], rows[124], rows[499] = (7, -1), (123, 2**31), (122, 5), (499, "many")
@@ -353,18 +365,32 @@ def test_the_breaker_gives_up_and_says_so(shop: Shop) -> None:
     assert result.ended is Ended.TRIPPED
     assert "Tripped: 0 written" in result.sentence()
     assert len(read) <= 20
+    assert timedelta(milliseconds=20) <= result.waiting < result.duration, "it waited before each of the two"
+
+
+def test_after_a_pause_one_chunk_is_tried_and_not_as_many_as_may_be_written_at_once(shop: Shop) -> None:
+    how = How(chunk=1, parallel=4, breaking=Breaking(4, timedelta(milliseconds=10), probes=3))
+    result = create(shop.price, ((n, -1) for n in range(10_000)), columns=COLUMNS, using=shop.address, how=how)
+    assert result.ended is Ended.TRIPPED
+    assert result.counts.failed <= 4 + 3 + 3, "four that open it, three that were under way, and one after each pause"
 
 
 def test_what_no_retry_helped_is_told_and_done_by_the_next_run(shop: Shop) -> None:
     with psycopg.connect(shop.address) as other:
         other.execute("INSERT INTO price VALUES (3, 3)")  # not committed: who inserts 3 waits
-        how = How(chunk=2, retry=Retry(2, timedelta(milliseconds=10)))
+        how = How(chunk=2, retry=Retry(3, timedelta(milliseconds=40)))
         locked = f"{shop.address}?options=-c%20lock_timeout%3D100ms"
         result = create(shop.price, ((n, n) for n in range(8)), columns=COLUMNS, using=locked, how=how)
         other.rollback()
     assert result.ended is Ended.COMPLETE
     assert [(error.first, error.last, error.kind) for error in result.errors] == [(2, 3, "55P03")]
     assert (result.counts.written, result.counts.undone) == (6, 2)
+    assert result.counts.retried == 1 + 2, "of all together, and of three attempts alone"
+    assert result.waiting >= timedelta(milliseconds=20 + 40), (
+        "at least half of each pause, of which the second is longer"
+    )
+    assert result.writing >= timedelta(milliseconds=3 * 100), "each attempt waited for its lock"
+    assert result.duration >= result.waiting
     again = create(
         shop.price,
         ((n, n) for n in range(8)),

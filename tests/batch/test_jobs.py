@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
@@ -151,6 +152,36 @@ def test_pages_tell_a_run_with_its_errors_and_hostile_words_do_nothing(
     assert '<div id="live"' in fragment
     assert "<html" not in fragment
     assert client.get("/batches/999999/").status_code == 404
+
+
+def test_the_page_of_a_run_tells_how_far_it_is_while_it_goes_on(
+    stored_shop: Shop, viewer: Person, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.batch.job.NOTE_SECONDS", 0)  # not once a second, but after each chunk
+    client, shown = browser(viewer), list[str]()
+
+    def look(url: str, **more: Any) -> None:
+        shown.append(" ".join(client.get(url, **more).content.decode().split()))
+
+    def rows() -> Iterator[tuple[Any, str]]:
+        for n in range(30):
+            if n == 20:  # the first ten are settled, the next ten are not given out yet or under way
+                url = Job.objects.get().get_absolute_url()
+                look(url)
+                look(f"{url}?version=of-before", headers={"HX-Request": "true"})
+                look("/batches/")
+            yield ("no number" if n == 3 else n), "x"
+
+    how = How(chunk=10, together=1, total=30, remember=Remember("long"))
+    create(stored_shop_table(), rows(), columns=COLUMNS, how=how)
+    page, fragment, overview = shown
+    for text in (page, fragment):
+        assert "Under way: 9 rows written, 1 failed" in text
+        assert '<progress max="30" value="10"' in text
+        assert "10 of 30 rows" in text
+    assert "cannot be interpreted as an integer" in page
+    assert "One run is under way" in overview
+    assert '<div id="live"' in fragment
 
 
 def stored_shop_table() -> Any:
@@ -306,6 +337,34 @@ def test_the_command_tells_where_a_broken_file_goes_on(stored_shop: Shop, tmp_pa
     command("create", "public.price", str(lines), "--chunk", "1", "--resume", str(told.value).rpartition(" ")[2])
     assert stored_shop.rows() == [(1, 1), (2, 2), (3, 3)]
     assert Job.objects.get().state == State.COMPLETE
+
+
+@pytest.mark.timeout(300)
+def test_ctrl_c_ends_the_command_after_the_present_transaction_and_it_says_how_to_go_on(
+    portal_environment: dict[str, str], stored_shop: Shop, tmp_path: Path, until: Until
+) -> None:
+    sheet, count = tmp_path / "many.csv", 200_000
+    sheet.write_text("n,note\n" + "".join(f"{n},x\n" for n in range(count)), encoding="utf-8")
+    stored_shop.run("ALTER TABLE keyless ADD level text DEFAULT current_setting('transaction_isolation')")
+    words = ["batch", "create", "public.keyless", str(sheet), "--chunk", "20", "--together", "1", "--isolation"]
+    asked = subprocess.Popen(
+        [sys.executable, "manage.py", *words, "serializable"],
+        cwd=BASE, env={**os.environ, **portal_environment}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        until(lambda: stored_shop.one("SELECT count(*) FROM keyless") > 100, 100, 0.01)
+        asked.send_signal(signal.SIGINT)
+        said = asked.communicate(timeout=60)[1]
+    finally:
+        asked.kill()
+        asked.wait()
+    written = stored_shop.one("SELECT count(*) FROM keyless")
+    assert asked.returncode == 1
+    assert f"Cancelled: {written:,} written" in said
+    assert "--resume " in said
+    assert 100 < written < count
+    assert stored_shop.rows("SELECT DISTINCT level FROM keyless") == [("serializable",)]
+    assert Job.objects.get().state == State.CANCELLED
 
 
 def test_many_errors_are_told_by_their_first_and_where_more_of_them_are(stored_shop: Shop, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import subprocess
 import termios
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.accounts.models import Person
 from apps.batch import (
@@ -112,6 +113,24 @@ def test_stream_gives_every_row_and_feeds_the_operations(shop: Shop) -> None:
     assert shop.one("SELECT count(*) FROM price") == 500
 
 
+def test_a_stream_never_has_the_whole_table_in_memory(shop: Shop) -> None:
+    shop.run("ALTER TABLE keyless SET (autovacuum_enabled = off)")
+    shop.run("INSERT INTO keyless SELECT n, repeat('x', 500) FROM generate_series(1, 100000) AS n")  # 50 MB
+    next(stream(shop.price, using=shop.address), None)
+    before, most, count = memory(), 0, 0
+    for n, _note in stream(shop.keyless, using=shop.address):
+        count += 1
+        if n % 20_000 == 1:
+            most = max(most, memory())
+    assert count == 100_000
+    assert most - before < 25_000
+
+
+def memory() -> int:
+    """Kilobytes that this process has now; unlike its peak, no earlier test makes it look small."""
+    return int(subprocess.check_output(["ps", "-o", "rss=", "-p", str(os.getpid())]))
+
+
 def test_an_empty_input_is_complete_and_writes_nothing(shop: Shop) -> None:
     for operation in (create, upsert, update, delete):
         result = operation(shop.price, [], using=shop.address)
@@ -159,6 +178,22 @@ def test_each_chunk_has_the_isolation_asked_for(shop: Shop, level: Isolation) ->
     shop.run("ALTER TABLE keyless ALTER note SET DEFAULT current_setting('transaction_isolation')")
     create(shop.keyless, [(1,), (2,)], columns=("n",), using=shop.address, how=How(chunk=1, isolation=level))
     assert {row[0] for row in shop.rows("SELECT note FROM keyless")} == {level.value.name.lower().replace("_", " ")}
+
+
+def test_the_level_asked_for_holds_where_models_take_part_too(stored_shop: Shop) -> None:
+    seen: list[str] = []
+
+    def look(_rows: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW transaction_isolation")
+            seen.append(cursor.fetchone()[0])
+
+    for level in Isolation:
+        assert process([1], look, how=How(isolation=level)).ok
+    assert seen == ["read committed", "repeatable read", "serializable"]
+    stored_shop.run("ALTER TABLE keyless ALTER note SET DEFAULT current_setting('transaction_isolation')")
+    assert create(table("public.keyless"), [(1,)], columns=("n",), how=How(isolation=Isolation.SERIALIZABLE)).ok
+    assert stored_shop.one("SELECT note FROM keyless") == "serializable"
 
 
 def test_models_are_written_with_their_defaults_and_prepared_values(stored_shop: Shop) -> None:

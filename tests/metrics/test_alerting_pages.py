@@ -22,6 +22,7 @@ from tests.receivers import Hook
 CHECK = "queries.p95"
 MUTES, CHANNELS, ONE = "/t/lab/mutes/", "/t/lab/channels/", f"/t/lab/checks/{CHECK}/"
 SECRET = "sixteen letters or more"
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -354,9 +355,10 @@ def test_the_history_says_how_long_who_why_and_what_came_before(
     tier: Tier, dba: Person, viewer: Person, browser: Browser
 ) -> None:
     start, deployed = timezone.now() - timedelta(hours=3), timezone.now() - timedelta(hours=3, minutes=10)
+    window = Mute.objects.create(tier=tier, starts_at=start, ends_at=start + HOUR, reason="index is built", by=dba)
     alert(
         tier, opened_at=start, closed_at=start + timedelta(minutes=20), closed_by="passed", acknowledged_at=start,
-        acknowledged_by=dba, note="index was missing", node=Node.objects.get(),
+        acknowledged_by=dba, note="index was missing", node=Node.objects.get(), cause=Node.objects.get(), mute=window, flapping=True,
     )  # fmt: skip
     alert(tier, kind="no_data", state="no_data", check_id="queries.up" if "queries.up" in checks() else "node.up")
     alert(tier, opened_at=start - timedelta(days=20), check_id="node.clock_offset")
@@ -367,6 +369,9 @@ def test_the_history_says_how_long_who_why_and_what_came_before(
         occasions.declare("of this test", lambda _tier, _start, _end: [])
     for text in (
         "2 alerts in the last 7 days",
+        "primary was down",
+        "muted by Dba: index is built",
+        "flapping",
         "20 min",
         "Dba",
         "index was missing",
@@ -375,6 +380,9 @@ def test_the_history_says_how_long_who_why_and_what_came_before(
         "no data",
     ):
         assert text in page
+    one = browser(viewer).get(f"/alerts/{Alert.objects.get(cause__name='primary').pk}/").content.decode()
+    for text in ("primary is down; nobody is called for this one", "Dba: index is built", "index was missing"):
+        assert text in one
     for query, count in (("node=primary", 1), ("state=no_data", 1), ("period=30d", 3), ("check_id=nothing", 0)):
         assert browser(viewer).get(f"/alerts/history/?{query}").content.decode().count("<tr>") - bool(count) == count
     assert browser(viewer).get("/alerts/history/?state=nonsense&before=x").status_code == 400

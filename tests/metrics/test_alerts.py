@@ -21,7 +21,7 @@ from apps.metrics.alerts import (
     step_of_silence,
     threshold,
 )
-from apps.metrics.kernel import Check, State, Unit, Verdict
+from apps.metrics.kernel import Check, Direction, State, Unit, Verdict
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVERY = timedelta(seconds=10)
@@ -98,6 +98,13 @@ def test_a_value_within_the_band_passes_and_does_not_close() -> None:
     for state in (W, W, W):
         course.poll(state)
     assert [course.poll(P, value)[0] for value in (4.9, 4.5, 4.2, 3.9, 3.9)] == [NO, NO, NO, NO, END]
+
+
+def test_the_band_of_what_must_not_be_low_lies_above_it() -> None:
+    course = Course(replace(CHECK, warn=0.9, fail=0.5, band=0.05, direction=Direction.LOW))
+    for _ in range(3):
+        course.poll(W, 0.8)
+    assert [course.poll(P, value)[0] for value in (0.91, 0.94, 0.96, 0.97)] == [NO, NO, NO, END]
 
 
 def test_a_flapping_alert_closes_only_after_a_calm_stretch() -> None:

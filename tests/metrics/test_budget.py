@@ -1,13 +1,17 @@
 """A node that costs more than its cap is asked less, says so slot by slot, and is asked as ever once there is room again."""
 
 from collections import Counter
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from django.db import connection
 from django.test import Client, override_settings
 
 from apps.accounts.models import Person
+from apps.lab.layout import Layout
+from apps.lab.layout import Node as Server
 from apps.metrics import budget
 from apps.metrics.alerts import Kind
 from apps.metrics.budget import COST, Duty, cost
@@ -70,6 +74,16 @@ def test_above_its_cap_a_node_is_asked_less_and_no_other_is(watch: Watch, monkey
     reaches(watch, Duty.FULL)
     watch.poll(2)
     assert not watch.alerts("node.backed_off")
+
+
+def test_more_connections_of_ours_than_the_cap_are_backed_off_from_too(watch: Watch, layout: Layout) -> None:
+    with ExitStack() as opened:
+        for _ in range(2):  # and the poller's own
+            opened.enter_context(psycopg.connect(layout.dsn(Server.PRIMARY, "opsportal_poll", direct=True)))
+        with override_settings(NODE_CONNECTIONS=2, NODE_MS_PER_MINUTE=60_000):  # whatever else this machine does
+            reaches(watch, Duty.NO_SLOW, polls=16)
+    rows = LatestAnswer.objects.get(tier=watch.tier, probe=COST).rows
+    assert {row["node"]: row["most"] for row in rows if row["level"]} == {COSTLY: "connections"}
 
 
 def test_what_is_not_asked_long_enough_is_unknown_and_calls_nobody(watch: Watch) -> None:
@@ -141,5 +155,7 @@ def test_the_page_of_the_nodes_says_what_each_costs_against_its_cap(
         row = page.partition(f'id="cost-{COSTLY}"')[2].partition("</tr>")[0]
         assert "of 1 s" in row, url
         assert "of 500 kB" in row
+        assert ">of 4</span>" in row, "connections"
         assert "counted by pg_stat_statements" in row
         assert "answers waited for" in page
+        assert "python manage.py doctor" in page

@@ -22,7 +22,7 @@ from apps.metrics.announce import Change, Told, announce
 from apps.metrics.models import Alert, Tier
 from apps.metrics.registry import checks
 from apps.metrics.secrets import seal
-from tests.receivers import Hook, Mailbox
+from tests.receivers import Hook, Mailbox, Received
 
 SECRET = "a secret of the channel"
 _ticks = count()
@@ -66,12 +66,17 @@ def test_a_signed_message_arrives_once_for_each_node_and_change(tier: Tier, lead
     body = json.loads(first.body)
     assert [c["state"] for c in body["changes"]] == ["fail", "warn"]
     assert body["text"] == "Lab · replica-1: Polls missed fails, and 1 more"
-    made = hmac.new(
-        SECRET.encode(), first.headers["x-opsportal-timestamp"].encode() + b"." + first.body, hashlib.sha256
-    )
-    assert first.headers["x-opsportal-signature"] == f"v1={made.hexdigest()}"
+    refuse_forged(first)
     assert first.headers["x-opsportal-delivery"] == body["id"] == first.headers["idempotency-key"]
     assert set(Delivery.objects.values_list("state", "status", "attempts")) == {("sent", 200, 1)}
+
+
+def refuse_forged(found: Received) -> None:
+    """As docs/operating.md tells a receiver to."""
+    made = hmac.new(
+        SECRET.encode(), found.headers["x-opsportal-timestamp"].encode() + b"." + found.body, hashlib.sha256
+    )
+    assert found.headers["x-opsportal-signature"] == f"v1={made.hexdigest()}"
 
 
 def test_slack_gets_text_and_blocks_in_which_the_tier_calls_nobody(tier: Tier, lead: Person, hook: Hook) -> None:
@@ -82,6 +87,7 @@ def test_slack_gets_text_and_blocks_in_which_the_tier_calls_nobody(tier: Tier, l
     assert body["text"] == "Lab · replica-1: Polls missed fails"
     assert "&lt;!channel&gt;" in body["blocks"][0]["text"]["text"]
     assert "<!channel>" not in hook.received[0].body.decode()
+    refuse_forged(hook.received[0])
 
 
 def test_a_mail_says_what_and_where_and_bears_the_delivery_id(tier: Tier, lead: Person, mailbox: Mailbox) -> None:
@@ -279,6 +285,24 @@ def test_an_address_of_another_kind_is_refused(url: str) -> None:
 def test_an_inner_address_is_refused_however_it_is_written(host: str) -> None:
     with pytest.raises(webhook.Forbidden, match="inside your network"):
         webhook.resolve(webhook.allowed(f"https://{host}/"))
+
+
+def test_a_name_with_one_inner_address_among_others_is_refused() -> None:
+    webhook.refuse_inner("example.org", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"])
+    for addresses in (["93.184.215.14", "10.0.0.1"], ["fd00::1", "93.184.215.14"]):
+        with pytest.raises(webhook.Forbidden, match=r"example\.org stands for an address inside"):
+            webhook.refuse_inner("example.org", addresses)
+
+
+def test_a_name_that_stands_for_an_inner_address_by_now_is_not_posted_to(tier: Tier, lead: Person, hook: Hook) -> None:
+    """It was another's when the channel was added; every delivery looks anew."""
+    channel(tier, lead, "json", f"https://localhost:{hook.port}/hook/key-of-the-channel")
+    tell(tier, told(alert(tier)))
+    with override_settings(WEBHOOK_HOSTS=[]):
+        assert outbox.deliver() == 1
+    found = Delivery.objects.get()
+    assert (found.state, hook.received) == (DeliveryState.GIVEN_UP, [])
+    assert "localhost stands for an address inside your network" in found.problem
 
 
 def test_what_was_looked_at_is_what_is_connected_to(hook: Hook) -> None:

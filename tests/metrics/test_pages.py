@@ -70,6 +70,9 @@ def test_charts_are_islands_that_a_script_in_a_name_cannot_leave(viewing: Client
     page = text(viewing, PAGE)
     islands = re.findall(r'<script type="application/json" data-figure="([^"]+)">(.*?)</script>', page, re.DOTALL)
     assert islands
+    assert re.search(r'class="chart-grain">Each point is the [^<]+, from single samples\.<', page), (
+        "of which level it is"
+    )
     for _chart, island in islands:
         assert json.loads(island)["layout"]["xaxis"]["type"] == "date"
     assert "<style" not in page

@@ -16,6 +16,7 @@ from apps.lab.tier import Lab
 from apps.ledger.models import Entry
 from apps.metrics import muting, removal, thresholds
 from apps.metrics.alerting import Channel
+from apps.metrics.alerts import STEADY
 from apps.metrics.kernel import State
 from apps.metrics.models import Alert, Delivery, Mute, Node, Standing
 from apps.metrics.now import check_now
@@ -111,6 +112,50 @@ def test_a_muted_alert_is_recorded_and_told_only_if_it_is_bad_when_the_mute_ends
     ]
 
 
+def test_a_window_mutes_its_own_check_from_its_first_moment_up_to_its_last(
+    watch: Watch, told: Callable[[], list[tuple[str, str, str]]], on_call: Person, dba: Person
+) -> None:
+    check, node = checks()["node.clock_offset"], Node.objects.get(name=REPLICA)
+    thresholds.change(watch.tier, check, node, (1e-9, 5.0), "clocks must agree", dba)
+    opens = watch.slot + STEP + check.hold
+    by = {"tier": watch.tier, "reason": "ntpd is moved", "by": on_call}
+    Mute.objects.create(check_id="node.up", node=node, starts_at=watch.slot, ends_at=opens + 9 * STEP, **by)
+    first = Mute.objects.create(check_id=check.id, starts_at=watch.slot, ends_at=opens + STEP, **by)
+    second = Mute.objects.create(node=node, starts_at=opens + 3 * STEP, ends_at=opens + 9 * STEP, **by)
+    found = []
+    watch.poll()
+    for after in (check.hold, STEP, STEP, STEP):
+        watch.poll(after=after)
+        (alert,) = watch.alerts(check.id)
+        found.append((watch.slot - opens, alert.mute, [change for _node, change, of in told() if of == check.id]))
+    assert found == [
+        (0 * STEP, first, []),
+        (1 * STEP, None, ["opened"]),
+        (2 * STEP, None, ["opened"]),
+        (3 * STEP, second, ["opened"]),
+    ]
+
+
+def test_the_third_opening_within_an_hour_flaps_and_its_message_says_so(
+    watch: Watch, told: Callable[[], list[tuple[str, str, str]]], dba: Person, viewer: Person, browser: Browser
+) -> None:
+    check, node = checks()["node.clock_offset"], Node.objects.get(name=REPLICA)
+    opened = []
+    for _ in range(3):
+        made = thresholds.change(watch.tier, check, node, (1e-9, 5.0), "clocks must agree", dba)
+        watch.poll()
+        watch.poll(after=check.hold)
+        opened += watch.alerts(check.id)
+        thresholds.revert(made, dba)
+        watch.poll(2)
+    assert [alert.flapping for alert in opened] == [False, False, True]
+    assert watch.alerts(check.id) == opened[2:], "two passes end it no more"
+    assert [change for _node, change, of in told() if of == check.id] == ["opened", "resolved"] * 2 + ["opened"]
+    assert "flapping" in browser(viewer).get(f"/alerts/{opened[2].pk}/").content.decode()
+    watch.poll(after=STEADY)
+    assert not watch.alerts(check.id)
+
+
 def test_open_alerts_are_brought_up_to_date_together(watch: Watch, dba: Person) -> None:
     check = checks()["node.clock_offset"]
     for node in Node.objects.filter(kind="postgres"):
@@ -150,6 +195,17 @@ def test_a_threshold_set_by_somebody_counts_in_the_poll_on_check_now_and_on_page
     assert watch.state(check.id, REPLICA) is State.PASS
     kinds = [(e.kind, json.loads(bytes(e.body))["check"]) for e in Entry.objects.filter(kind__startswith="threshold")]
     assert sorted(kinds) == [("threshold.revert", check.id), ("threshold.set", check.id)]
+
+
+def test_a_dashboard_tells_who_set_other_thresholds_than_the_default(
+    watch: Watch, dba: Person, viewer: Person, browser: Browser
+) -> None:
+    page, check = "/t/lab/pools/", checks()["pools.utilisation"]
+    assert "by Dba" not in browser(viewer).get(page).content.decode()
+    thresholds.change(watch.tier, check, None, (0.42, 0.5), "small pools", dba)
+    shown = browser(viewer).get(page).content.decode().replace("\xa0", " ")
+    for text in ("warns from 42 %", "by Dba", "small pools", "default warns from"):
+        assert text in shown
 
 
 def test_data_that_stay_away_are_an_alert_of_their_own_kind(

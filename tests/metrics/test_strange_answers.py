@@ -15,6 +15,7 @@ from apps.metrics.poll import collector, poll, slot_of
 from tests.receivers import Hook
 
 Serve = Callable[[bytes], int]
+NEWLINE = b"\r\n"
 
 
 @pytest.fixture
@@ -120,3 +121,21 @@ def test_the_doctor_goes_on_past_a_redis_of_no_version(tier: Tier, redis_like: S
         call_command("doctor", "--json", "--tier", tier.slug, stdout=out)
     found = [one for one in json.loads(out.getvalue())["findings"] if one["node"] == "odd"]
     assert {"nodes.answers", "nodes.rights", "nodes.reads_only"} <= {one["id"] for one in found}
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "detail"),
+    [
+        (b"redis_version:5.0.14", "failure", "Redis 5.0.14; the portal reads 6.0 and newer."),
+        (b"redis_version:6.0.0", "fine", "Redis 6.0.0"),
+    ],
+)
+def test_the_doctor_tells_of_a_version_that_is_too_old(
+    tier: Tier, redis_like: Serve, said: bytes, state: str, detail: str
+) -> None:
+    Node.objects.create(tier=tier, name="old", kind="redis", address=f"redis://127.0.0.1:{redis_like(said + NEWLINE)}")
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--json", "--tier", tier.slug, stdout=out)
+    found = {one["id"]: one for one in json.loads(out.getvalue())["findings"] if one["node"] == "old"}["nodes.version"]
+    assert (found["state"], found["detail"]) == (state, detail)

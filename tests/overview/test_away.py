@@ -54,6 +54,31 @@ def test_who_was_away_is_told_what_happened_until_it_is_put_aside(
     assert "Since you were away" not in client.get("/").content.decode()
 
 
+def test_what_ended_and_what_others_took_meanwhile_is_counted_and_ones_own_is_not(
+    tier: Tier, lead: Person, dba: Person, browser: Browser
+) -> None:
+    was_here(lead, tier, timedelta(hours=8))
+    now = timezone.now()
+    lately, before = now - timedelta(minutes=5), now - timedelta(days=1)
+    for of, by, closed in (("a", dba, lately), ("b", lead, None), ("c", None, lately), ("d", None, before)):
+        Alert.objects.create(
+            tier=tier, node=Node.objects.get(), check_id="node.up", object=of, state="fail",
+            opened_at=before - timedelta(days=1), updated_at=lately, closed_at=closed,
+            acknowledged_by=by, acknowledged_at=lately if by else None, note="on it" if by else "",
+        )  # fmt: skip
+    elsewhere = Tier.objects.create(slug="staging", name="Staging")
+    Alert.objects.create(
+        tier=elsewhere, check_id="node.up", state="fail", opened_at=lately, updated_at=lately, closed_at=lately
+    )
+    with transaction.atomic():
+        for actor, of in (("lead", "lab"), ("mateo", "staging")):
+            body = {"what": "41", "week": "Week 7"}
+            append(kind="rollout.deploy", subject="rollout/1", actor=actor, body=body, tier=of)
+    page = " ".join(browser(lead).get("/").content.decode().split())
+    assert "0 alerts opened, 2 closed, 1 taken by others" in page
+    assert "deployed 41" not in page
+
+
 def test_a_short_absence_and_an_eventless_one_are_not_told(tier: Tier, lead: Person, browser: Browser) -> None:
     was_here(lead, tier, timedelta(hours=8))
     assert "Since you were away" not in browser(lead).get("/").content.decode()

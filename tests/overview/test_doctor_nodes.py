@@ -16,18 +16,26 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from redis import Redis
 
+from apps.accounts.models import Person
 from apps.lab import postgres, redis
 from apps.lab.layout import DATABASE, Layout
 from apps.lab.layout import Node as Server
 from apps.lab.register import register
 from apps.lab.tier import Lab
-from apps.metrics import secrets
+from apps.metrics import secrets, thresholds
+from apps.metrics.kernel import NodeKind
 from apps.metrics.models import Node, Tier
+from apps.metrics.registry import checks
 from apps.overview.doctor import nodes, redis_rights
 from tests.conftest import Inject, Until
 
 POSTGRES = ("lab-primary", "lab-replica-1", "lab-replica-2")
 Findings = dict[tuple[str, str], dict[str, Any]]
+OLD_STATISTICS = "DROP EXTENSION pg_stat_statements; CREATE EXTENSION pg_stat_statements VERSION '1.7'"
+NOT_INHERITED = """DO $$ BEGIN
+    IF current_setting('server_version_num')::int < 160000 THEN ALTER ROLE opsportal_poll NOINHERIT;
+    ELSE EXECUTE 'GRANT pg_monitor TO opsportal_poll WITH INHERIT FALSE'; END IF;
+END $$"""
 
 
 @pytest.fixture
@@ -41,9 +49,11 @@ def primary(lab: Lab, layout: Layout) -> Iterator[psycopg.Connection]:
     """A superuser in the database that is polled; the polling login's rights are as they were afterwards."""
     with postgres.connect(layout, Server.PRIMARY, DATABASE) as connection:
         yield connection
-        connection.execute("ALTER ROLE opsportal_poll LOGIN NOCREATEDB")
+    with postgres.connect(layout, Server.PRIMARY, DATABASE) as connection:  # the test may have restarted the server
+        connection.execute("ALTER ROLE opsportal_poll LOGIN INHERIT NOCREATEDB")
         connection.execute("GRANT pg_monitor TO opsportal_poll")
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        connection.execute("ALTER EXTENSION pg_stat_statements UPDATE")
         connection.execute("REVOKE INSERT ON conversation FROM opsportal_poll")
         connection.execute("GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO opsportal_poll")
 
@@ -80,6 +90,8 @@ def test_the_labs_tier_is_as_it_should_be(tier: Tier) -> None:
         ("ALTER ROLE opsportal_poll NOLOGIN", "nodes.answers", "not permitted to log in"),
         ("ALTER ROLE opsportal_poll CREATEDB", "nodes.reads_only", "CREATEDB"),
         ("DROP EXTENSION pg_stat_statements", "nodes.statements", DATABASE),
+        (OLD_STATISTICS, "nodes.statements", "Version 1.7, of which nothing is read"),
+        (NOT_INHERITED, "nodes.rights", "does not inherit its rights"),
         ("GRANT INSERT ON conversation TO opsportal_poll", "nodes.reads_only", "public.conversation"),
         ("REVOKE SELECT ON ALL SEQUENCES IN SCHEMA public FROM opsportal_poll", "nodes.sequences", "public"),
     ],
@@ -94,6 +106,53 @@ def test_the_line_that_is_told_cures_it(
     for line in found["commands"]:
         primary.execute(line.encode())
     until(lambda: not not_fine(doctor()))
+
+
+def test_a_clock_and_a_role_that_are_not_as_they_should_be_are_told(tier: Tier, dba: Person) -> None:
+    check, primary = checks()["node.clock_offset"], Node.objects.get(name="lab-primary")
+    thresholds.change(tier, check, primary, (1e-12, 1e-9), "clocks must agree", dba)
+    thresholds.change(tier, check, Node.objects.get(name="lab-replica-1"), (1e-9, 1e6), "clocks must agree", dba)
+    Node.objects.filter(name="lab-replica-2").update(role="primary")
+    found = doctor()
+    assert {node: found[node, "nodes.clock"]["state"] for node in POSTGRES} == {
+        "lab-primary": "failure",
+        "lab-replica-1": "warning",
+        "lab-replica-2": "fine",
+    }
+    clock, role = found["lab-primary", "nodes.clock"], found["lab-replica-2", "nodes.answers"]
+    assert clock["detail"].endswith((" ahead of the portal's.", " behind the portal's."))
+    assert clock["remedy"] == check.remedy
+    assert (role["state"], role["detail"]) == ("warning", "It answers as a replica and was added as primary.")
+
+
+def test_statistics_that_no_server_start_loaded_are_loaded_by_the_line_beside_what_was(
+    tier: Tier, layout: Layout, fault: Inject, heal: Inject, until: Until
+) -> None:
+    """Beside another library: a list in one string would be the name of one library, and the server would not start again."""
+
+    def restart(line: str) -> None:
+        with postgres.connect(layout, Server.PRIMARY, DATABASE) as owner:
+            owner.execute(line.encode())
+        fault("stop-primary")
+        heal("stop-primary")
+
+    try:
+        restart("ALTER SYSTEM SET shared_preload_libraries = 'plpgsql'")
+        found = doctor()["lab-primary", "nodes.statements"]
+        assert (found["state"], len(found["commands"])) == ("failure", 1)
+        assert "not loaded with this server" in found["detail"]
+        restart(found["commands"][0])
+        until(lambda: doctor()["lab-primary", "nodes.statements"]["state"] == "fine")
+    finally:
+        restart("ALTER SYSTEM RESET shared_preload_libraries")
+
+
+def test_a_login_that_may_do_anything_is_told_how_to_make_one_that_may_not(tier: Tier, layout: Layout) -> None:
+    address, password = secrets.split(NodeKind.POSTGRES, layout.dsn(Server.PRIMARY, "postgres"))
+    Node.objects.filter(name="lab-primary").update(address=address, secret=secrets.seal(password))
+    assert doctor()["lab-primary", "nodes.reads_only"]["commands"] == [
+        "CREATE ROLE opsportal_poll LOGIN PASSWORD '…' IN ROLE pg_monitor;"
+    ]
 
 
 def test_what_pgbouncers_console_refuses_is_told(tier: Tier, lab: Lab, layout: Layout) -> None:
@@ -213,6 +272,15 @@ def test_a_line_of_pg_hba_names_an_address_or_is_not_given(db: None) -> None:
     ]  # fmt: skip
     assert "Let the portal's host in" in found["n2", "nodes.answers"]["remedy"]
     assert "over TLS only" in found["n2", "nodes.answers"]["remedy"], "as its address forbids TLS"
+
+
+def test_only_the_tier_that_is_asked_for_is_examined(db: None) -> None:
+    for slug in ("lab", "staging"):
+        Tier.objects.create(slug=slug, name=slug)
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--json", "--tier", "lab", stdout=out)
+    assert {found["tier"] for found in json.loads(out.getvalue())["findings"]} == {"", "lab"}
 
 
 def test_a_tier_that_there_is_not_is_refused(db: None) -> None:
