@@ -113,20 +113,18 @@ def test_a_tasks_queries_are_in_its_record_and_its_session_bears_its_id(
 
 
 @shared_task
-def tell_its_name(last: bool) -> None:
+def tell_its_name() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('application_name')")
         structlog.get_logger().info("named", name=str(cursor.fetchone()[0]))
-    if last:
-        connection.close()
 
 
-def test_a_session_that_was_open_before_bears_the_id_of_the_task_that_it_serves_now(
+def test_no_session_bears_the_id_of_the_task_before(
     transactional_db: None, worker: None, lines: Lines, until: Until
 ) -> None:
     for word in ("order-5", "order-6"):
         with correlation.correlated(word):
-            tell_its_name.delay(last=word == "order-6")
+            tell_its_name.delay()
     until(lambda: sum(line["event"] == "task" for line in of_task(lines, "tell_its_name")) == 2, 20)
     names = [line["name"].rpartition(" ")[2] for line in of_task(lines, "tell_its_name") if line["event"] == "named"]
     assert names == ["order-5", "order-6"]
