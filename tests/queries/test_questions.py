@@ -312,3 +312,8 @@ def test_texts_are_read_for_statements_that_were_never_seen_and_then_no_more(
     assert any("unseen_so_far" in text for text in texts)
     asking = {path.name.partition(".")[0] for path in SQL.glob("*.sql") if "(true)" in path.read_text(encoding="utf-8")}
     assert asking == {"texts"}, "all others leave the texts where they are"
+
+
+def test_sessions_that_do_nothing_are_not_among_those_that_wait(primary: Asking, owner: psycopg.Connection) -> None:
+    owner.execute("SELECT 1")  # and waits for its client since
+    assert "ClientRead" not in {row["event"] for row in primary.ask().rows("queries.waits") or ()}
