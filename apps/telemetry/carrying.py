@@ -12,7 +12,7 @@ import structlog
 from celery import Task
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
 
-from apps.telemetry import correlation, monitor, sessions
+from apps.telemetry import correlation, monitor
 
 CARRIER = "opsportal_correlation_id"
 SENT = "opsportal_sent"  # seconds since 1970: how long a message waits is told by the message
@@ -52,7 +52,6 @@ def take(task_id: str, task: Task[Any, Any], **_: Any) -> None:
     correlation.unbind()
     word = correlation.accepted(task.request.get(CARRIER))
     correlation.bind(word, task=task.name, task_id=task_id)
-    sessions.name_after(word)
     record, token = monitor.begin()
     _running[task_id] = _Run(perf_counter(), record, token)
 

@@ -6,7 +6,7 @@ task, which sends dozens of statements, can afford it; a request cannot, and its
 
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
@@ -21,15 +21,8 @@ def name_of(base: str, word: str = "") -> str:
     return f"{base} {process.NAME} {word}".strip()[:LONGEST]
 
 
-def name_after(word: str) -> None:
-    """Name this thread's open session after a task's correlation id; a session that is not open yet is named when it opens."""
-    connection = connections[DEFAULT_DB_ALIAS]
-    if not connection.in_atomic_block:
-        _rename(connection, word)
-
-
 def name_new(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Receiver of `connection_created`: the program's name, and the task's where a task opened it."""
+    """Receiver of `connection_created`: the program's name, and the task's id where a task opened it: Celery has each open its own."""
     _rename(connection, correlation.current() if "task_id" in correlation.bound() else "")
 
 

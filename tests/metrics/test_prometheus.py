@@ -27,6 +27,7 @@ from apps.metrics.poll import poll, slot_of
 from apps.metrics.registry import checks
 from apps.metrics.tasks import maintain
 from apps.overview.summary import boards
+from apps.telemetry import correlation
 from tests.people import Browser
 from tests.receivers import Hook
 
@@ -302,3 +303,13 @@ def test_no_two_metrics_have_one_name_outside() -> None:
 
 def test_the_default_is_the_portal_s_own_store() -> None:
     assert type(histories.history()).__name__ == "PostgresHistory"
+
+
+def test_samples_are_sent_and_asked_for_under_the_id_of_whoever_does_it(
+    hook: Hook, tier: Tier, use: Callable[[str], PrometheusHistory]
+) -> None:
+    history = use(f"http://127.0.0.1:{hook.port}")
+    write(history, tier, 1)
+    with correlation.correlated("poll/1"):
+        assert history.settle(FROM) == 1
+    assert [request.headers.get("x-correlation-id") for request in hook.received] == ["poll/1"]

@@ -11,9 +11,10 @@ import pytest
 from apps.accounts.models import Person
 from apps.lab import postgres
 from apps.lab.layout import DATABASE, Layout, Node
+from apps.metrics.probe import SLOW
 from tests.conftest import Until
 from tests.people import Browser
-from tests.watch import Watch
+from tests.watch import Watch, flush
 
 FILES = "/t/lab/queries/tables/"
 NEXT = "UPDATE link SET note = 'a private matter' WHERE id = {}"
@@ -79,3 +80,31 @@ def test_the_table_of_wait_events_is_not_the_chart_of_them(watch: Watch, browser
     assert table == "node,at,object,event,sessions (count),longest (s)"
     chart = browser(viewer).get(f"{FILES}waits.csv").content.decode("utf-8-sig").splitlines()[0]
     assert chart == "metric,node,object,at,value (count)"
+
+
+def test_an_index_that_no_server_uses_is_listed_until_a_replica_alone_does(
+    watch: Watch, layout: Layout, browser: Browser, viewer: Person, until: Until
+) -> None:
+    def unused() -> dict[str, str]:
+        watch.poll(after=SLOW)
+        rows = rows_of(browser, viewer, "indexes")
+        return {row["object"]: row["remedy"] for row in rows if row["why"].startswith("Unused")}
+
+    with ExitStack() as stack:
+        owner, replica = (
+            stack.enter_context(postgres.connect(layout, node, DATABASE)) for node in (Node.PRIMARY, Node.REPLICA_1)
+        )
+        owner.execute("CREATE TABLE ledge AS SELECT n FROM generate_series(1, 60000) AS n")
+        stack.callback(owner.execute, "DROP TABLE ledge")
+        owner.execute("CREATE INDEX ledge_n ON ledge (n)")
+        until(lambda: unused().get("public.ledge_n") == "DROP INDEX CONCURRENTLY public.ledge_n;", 15)
+        replica.execute("SET enable_seqscan = off")
+
+        def read_there() -> bool:
+            replica.execute("SELECT n FROM ledge WHERE n = 7")
+            flush(replica)
+            return "public.ledge_n" not in unused()
+
+        until(read_there, 15)
+        rows = rows_of(browser, viewer, "indexes")
+        assert "public.ledge_n" not in {row["object"] for row in rows}

@@ -1,14 +1,15 @@
 """Indexes that cost more than they give: told from rows, and found on a real server, whatever DDL holds its tables."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
 from apps.lab import postgres
 from apps.lab.layout import DATABASE, Layout, Node
-from apps.metrics.kernel import NodeKind, Row, TierView
-from apps.queries.indexes import findings, index_use, whole
+from apps.metrics.kernel import Answer, NodeKind, NodeRole, NodeView, Row, Rows, TierView
+from apps.queries.indexes import INDEXES, findings, index_use, whole
 from apps.queries.probes import PROBES
 from tests.watch import Asking, values
 
@@ -105,6 +106,23 @@ def test_an_index_is_unused_only_when_no_server_has_used_it() -> None:
     unused = [f.index["object"] for f in findings(whole(rows), {"busy", "replica_only"})]
     assert unused == ["idle"]
     assert list(findings(whole(rows), None)) == [], "of a server that was not heard nothing is known"
+
+
+def test_while_a_server_was_never_heard_nothing_is_called_unused() -> None:
+    def server(name: str, role: NodeRole, rows: Rows | None) -> NodeView:
+        answers = {} if rows is None else {INDEXES: Answer(INDEXES, "", rows)}
+        return NodeView(name, NodeKind.POSTGRES, role, role, datetime.now(UTC), None, answers)
+
+    def told(of_replica: Rows | None, previous: Rows = ()) -> Rows:
+        nodes = (server("one", NodeRole.PRIMARY, (index("idle"),)), server("two", NodeRole.REPLICA, of_replica))
+        return tuple(index_use(TierView(datetime.now(UTC), nodes, previous=previous))[0])
+
+    unheard = told(None)
+    assert [row["problem"] for row in unheard] == [""]
+    heard = told((index("idle"),), unheard)
+    assert [row["problem"] for row in heard] == ["", "unused"]
+    assert [row["problem"] for row in told(None, heard)] == ["", "unused"], "what it said once is known"
+    assert [row["problem"] for row in told((index("idle", scans=1),), heard)] == [""]
 
 
 def test_partitions_are_judged_through_the_index_they_belong_to() -> None:

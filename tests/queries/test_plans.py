@@ -90,6 +90,48 @@ def test_nothing_is_executed_and_utilities_cannot_be_asked(owner: psycopg.Connec
     assert refused.value.problem is Problem.KIND
 
 
+SLY = """
+    CREATE FUNCTION writes() RETURNS int LANGUAGE plpgsql AS $$BEGIN INSERT INTO closed VALUES (7); RETURN 1; END$$;
+    CREATE FUNCTION sly() RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN writes(); END$$;
+    GRANT INSERT ON closed TO opsportal_poll;
+    ALTER ROLE opsportal_poll SET default_transaction_read_only = off;  -- as that of another tier
+"""
+FORGED = """
+    CREATE SCHEMA forged;
+    CREATE FUNCTION forged.pg_stat_statements(boolean) RETURNS TABLE (query text, dbid oid, queryid bigint) LANGUAGE sql AS
+        $$SELECT 'SELECT 1; SELECT 2', oid, 1::bigint FROM pg_database WHERE datname = current_database()$$;
+    GRANT USAGE ON SCHEMA forged TO PUBLIC;
+    ALTER ROLE opsportal_poll SET search_path = forged, public;
+"""
+HONEST = """
+    DROP FUNCTION IF EXISTS sly(), writes();
+    DROP SCHEMA IF EXISTS forged CASCADE;
+    ALTER ROLE opsportal_poll RESET search_path;
+    ALTER ROLE opsportal_poll SET default_transaction_read_only = on;
+"""
+
+
+def test_what_a_function_writes_while_it_is_planned_is_refused(owner: psycopg.Connection, primary: Target) -> None:
+    owner.execute(SLY)
+    try:
+        with pytest.raises(NoPlan, match="in a read-only transaction") as refused:
+            plan(primary, known(owner, "SELECT sly()"))
+    finally:
+        owner.execute(HONEST)
+    assert refused.value.problem is Problem.REFUSED
+    assert owner.execute("SELECT count(*) FROM closed").fetchone() == (1,), "what its owner called it for"
+
+
+def test_two_statements_in_a_text_are_not_taken_for_one(owner: psycopg.Connection, primary: Target) -> None:
+    owner.execute(FORGED)
+    try:
+        with pytest.raises(NoPlan) as refused:
+            plan(primary, 1)
+    finally:
+        owner.execute(HONEST)
+    assert refused.value.problem is Problem.KIND
+
+
 def test_a_missing_privilege_is_named_and_one_to_write_is_not_asked_for(
     owner: psycopg.Connection, primary: Target
 ) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,11 +14,14 @@ from apps.accounts.models import Person
 from apps.lab import postgres
 from apps.lab.layout import DATABASE, Layout, Node
 from apps.metrics.kernel import NodeKind, Row, State
+from apps.queries import probes
+from apps.queries.history import EVERY
 from apps.queries.probes import PROBES, TIER_PROBES
 from tests.conftest import Until
 from tests.people import Browser
 from tests.watch import Asking, Watch, flush, samples_of
 
+SQL = Path(probes.__file__).parent / "sql"
 TOP = next(probe for probe in TIER_PROBES if probe.id == "queries.top")
 
 
@@ -251,3 +255,65 @@ def test_a_table_of_another_database_lends_its_number_to_none_of_this_one(
         assert second is not None
         assert (first["relation"], second["relation"]) == ("public.orders", None)
         assert second["lock"] == "relation"
+
+
+SPARSE = """
+    CREATE TABLE sparse (id int, note text) WITH (autovacuum_enabled = off);
+    INSERT INTO sparse SELECT n, repeat('x', 200) FROM generate_series(1, 20000) AS n;
+    DELETE FROM sparse WHERE id > 1000 AND id < 20000;
+"""
+
+
+def test_how_bloated_a_table_is_and_when_it_was_seen_to(
+    primary: Asking, owner: psycopg.Connection, until: Until
+) -> None:
+    def told() -> Row:
+        flush(owner)
+        rows = primary.ask().rows("queries.tables") or ()
+        return next(row for row in rows if row["object"] == "public.sparse")
+
+    owner.execute(SPARSE)
+    try:
+        assert (told()["last_vacuum"], told()["last_analyse"]) == (None, None)
+        owner.execute("VACUUM (ANALYZE) sparse")
+        assert until(lambda: told()["last_vacuum"] and told()["last_analyse"], 5)
+        assert told()["bloat_ratio"] is None, "who may not read it is not told how wide its rows are"
+        owner.execute("GRANT SELECT ON sparse TO opsportal_poll")
+        owner.execute("INSERT INTO sparse SELECT n FROM generate_series(1, 70) AS n")
+        assert until(lambda: told()["changed_rows"] == 70, 5)
+        row = dict[str, Any](told())
+        assert row["bloat_ratio"] == pytest.approx(0.95, abs=0.02), "one row of twenty is left in the place of all"
+        (age,) = owner.execute(
+            "SELECT age(relfrozenxid)::float8 / current_setting('autovacuum_freeze_max_age')::int "
+            "FROM pg_class WHERE relname = 'sparse'"
+        ).fetchone() or (0,)
+        assert 0 < row["frozen_used"] == pytest.approx(age, rel=0.5)
+    finally:
+        owner.execute("DROP TABLE sparse")
+
+
+def test_texts_are_read_for_statements_that_were_never_seen_and_then_no_more(
+    watch: Watch, owner: psycopg.Connection, until: Until
+) -> None:
+    owner.execute("SELECT pg_stat_statements_reset()")  # else a hundred others may have taken more time
+    spent = """SELECT coalesce(sum(calls), 0)::int FROM pg_stat_statements
+               WHERE userid = 'opsportal_poll'::regrole AND query LIKE '%left(min(query),%'"""
+
+    def reads() -> int:
+        """How often texts are read, by a poll a minute later."""
+        before = (owner.execute(spent).fetchone() or (0,))[0]
+        watch.poll(after=EVERY)
+        return int((owner.execute(spent).fetchone() or (0,))[0]) - int(before)
+
+    until(lambda: reads() == 0, 15)  # once all are known
+    owner.execute("SELECT count(*) AS unseen_so_far, pg_sleep(0.3) FROM generate_series(1, 100)")
+    until(lambda: reads() == 1, 15)
+    texts = [row["query"] for row in watch.poll().tier_answers["queries.top"].rows]
+    assert any("unseen_so_far" in text for text in texts)
+    asking = {path.name.partition(".")[0] for path in SQL.glob("*.sql") if "(true)" in path.read_text(encoding="utf-8")}
+    assert asking == {"texts"}, "all others leave the texts where they are"
+
+
+def test_sessions_that_do_nothing_are_not_among_those_that_wait(primary: Asking, owner: psycopg.Connection) -> None:
+    owner.execute("SELECT 1")  # and waits for its client since
+    assert "ClientRead" not in {row["event"] for row in primary.ask().rows("queries.waits") or ()}

@@ -149,3 +149,32 @@ def test_before_and_after(
     # Readings are as far apart as the clock says, slots as the schedule says: the ratio is what both have in common.
     assert float(row["calls_after"]) > 2 * float(row["calls_before"])
     assert row["kind"] == "both"
+
+
+UNEVEN = "SELECT key_id AS looked_unevenly, pg_sleep(0.002 * length(%s)) FROM api_key LIMIT 2"
+
+
+def test_the_band_is_a_deviation_to_either_side_of_the_mean_and_rows_are_not_calls(
+    watch: Watch, layout: Layout, browser: Browser, viewer: Person
+) -> None:
+    with psycopg.connect(layout.dsn(Node.PRIMARY, "app"), autocommit=True) as application:
+        for times in (1, 5, 5):
+            for _ in range(times):
+                application.execute(UNEVEN, ["x"])  # two rows, each after 2 ms
+                application.execute(UNEVEN, ["xxxxxx"])  # or 12 ms
+            watch.poll(after=EVERY)
+    keep_texts()
+    queryid = Statement.objects.get(text__contains="looked_unevenly").queryid
+
+    def last(chart: str) -> dict[str, float]:
+        series = browser(viewer).get(f"{PAGE}{queryid}/tables/{chart}.json?{window(watch)}").json()["series"]
+        found = {one["metric"]: [v for v in one["values"] if v is not None] for one in series}
+        return {metric: values[-1] for metric, values in found.items()}
+
+    band = last("band")
+    deviation = band["above"] - band["mean_of"]
+    assert band["mean_of"] >= 14
+    assert deviation >= 8, "half of the calls took twenty milliseconds longer than the others"
+    assert band["mean_of"] - band["below"] == pytest.approx(min(deviation, band["mean_of"]))
+    assert last("mean")["mean"] == pytest.approx(band["mean_of"])
+    assert last("rows")["rows"] == pytest.approx(2 * last("calls")["calls"])

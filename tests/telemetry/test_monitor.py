@@ -95,6 +95,10 @@ def test_the_same_query_again_and_again_is_one_warning(db: None, lines: Lines, s
         for number in range(4):
             Person.objects.filter(pk=number).first()
     assert len([line for line in lines() if line["event"] == "repeated query"]) == 1
+    with monitor.recorded():
+        for number in range(5):
+            Person.objects.filter(pk=number).first()
+    assert [line["count"] for line in lines() if line["event"] == "repeated query"] == [7, 5]
 
 
 def test_the_queries_of_a_page_are_in_its_record(viewer: Person, browser: Browser) -> None:

@@ -110,3 +110,21 @@ def test_a_tasks_queries_are_in_its_record_and_its_session_bears_its_id(
     assert told["repeated query"]["correlation_id"] == "order-2"
     assert told["asked"]["name"].startswith("opsportal ")
     assert told["asked"]["name"].endswith(" order-2")
+
+
+@shared_task
+def tell_its_name() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('application_name')")
+        structlog.get_logger().info("named", name=str(cursor.fetchone()[0]))
+
+
+def test_no_session_bears_the_id_of_the_task_before(
+    transactional_db: None, worker: None, lines: Lines, until: Until
+) -> None:
+    for word in ("order-5", "order-6"):
+        with correlation.correlated(word):
+            tell_its_name.delay()
+    until(lambda: sum(line["event"] == "task" for line in of_task(lines, "tell_its_name")) == 2, 20)
+    names = [line["name"].rpartition(" ")[2] for line in of_task(lines, "tell_its_name") if line["event"] == "named"]
+    assert names == ["order-5", "order-6"]

@@ -177,6 +177,8 @@ def test_one_trace_goes_through_web_worker_postgresql_redis_and_what_is_called(
         lines = [line for line in portal.said(name) if line.get("correlation_id") == ORDER and line["event"] == event]
         assert [line.get("trace_id") for line in lines] == [web.trace], (name, event)
         assert {line.get("span_id") for line in lines} <= {span.id for span in trace}
+    written = (portal.folder / "web").read_text(encoding="utf-8").splitlines()
+    assert [line for line in written if not line.startswith("{")] == [], "what gunicorn itself says is JSON as well"
     reader = Client()
     reader.force_login(lead, backend="django.contrib.auth.backends.ModelBackend")
     logs = httpx.get(f"{portal.url}/portal/logs/", cookies={"sessionid": reader.cookies["sessionid"].value}).text

@@ -277,3 +277,25 @@ def test_without_redis_the_pages_say_so(dba: Person, browser: Browser, settings:
         assert response.status_code == 503
         assert "Redis does not answer" in response.content.decode()
         assert "s3cr3t" not in response.content.decode()
+
+
+def test_the_document_tells_each_figure_and_the_page_what_took_the_most_time_first(hand_over: HandOver) -> None:
+    many = monitor.catalogue.statement("SELECT many")
+    monitor.pending.append({many: [number / 1000 for number in range(1, 91)]})
+    monitor.pending.append({monitor.catalogue.statement("SELECT costly"): [5.0] * 10})
+    hand_over()
+    told = figures.report()["statistics"]
+    expected = {"p50": 50, "p90": 90, "p95": 5000, "p99": 5000, "average": (90 * 91 / 2 + 50_000) / 100}
+    assert {name: told[name] for name in expected} == pytest.approx(expected, rel=0.0101)
+    assert (told["total_queries"], told["slow_queries"], told["slow_share"]) == (100, 10, 0.1)
+    assert [row.text for row in figures.overview(windows.HOUR).rows] == ["SELECT costly", "SELECT many"]
+
+
+def test_whatever_is_kept_in_redis_for_a_span_goes_with_it(hand_over: HandOver) -> None:
+    monitor.pending.append((monitor.catalogue.statement("SELECT 1"), 0.5))
+    hand_over()
+    with client() as there:
+        left = {key.decode(): there.ttl(key) for key in there.keys(f"{windows.PREFIX}*")}
+    assert left.pop(windows.TOTAL) == -1, "how many there were at all"
+    assert len(left) == 4, "two windows, a text and the tally"
+    assert all(0 < seconds <= windows.DAY.seconds + windows.DAY.length for seconds in left.values()), left
