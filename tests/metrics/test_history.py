@@ -11,13 +11,14 @@ from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 from structlog.testing import capture_logs
 
-from apps.metrics import chunks, seal, store
+from apps.metrics import chunks, damaged, seal, store
 from apps.metrics.histories import postgres
 from apps.metrics.histories.postgres import PostgresHistory
 from apps.metrics.kernel import NodeKind
 from apps.metrics.levels import FIVE_MINUTES, HOUR, LEVELS, ONE_HOUR, RAW, Grid, floored, grid
 from apps.metrics.models import Node, Series, Tier
 from apps.metrics.tasks import maintain
+from apps.telemetry.outbox import client, outbox
 
 SLOT = timedelta(seconds=10)
 METRIC = "pools.pools.waiting"
@@ -149,8 +150,8 @@ def test_a_damaged_chunk_is_a_gap_until_its_hours_are_sealed_again(
     with connection.cursor() as cursor:  # as a disk does
         cursor.execute("SELECT series_id, packed FROM metrics_chunk_raw WHERE start = %s ORDER BY 1 LIMIT 1", [start])
         series, packed = cursor.fetchone()
-        damaged = bytes(packed[:-9]) + bytes([packed[-9] ^ 16]) + bytes(packed[-8:])
-        cursor.execute("SELECT metrics_keep_chunks('metrics_chunk_raw', %s, %s, %s)", [start, [series], [damaged]])
+        changed = bytes(packed[:-9]) + bytes([packed[-9] ^ 16]) + bytes(packed[-8:])
+        cursor.execute("SELECT metrics_keep_chunks('metrics_chunk_raw', %s, %s, %s)", [start, [series], [changed]])
     with capture_logs() as logged:
         assert store.lines(tier, [METRIC], start, start + 5 * HOUR, 1800, "avg") == whole[1:]
     assert [(line["event"], line["object"], line["log_level"]) for line in logged] == [
@@ -160,6 +161,9 @@ def test_a_damaged_chunk_is_a_gap_until_its_hours_are_sealed_again(
     seal.seal(start + 5 * HOUR)
     assert seal.seal_due(start + 6 * HOUR) == 5
     assert store.lines(tier, [METRIC], start, start + 5 * HOUR, 1800, "avg") == whole
+    assert outbox.flush()
+    with client() as there:  # emptied: it is everybody's, and would be told for a day
+        assert (damaged.count(there), there.delete(damaged.KEY)) == (1, 1), "read and sealed, it is one"
 
 
 def test_an_hour_is_sealed_once_it_is_over_and_was_left_alone_for_a_while(tier: Tier) -> None:
