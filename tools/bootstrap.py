@@ -59,6 +59,8 @@ def missing(purpose: str) -> tuple[binaries.Missing, ...]:
         lacking.append(binaries.Missing("victoria-metrics", reason, "victoria-metrics", "victoriametrics"))
     if purpose == "test" and binaries.find_shifter() is None:
         lacking.append(binaries.no_shifter())
+    if purpose == "test" and (planner := binaries.no_planner()) is not None:
+        lacking.append(planner)
     return tuple(lacking)
 
 
@@ -88,6 +90,10 @@ def programs(purpose: str) -> None:
         began = time.monotonic()
         install(lacking)
         importlib.invalidate_caches()
+        if further := set(missing(purpose)) - set(
+            lacking
+        ):  # which of a server's extensions, is known once that server is there
+            install(tuple(further))
         if still := missing(purpose):
             raise installer.InstallError(
                 "Still missing after installing:\n" + "\n".join(f"    {item}" for item in still)

@@ -147,6 +147,17 @@ def no_shifter() -> Missing:
     return Missing("libfaketime", "needed by the fault that shifts a server's clock", "libfaketime", "libfaketime")
 
 
+def no_planner() -> Missing | None:
+    """The package that lets the tier's planner judge an index that is not there, hypopg, where it lacks and one is known to bring it."""
+    found = find_watched()
+    if found is None or not found[0].match("/usr/lib/postgresql/*/bin"):
+        return None  # Debian's alone: Homebrew has none
+    folder, major = found
+    if (folder.parent / "lib" / "hypopg.so").exists():
+        return None
+    return Missing("hypopg", "needed by the tests of guessed indexes", f"postgresql-{major}-hypopg", "")
+
+
 def missing() -> tuple[Missing, ...]:
     """What has to be installed before the lab can start; empty when all is there."""
     lacking = []

@@ -202,6 +202,8 @@ def furnish_primary(layout: Layout) -> None:
         connection.execute("CREATE EXTENSION pg_stat_statements")
     with connect(layout, Node.PRIMARY, DATABASE) as connection:
         connection.execute("CREATE EXTENSION pg_stat_statements")
+        if connection.execute("SELECT FROM pg_available_extensions WHERE name = 'hypopg'").fetchone():
+            connection.execute("CREATE EXTENSION hypopg")  # the planner then judges what a guessed index would save
 
 
 def furnish_store(layout: Layout) -> None:

@@ -117,10 +117,21 @@ def end_strays(folder: Path) -> list[int]:
 
     Only the system's `/proc` tells; elsewhere the servers' own lock files refuse a second start.
     """
+    return _kill(lambda path: (path / "cwd").readlink() == folder)
+
+
+def end_unrecorded(*words: str) -> list[int]:
+    """The same of clients whose command line ends with these words: who started them was killed before it could write that down."""
+    ending = "".join(f"\0{word}" for word in words).encode() + b"\0"
+    return _kill(lambda path: (path / "cmdline").read_bytes().endswith(ending))
+
+
+def _kill(meant: Callable[[Path], bool]) -> list[int]:
+    """Kill the processes whose folder in `/proc` is meant. Returns their pids."""
     found = []
     for path in everybody() if PROC.exists() else ():
         with suppress(OSError):
-            if (path / "cwd").readlink() == folder:
+            if meant(path):
                 found.append(int(path.name))
     for pid in found:
         with suppress(ProcessLookupError):

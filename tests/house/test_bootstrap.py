@@ -30,6 +30,16 @@ def test_the_tests_bring_what_shifts_a_clock_and_the_demo_does_without(monkeypat
     assert bootstrap.missing("demo") == ()
 
 
+def test_the_tests_bring_the_planners_extension_for_the_version_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(binaries, "find_watched", lambda: (Path("/usr/lib/postgresql/99/bin"), 99))
+    assert [item.apt for item in bootstrap.missing("test")] == ["postgresql-99-hypopg"]
+    assert bootstrap.missing("demo") == ()
+    monkeypatch.setattr(binaries, "find_watched", lambda: (tmp_path, 99))
+    assert bootstrap.missing("test") == (), "no package is known for this one"
+
+
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["demo", "test"]])
 def test_it_says_how_it_is_called(words: list[str]) -> None:
     run = subprocess.run(

@@ -2,6 +2,7 @@
 
 import json
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -394,6 +395,16 @@ def test_limits_go_back_to_what_they_were_though_whoever_changed_them_was_killed
         assert load.current_switches(lab.layout).limits is Limits.ENFORCE
     finally:
         load.set_switch(lab.layout, "limits", "off")
+
+
+def test_a_client_that_nobody_wrote_down_is_ended_too(lab: Lab, fault: Inject, until: Until) -> None:
+    """Who started it was killed at that very moment."""
+    words = [sys.executable, "-m", "apps.lab.culprit", str(lab.directory), "crowd-redis"]
+    with subprocess.Popen(words, cwd=links.BASE, stdout=subprocess.PIPE, text=True) as unrecorded:
+        assert unrecorded.stdout
+        assert unrecorded.stdout.readline() == "ready\n"
+        faults.heal(lab.servers, "crowd-redis")
+        assert unrecorded.wait(5) == -signal.SIGKILL
 
 
 def test_up_heals_whatever_is_in(lab: Lab, client: Client, fault: Inject) -> None:

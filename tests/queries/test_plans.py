@@ -176,33 +176,12 @@ def test_an_index_is_guessed_for_what_is_read_whole_and_never_made(owner: psycop
     assert owner.execute("SELECT count(*) FROM pg_index WHERE indrelid = 'big'::regclass").fetchone() == (0,)
 
 
-STAND_IN = """
-    CREATE INDEX big_made_up ON big (owner);
-    ALTER ROLE opsportal_poll SET enable_indexscan = off;
-    ALTER ROLE opsportal_poll SET enable_bitmapscan = off;
-    CREATE FUNCTION hypopg_create_index(sql_order text) RETURNS text LANGUAGE sql AS $$
-        SELECT set_config('enable_indexscan', CASE sql_order WHEN 'CREATE INDEX ON public.big (owner)' THEN 'on' ELSE 'off' END, true)
-    $$;
-    CREATE FUNCTION hypopg_reset() RETURNS text LANGUAGE sql AS $$SELECT set_config('enable_indexscan', 'off', true)$$;
-    SET allow_system_table_mods = on;
-    INSERT INTO pg_extension SELECT 4000000000, 'hypopg', 10, 2200, false, 'stand-in';
-"""
-GONE = """
-    DELETE FROM pg_extension WHERE extversion = 'stand-in';
-    DROP EXTENSION IF EXISTS hypopg;
-    DROP FUNCTION IF EXISTS hypopg_create_index(text), hypopg_reset();
-    ALTER ROLE opsportal_poll RESET enable_indexscan;
-    ALTER ROLE opsportal_poll RESET enable_bitmapscan;
-"""
-
-
 @pytest.fixture
-def hypopg(owner: psycopg.Connection) -> Iterator[None]:
-    """The extension where this server has it; elsewhere what acts like it: an index that is seen only once it was "made"."""
-    there = owner.execute("SELECT FROM pg_available_extensions WHERE name = 'hypopg'").fetchone() is not None
-    owner.execute(b"CREATE EXTENSION hypopg" if there else STAND_IN.encode())
-    yield
-    owner.execute(b"SET allow_system_table_mods = on; " + GONE.encode())
+def hypopg(owner: psycopg.Connection) -> None:
+    """The extension, which `make test` installs where a package has it for this PostgreSQL."""
+    if owner.execute("SELECT FROM pg_available_extensions WHERE name = 'hypopg'").fetchone() is None:
+        pytest.skip("this PostgreSQL has no hypopg")
+    owner.execute("CREATE EXTENSION IF NOT EXISTS hypopg")
 
 
 @pytest.mark.parametrize("values", [(), ("7",)], ids=["for any values", "for these"])

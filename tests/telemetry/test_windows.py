@@ -297,5 +297,5 @@ def test_whatever_is_kept_in_redis_for_a_span_goes_with_it(hand_over: HandOver) 
     with client() as there:
         left = {key.decode(): there.ttl(key) for key in there.keys(f"{windows.PREFIX}*")}
     assert left.pop(windows.TOTAL) == -1, "how many there were at all"
-    assert len(left) == 4, "two windows, a text and the tally"
+    assert len(left) == 5, "two windows, a text, the tally and which batch was taken"
     assert all(0 < seconds <= windows.DAY.seconds + windows.DAY.length for seconds in left.values()), left

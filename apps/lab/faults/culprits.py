@@ -3,7 +3,7 @@
 import sys
 
 from apps.lab import links
-from apps.lab.processes import NotStarted, until
+from apps.lab.processes import NotStarted, end_unrecorded, until
 from apps.lab.servers import Servers
 
 PREFIX = "culprit-"
@@ -13,12 +13,12 @@ READY = "ready"
 def start(servers: Servers, deed: str, seconds: float = 60) -> None:
     """Start the client and wait until it says that its deed is done; raises NotStarted with its last words."""
     layout, name = servers.layout, f"{PREFIX}{deed}"
-    servers.stop(name)
+    stop(servers, deed)
     log = layout.logs / f"{name}.log"
     log.unlink(missing_ok=True)
     process = servers.roster.start(
         name,
-        [sys.executable, "-m", "apps.lab.culprit", layout.directory, deed],
+        [sys.executable, *_words(servers, deed)],
         log=log,
         cwd=links.BASE,
         env=links.python_environment(),
@@ -33,3 +33,8 @@ def start(servers: Servers, deed: str, seconds: float = 60) -> None:
 def stop(servers: Servers, deed: str) -> None:
     """End the client; its sessions end with it."""
     servers.stop(f"{PREFIX}{deed}")
+    end_unrecorded(*_words(servers, deed))
+
+
+def _words(servers: Servers, deed: str) -> tuple[str, ...]:
+    return "-m", "apps.lab.culprit", str(servers.layout.directory), deed
