@@ -176,17 +176,20 @@ def test_a_beat_that_is_frozen_is_noticed_by_the_web_server(
 
 
 def test_polls_that_lose_their_session_while_they_write_are_told(
-    known: Tier, fault: Inject, heal: Inject, page: Page
+    own: Portal, known: Tier, fault: Inject, heal: Inject, until: Until, page: Page
 ) -> None:
     watch = Watch(known)
     watch.slot -= timedelta(minutes=5)  # the page counts what lies behind it
     watch.poll()
     fault("cut-writes")
-    for _ in range(2):
-        with pytest.raises(psycopg.OperationalError):
+    held = "SELECT FROM pg_locks WHERE relation = 'metrics_poll'::regclass AND mode = 'ShareLock' AND granted"
+    with own.store() as asked:
+        for _ in range(2):
+            until(lambda: asked.execute(held).fetchone() is not None)
+            with pytest.raises(psycopg.OperationalError):
+                watch.poll()
+            connection.close()  # as Celery does after a task
             watch.poll()
-        connection.close()  # as Celery does after a task
-        watch.poll()
     assert fired("cut-writes")
     assert (watch.state("portal.store_writes"), page("portal.store_writes")) == (State.WARN, "warn")
     assert watch.value("portal.store_writes") == 2

@@ -399,11 +399,11 @@ def test_limits_go_back_to_what_they_were_though_whoever_changed_them_was_killed
 
 def test_a_client_that_nobody_wrote_down_is_ended_too(lab: Lab, fault: Inject, until: Until) -> None:
     """Who started it was killed at that very moment."""
-    words = [sys.executable, "-m", "apps.lab.culprit", str(lab.directory), "crowd-redis"]
+    words = [sys.executable, "-m", "apps.lab.culprit", str(lab.directory), "leak-connection"]
     with subprocess.Popen(words, cwd=links.BASE, stdout=subprocess.PIPE, text=True) as unrecorded:
         assert unrecorded.stdout
         assert unrecorded.stdout.readline() == "ready\n"
-        faults.heal(lab.servers, "crowd-redis")
+        faults.heal(lab.servers, "leak-connection")
         assert unrecorded.wait(5) == -signal.SIGKILL
 
 
