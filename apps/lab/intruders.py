@@ -54,7 +54,7 @@ async def cut_writes(layout: Layout) -> None:
 
 
 async def hang_worker(layout: Layout) -> None:
-    """Let nobody claim a slot: whoever polls waits for it, until all threads of the worker do."""
+    """Let nobody claim a slot: whoever polls waits for it."""
     async with await _store(layout) as store, store.transaction():
         await store.execute("LOCK TABLE metrics_slot IN SHARE MODE")
         ready()

@@ -95,11 +95,10 @@ def _wanted(probe: Probe, target: Target, memory: Memory) -> bool:
 def poll(tier: Tier, slot: datetime) -> Measured | None:
     """Poll a tier for one slot. Returns what was measured, or None when the slot was already taken or its time is over.
 
-    Every node gets exactly one row for the slot: a value or a typed failure. A poll that hangs holds one thread, not all: whoever waits
-    behind it gives up when the next one is due. One that was held up until a later one was made would write what is now as of then.
+    Every node gets exactly one row for a slot that is polled: a value or a typed failure. A poll that hangs in the store keeps one more
+    thread at most, not all: whoever waits behind it gives up when the next one is due. One that was held up until this process made a
+    later one would write what is now as of then, and is left out.
     """
-    if not store.claim(tier, slot):
-        return None
     memory = _memories.setdefault(tier.pk, Memory())
     if not memory.lock.acquire(timeout=settings.POLL_SECONDS):
         log.warning("poll.behind", tier=tier.slug, slot=slot.isoformat(), problem="the poll before it still goes on")
@@ -107,6 +106,8 @@ def poll(tier: Tier, slot: datetime) -> Measured | None:
     try:
         if memory.slot is not None and slot < memory.slot <= datetime.now(UTC):
             log.warning("poll.late", tier=tier.slug, slot=slot.isoformat(), problem="a later one was made meanwhile")
+            return None
+        if not store.claim(tier, slot):
             return None
         memory.slot = slot
         return _poll(tier, slot, memory)

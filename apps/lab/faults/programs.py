@@ -10,7 +10,6 @@ from apps.lab.servers import Servers
 
 SHOWN = timedelta(minutes=10)  # polls are counted over so long
 ONCE = timedelta(minutes=1)  # between two looks of the portal at its own processes and queue
-ALL_THREADS = timedelta(minutes=2)  # eight of them, one a poll, and the message behind them
 
 
 def _freeze(program: str, servers: Servers) -> Record:
@@ -83,13 +82,12 @@ FAULTS = (
     ),
     Fault(
         "hang-worker",
-        "A lock in the portal's store lets nobody claim a poll: the worker's threads hang in it, one after the other, until it lives and "
-        "consumes nothing.",
+        "A lock in the portal's store lets nobody claim a poll: the worker lives, hangs in it, and polls nothing.",
         Node.STORE,
         _begin("hang-worker"),
         partial(_end, "hang-worker"),
-        ("portal.silence", "portal.queue_wait"),
-        ALL_THREADS,
+        ("portal.silence",),
+        ONCE,
     ),
     Fault(
         "order-ahead",
