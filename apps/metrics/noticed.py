@@ -13,13 +13,19 @@ NAMED = 3
 
 
 def noticed(data: BoardData) -> str:
-    """The checks of the room that fail, else those that warn, else the unknown ones, each with its nodes; empty where all is well."""
-    for state in (State.FAIL, State.WARN, State.ERROR, State.NO_DATA):
-        found = _told(verdict for verdict in data.verdicts if verdict.state is state)
-        if found:
-            more = "" if len(found) <= NAMED else _(" and %(n)d more") % {"n": len(found) - NAMED}
-            return _counted(state, len(found)) % {"n": len(found), "what": "; ".join(found[:NAMED]) + more}
-    return ""
+    """The checks of the room that fail; else those that warn, and the unknown ones. Each has its nodes; empty where all is well."""
+    return _sentence(data, State.FAIL) or " ".join(
+        filter(None, (_sentence(data, state) for state in (State.WARN, State.ERROR, State.NO_DATA)))
+    )
+
+
+def _sentence(data: BoardData, state: State) -> str:
+    """The checks in this state; empty where there is none."""
+    found = _told(verdict for verdict in data.verdicts if verdict.state is state)
+    if not found:
+        return ""
+    more = "" if len(found) <= NAMED else _(" and %(n)d more") % {"n": len(found) - NAMED}
+    return _counted(state, len(found)) % {"n": len(found), "what": "; ".join(found[:NAMED]) + more}
 
 
 def _told(verdicts: Iterable[Verdict]) -> list[str]:

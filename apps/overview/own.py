@@ -114,7 +114,7 @@ def _sentence(found: Judged, silent: Sequence[Polled], quiet: silence.Silence) -
         return told % {"why": quiet.cause}
     bad = [v for state in (State.FAIL, State.WARN) for v in found.verdicts if v.state is state]
     if not bad:
-        return _("The portal works: every tier was polled in time, and nothing waits for long.")
+        return _unknown(found) or _("The portal works: every tier was polled in time, and nothing waits for long.")
     first, check = bad[0], found.limits.checks[bad[0].check_id]
     told = _("%(what)s: %(value)s (%(limit)s).") % {
         "what": check.title, "value": show(first.value, check.unit), "limit": threshold(check),
@@ -123,6 +123,17 @@ def _sentence(found: Judged, silent: Sequence[Polled], quiet: silence.Silence) -
         return told
     rest = ngettext("%(n)d more of its checks needs a look.", "%(n)d more of its checks need a look.", len(bad) - 1)
     return f"{told} {rest % {'n': len(bad) - 1}}"
+
+
+def _unknown(found: Judged) -> str:
+    """Of what nothing is known now; empty where there is nothing. What is not set up, such as a key of the ledger, is not unknown."""
+    if found.itself["problem"]:
+        told = _("Every tier was polled in time; of queue, own queries and log lines nothing is known now: %(why)s")
+        return told % {"why": found.itself["problem"]}
+    unknown = [v for v in found.verdicts if v.state in {State.ERROR, State.NO_DATA}]
+    titles = ", ".join(str(found.limits.checks[v.check_id].title) for v in unknown)
+    told = _("Every tier was polled in time; not known now: %(what)s.")
+    return told % {"what": titles} if titles else ""
 
 
 def _facts(found: Judged, last: datetime | None) -> list[Fact]:
@@ -197,14 +208,19 @@ def _ledger(row: Row) -> str:
 
 
 def _history(polls: Row, row: Row) -> str:
-    behind, lost, bad = polls["history_behind_seconds"], polls["history_lost_polls"], row["history_damaged"] or 0
+    behind, lost, bad = polls["history_behind_seconds"], polls["history_lost_polls"], row["history_damaged"]
+    parts = []
     if lost:
         told = ngettext("samples of %(n)d poll were lost", "samples of %(n)d polls were lost", lost) % {"n": lost}
         said = polls["history_message"]  # until something is taken again
-        return f"{told}: {said}" if said else told
-    told = _("%(age)s late") % {"age": show(behind, Unit.SECONDS)} if behind else _("rolled up in time, on every level")
-    damage = ngettext("%(n)d chunk is damaged", "%(n)d chunks are damaged", bad) % {"n": bad}
-    return f"{told}; {damage}" if bad else told
+        parts.append(f"{told}: {said}" if said else told)
+    if behind:
+        parts.append(_("%(age)s late") % {"age": show(behind, Unit.SECONDS)})
+    if bad:
+        parts.append(ngettext("%(n)d chunk is damaged", "%(n)d chunks are damaged", bad) % {"n": bad})
+    if bad is None:
+        parts.append(_("whether chunks are damaged is not known"))
+    return "; ".join(parts) or _("rolled up in time, on every level")
 
 
 def _partitions(found: Judged) -> str:

@@ -44,8 +44,15 @@ def verdict(data: BoardData) -> str:
         return noticed(data) or ngettext(
             "The replica is up to date.", "All %(n)d replicas are up to date.", len(rows)
         ) % {"n": len(rows)}
+    return _words(data, rows, primaries)
+
+
+def _words(data: BoardData, rows: Sequence[Row], primaries: Sequence[str]) -> str:
     words = "; ".join(_replica(row) for row in rows)
-    return f"{words}." if primaries else _("No primary answers; %(replicas)s.") % {"replicas": words}
+    if not primaries:
+        return _("No primary answers; %(replicas)s.") % {"replicas": words}
+    calm = all(Cause(row["cause"]) not in CAUSES and row["standing"] != Standing.CATCHING_UP.value for row in rows)
+    return (noticed(data) if calm else "") or f"{words}."
 
 
 def _current(row: Row) -> bool:

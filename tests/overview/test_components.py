@@ -8,8 +8,10 @@ import pytest
 from apps.metrics import store
 from apps.metrics.kernel import State
 from apps.metrics.lives import Polling
+from apps.metrics.models import LatestAnswer
 from apps.metrics.registry import checks
 from apps.overview.summary import components, sentence
+from apps.replicas.lag import LAG, Cause, Standing
 from tests.watch import Watch
 
 UNSOUND = [State.WARN, State.FAIL, State.ERROR, State.NO_DATA]
@@ -51,6 +53,18 @@ def test_the_verdict_counts_what_is_wrong_and_names_it(watch: Watch) -> None:
     assert said(State.WARN, "queries.restarted", "queries.deadlocks") == (
         "2 things need a look: Server started anew on lab-primary, lab-replica-1 and lab-replica-2; Deadlocks on lab-primary."
     )
+    judged = [replace(v, state={"queries.deadlocks": State.WARN, "queries.buffer_hit": State.NO_DATA}.get(v.check_id, v.state))
+              for v in found]  # fmt: skip
+    told = next(part.text for part in components(watch.tier, judged) if part.url.endswith("/queries/"))
+    assert told.startswith("One thing needs a look: Deadlocks on lab-primary. One thing is not known now: ")
+
+    lag = LatestAnswer.objects.get(tier=watch.tier, probe=LAG)
+    for row in lag.rows:
+        row.update(standing=Standing.STREAMING.value, cause=Cause.NONE.value, lag_bytes=8, lag_seconds=0.01)
+    lag.save()
+    judged = [replace(v, state=State.FAIL) if v.check_id == "replicas.settings_drift" else v for v in found]
+    told = next(part.text for part in components(watch.tier, judged) if part.url.endswith("/replicas/"))
+    assert told.startswith("One thing is wrong: "), "though there is something to tell of the lag"
     assert said(State.FAIL, "app.up").startswith("Application: one thing is wrong (Application answers), p95")
     several = said(State.FAIL, "app.error_rate", "app.health", "app.p95", "app.slow_share")
     assert several.startswith(

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from apps.accounts.models import Person
+from apps.lab.layout import free_ports
 from apps.ledger.models import Finding
 from apps.metrics import lives
 from apps.metrics.models import Node, NodeStatus, ProcessRun, Threshold, Tier
@@ -61,6 +62,13 @@ def test_silence_is_an_alarm_without_any_poller(viewing: Client, tier: Tier) -> 
         assert "state-fail" in of(page, check)
         assert "3 min" in of(page, check)
     assert "state-pass" in of(page, "portal.beat")
+
+
+def test_what_is_not_known_is_said_instead_of_that_all_is_well(viewing: Client, settings: Settings) -> None:
+    settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
+    page = text(viewing)
+    assert "<h1>Every tier was polled in time; of queue, own queries and log lines nothing is known now: " in page
+    assert "whether chunks are damaged is not known" in page
 
 
 def test_what_the_ledger_was_found_to_be_is_said(viewing: Client) -> None:
