@@ -6,6 +6,7 @@ The addresses to listen on come from the command line.
 
 import gc
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,5 +34,7 @@ def when_ready(_server: Any) -> None:
 
     Collections get shorter, workers share that memory for good, and each ends in a fraction of the time.
     """
+    if watchman := sys.modules.get("apps.metrics.watchman"):
+        watchman.rest()
     gc.collect()
     gc.freeze()

@@ -126,7 +126,20 @@ class Watchman:
                 connection.close()
 
 
+_watching: list[Watchman] = []
+
+
 def begin() -> None:
     """Watch from this process, and from those that it forks."""
-    Watchman()
-    os.register_at_fork(after_in_child=Watchman)
+    _start()
+    os.register_at_fork(after_in_child=_start)
+
+
+def rest() -> None:
+    """Watch no more from this process: it only forks others, which do, and a fork would wait for what is under way."""
+    for one in _watching:
+        one.end()
+
+
+def _start() -> None:
+    _watching[:] = [Watchman()]

@@ -5,16 +5,19 @@ while gunicorn forked a worker can never be imported there: each request that ne
 """
 
 import os
-from threading import Lock
+from threading import Lock, get_ident
 from types import TracebackType
 
+import structlog
+
 PATIENCE_SECONDS = 10.0
+log = structlog.get_logger("forking")
 
 
 class Work:
-    """`with work:` around each piece of what a background thread does, one piece at a time; a fork waits until the present one is done.
+    """`with work:` around each piece of what a background thread does, one at a time; a fork waits until the present one is done.
 
-    It waits for PATIENCE_SECONDS at most. To be made once in a process, as a process never forgets whom to call at a fork.
+    It waits for PATIENCE_SECONDS at most, and says so then. To be made once in a process, which never forgets whom to call at a fork.
     """
 
     def __init__(self) -> None:
@@ -30,12 +33,15 @@ class Work:
         self._lock.release()
 
     def _begin(self) -> None:
-        self._lock, self._paused = Lock(), False
+        self._lock, self._paused = Lock(), set[int]()
 
     def _pause(self) -> None:
-        self._paused = self._lock.acquire(timeout=PATIENCE_SECONDS)
+        if self._lock.acquire(timeout=PATIENCE_SECONDS):
+            self._paused.add(get_ident())
+        else:
+            log.warning("forked while a thread works", waited_seconds=PATIENCE_SECONDS)
 
     def _go_on(self) -> None:
-        if self._paused:
-            self._paused = False
+        if get_ident() in self._paused:
+            self._paused.remove(get_ident())
             self._lock.release()
