@@ -20,7 +20,7 @@ from django.utils.timezone import localtime
 
 from apps.telemetry import process
 from apps.telemetry.controls import spelled_out, spelled_out_in
-from apps.telemetry.outbox import KNOWN_SECONDS, ONCE, Numbers, client, outbox
+from apps.telemetry.outbox import DONE, KNOWN_SECONDS, ONCE, Numbers, client, outbox
 
 STREAM = "opsportal:log:lines"
 KEPT = 20_000  # lines, unless LOG_LINES says otherwise
@@ -35,7 +35,8 @@ if tonumber(ARGV[6]) > 0 then
   redis.call('INCRBY', KEYS[3], ARGV[6])
   redis.call('EXPIRE', KEYS[3], ARGV[7])
 end
-return redis.call('XTRIM', KEYS[2], 'MINID', '~', ARGV[4])"""
+redis.call('XTRIM', KEYS[2], 'MINID', '~', ARGV[4])
+{DONE}"""
 QUEUED = 5_000
 BATCH = 500
 SEND_SECONDS = 0.5

@@ -26,11 +26,10 @@ WITHIN_SECONDS = 1.0
 REST_SECONDS = 5.0
 # How long a number that was taken is known: a command that was answered too late waits in Redis no longer than Redis hangs.
 KNOWN_SECONDS = 3600
-# The beginning of a script that does its work once for each number, however often it is sent. KEYS[1]: `Numbers.key`; ARGV[1]: the number;
-# ARGV[2]: KNOWN_SECONDS.
-ONCE = """if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-"""
+# Beginning and end of a script that does its work once for each number, however often it is sent. KEYS[1]: `Numbers.key`; ARGV[1]: the
+# number; ARGV[2]: KNOWN_SECONDS. Noted at the end, because Redis takes nothing back of a script that fails: it is sent again then.
+ONCE = "if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then return 0 end"
+DONE = "return redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])"
 
 
 def address() -> str:

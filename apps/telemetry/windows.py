@@ -17,7 +17,7 @@ import orjson
 import redis
 
 from apps.telemetry import correlation, monitor, process
-from apps.telemetry.outbox import KNOWN_SECONDS, ONCE, Numbers, client, outbox
+from apps.telemetry.outbox import DONE, KNOWN_SECONDS, ONCE, Numbers, client, outbox
 from apps.telemetry.sketches import OTHERS, Durations, Window, merged
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ end
 redis.call('INCRBY', KEYS[3], ARGV[3])
 redis.call('HINCRBY', KEYS[4], 'calls', ARGV[3])
 redis.call('HINCRBY', KEYS[4], 'slow', ARGV[4])
-return redis.call('EXPIRE', KEYS[4], ARGV[7])"""
+redis.call('EXPIRE', KEYS[4], ARGV[7])
+{DONE}"""
 SEND_SECONDS = 5.0
 KEPT_SLOW = 100
 UNSENT = 16  # windows that wait for Redis
