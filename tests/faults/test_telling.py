@@ -129,6 +129,12 @@ def test_what_nobody_waits_for_is_not_given_up(own: Portal, watch: Watch, lead: 
     assert set(Delivery.objects.values_list("state", flat=True)) == {DeliveryState.GIVEN_UP}
     read_anew(watch)
     assert watch.value("portal.outbox_given_up") == 1
+    told = Delivery.objects.get(pk=kept.pk)
+    told.message["changes"][0]["check"] = "portal.outbox_given_up"
+    told.save()
+    read_anew(watch)
+    assert watch.value("portal.outbox_given_up") == 0, "what told of this is not counted by it"
+    Delivery.objects.filter(pk=kept.pk).update(message=kept.message)
     Delivery.objects.filter(pk=kept.pk).update(next_at=F("next_at") - timedelta(days=1, minutes=2))
     read_anew(watch)
     assert watch.state("portal.outbox_given_up") is State.PASS

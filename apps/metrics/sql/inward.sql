@@ -2,7 +2,7 @@
 -- Columns: worker_seconds, beat_seconds (since one said that it lives; NULL: never, or all were stopped in an orderly way),
 --   worker_since (start of the oldest worker that lives), outbox_waiting, outbox_seconds (age of the oldest delivery that waits),
 --   outbox_given_up (deliveries whose last attempt was within 24 h and that reached nobody; `next_at` is the end of that attempt's lease;
---   not those of removed channels and of people who get no mail now), outbox_given_up_seconds (since the last of them),
+--   not those of removed channels, of people who get no mail now, and of this figure's own alert), outbox_given_up_seconds (since the last of them),
 --   ledger_seconds (since its last examination that ended in a signature), ledger_entries (how many that one was over),
 --   ledger_finding (what a later one found wrong)
 SELECT
@@ -27,6 +27,7 @@ FROM (
     LEFT JOIN metrics_channel AS c ON c.id = d.channel_id
     LEFT JOIN accounts_person AS p ON p.id = d.person_id
     WHERE d.state = 'given up' AND d.next_at > clock_timestamp() - interval '24 hours'
+        AND d.message -> 'changes' @@ '$[*].check != "portal.outbox_given_up"'
         AND CASE WHEN d.channel_id IS NULL THEN p.is_active AND p.tell_turns AND p.email <> '' ELSE c.removed_at IS NULL END
 ) AS lost
 LEFT JOIN LATERAL (SELECT at, size FROM ledger_checkpoint ORDER BY size DESC LIMIT 1) AS signed ON true
