@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from urllib.parse import parse_qsl
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -120,12 +122,12 @@ def _compared(tier: Tier, windows: Windows) -> Comparison:
 
 
 def _measured(tier: Tier, window: Range) -> Measured:
-    step = max(EVERY.total_seconds(), (window.end - window.start).total_seconds() / POINTS)
+    every = max(EVERY, timedelta(seconds=settings.POLL_SECONDS))
+    step = max(every.total_seconds(), (window.end - window.start).total_seconds() / POINTS)
     points = int((window.end - window.start).total_seconds() / step)
     lines = store.lines(tier, WANTED, window.start, window.end, points=points)
-    return measured(
-        lines, Minutes(store.lines(tier, [COUNTED], window.start, window.end, points=points, reduce="count"))
-    )
+    counts = store.lines(tier, [COUNTED], window.start, window.end, points=points, reduce="count")
+    return measured(lines, Minutes(counts), every)
 
 
 def _rows(tier: Tier, compared: Comparison) -> list[Row]:

@@ -8,6 +8,7 @@ from its list neither "other" nor the whole is known: those two are averages ove
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from apps.metrics.lines import Line
 from apps.queries.history import ALL, EVERY, HISTORY, OTHER
@@ -117,8 +118,11 @@ class Comparison:
         return sum(change.after.load for change in common) / expected - 1 if expected else None
 
 
-def measured(lines: Iterable[Line], minutes: Minutes) -> Measured:
-    """Figures of one window from its lines of WANTED, thinned to the average of each step; servers are added up."""
+def measured(lines: Iterable[Line], minutes: Minutes, every: timedelta = EVERY) -> Measured:
+    """Figures of one window from its lines of WANTED, thinned to the average of each step; servers are added up.
+
+    `every`: between two readings, where polls are further apart than a minute.
+    """
     total: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     nodes = set()
     for line in lines:
@@ -128,7 +132,7 @@ def measured(lines: Iterable[Line], minutes: Minutes) -> Measured:
             nodes.add(line.node)
             total[line.object][FIGURES.index(metric)] += minutes.summed(line.node, line.object, found) / among
     longest = max((minutes.any(node) for node in nodes), default=0.0)
-    return Measured({of: Figures(*sums) for of, sums in total.items()}, longest * EVERY.total_seconds(), len(nodes))
+    return Measured({of: Figures(*sums) for of, sums in total.items()}, longest * every.total_seconds(), len(nodes))
 
 
 def compare(before: Measured, after: Measured) -> Comparison:
