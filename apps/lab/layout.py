@@ -244,7 +244,9 @@ def create(directory: Path) -> Layout:
         known = load(directory)
         _data_folder(directory, known.user)
         if RECEIVER not in known.ports:  # made by an earlier version
-            known = replace(known, ports={**known.ports, RECEIVER: free_ports(1)[0]})
+            taken = {*known.ports.values(), *known.faces.values()}  # also of servers that are down
+            port = next(port for port in free_ports(len(taken) + 1) if port not in taken)
+            known = replace(known, ports={**known.ports, RECEIVER: port})
             known.save()
         return known
     servers, links = (

@@ -152,6 +152,7 @@ class Lab:
     def _tier(self, found: Binaries, rows: int) -> None:
         self.servers.start(links.PROXY)
         self._postgres(found, Node.PRIMARY, partial(self._furnish_primary, rows))
+        postgres.furnish_planner(self.layout)
         with psycopg.connect(seed.owner_dsn(self.layout)) as connection:
             filled = seed.is_filled(connection)
         if filled:

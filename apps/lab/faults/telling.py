@@ -47,7 +47,7 @@ def _there(servers: Servers, name: str) -> bool:
 def _tell(deed: str, count: int, groups: int, servers: Servers) -> Record:
     """Start the receiver, then put notices into the outbox as the portal does."""
     layout = servers.layout
-    where = f"{HOST}:{layout.ports[RECEIVER]}"
+    where = f"{HOST}:{layout.ports.get(RECEIVER)}"
     if where not in environment.kept(layout.run).get(WEBHOOK_HOSTS, "").split(","):
         raise FaultImpossible(f"The portal that runs on this lab may not post to {where}. Start `make demo` anew.")
     values = {
