@@ -4,6 +4,7 @@ import resource
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from apps.batch import (
     OnError,
     Progress,
     Refused,
+    Result,
     Retry,
     SourceFailed,
     create,
@@ -183,21 +185,31 @@ def _await_waiting(shop: Shop) -> None:
 
 def test_a_deadlock_is_tried_again(shop: Shop) -> None:
     create(shop.price, [(1, 1), (2, 2)], columns=COLUMNS, using=shop.address)
+    for _ in range(5):  # on a busy machine the server may choose to end the other one
+        result = _crossed(shop)
+        assert result.ok, result.errors
+        assert shop.rows() == [(1, 100), (2, 200)]
+        if result.counts.retried:
+            return
+    pytest.fail("the deadlock never was the batch's")
+
+
+def _crossed(shop: Shop) -> Result:
+    """An upsert of two rows of which somebody else holds the second one and then wants the first."""
     with psycopg.connect(shop.address) as other:
         other.execute("UPDATE price SET amount = 20 WHERE id = 2")
 
         def cross() -> None:
             _await_waiting(shop)
-            other.execute("UPDATE price SET amount = 10 WHERE id = 1")
+            with suppress(psycopg.errors.DeadlockDetected):
+                other.execute("UPDATE price SET amount = 10 WHERE id = 1")
             other.commit()
 
         crossing = threading.Thread(target=cross)
         crossing.start()
         result = upsert(shop.price, [(1, 100), (2, 200)], columns=COLUMNS, using=shop.address, how=How(retry=QUICK))
         crossing.join()
-    assert result.ok, result.errors
-    assert result.counts.retried >= 1
-    assert shop.rows() == [(1, 100), (2, 200)]
+    return result
 
 
 @pytest.mark.parametrize("together", [1, 3])
