@@ -18,6 +18,7 @@ from apps.metrics.histories import history
 from apps.metrics.inward_checks import ROOM
 from apps.metrics.judge import judge, measure
 from apps.metrics.kernel import Row, Rows, TierView, Verdict
+from apps.metrics.levels import floored
 from apps.metrics.lives import BEAT, BEAT_EVERY, WORKER
 from apps.metrics.models import Tier
 from apps.metrics.registry import tier_probes
@@ -96,8 +97,8 @@ class Judged:
 
 
 def judged(tier: Tier, last_slot: datetime | None, now: datetime) -> Judged:
-    """Read and judge now, whoever else lives. `last_slot`: the last poll that was kept."""
-    polling, own = dict(polls(tier, now)), whole(now)
+    """Read and judge now, whoever else lives. `last_slot`: the last poll that was kept; one that goes on just now is not missed yet."""
+    polling, own = dict(polls(tier, floored(now, timedelta(seconds=settings.POLL_SECONDS)))), whole(now)
     if last_slot is not None:  # also where it is older than the window
         polling["silent_seconds"] = (now - last_slot).total_seconds()
     view = TierView(now, (), portal={**polling, **own})

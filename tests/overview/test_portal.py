@@ -9,8 +9,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from apps.accounts.models import Person
 from apps.lab.layout import free_ports
 from apps.ledger.models import Finding
-from apps.metrics import lives
-from apps.metrics.models import Node, NodeStatus, ProcessRun, Threshold, Tier
+from apps.metrics import inward, lives
+from apps.metrics.models import Node, NodeStatus, ProcessRun, Slot, Threshold, Tier
+from apps.metrics.poll import slot_of
 from tests.people import Browser
 
 PAGE = "/portal/"
@@ -49,6 +50,19 @@ def test_a_portal_that_works_says_so_with_every_part_and_its_evidence(viewing: C
     assert "queue_waiting" in of(page, "portal.queue_depth"), "the raw row"
     assert "The whole database" in page
     assert "off: no address to send spans to is set" in page
+
+
+def test_a_poll_that_goes_on_at_this_moment_is_not_one_that_was_not_kept(tier: Tier) -> None:
+    begun = slot_of(datetime.now(UTC)) + timedelta(hours=1)
+    for seconds in (0, 50):
+        Slot.objects.create(tier=tier, at=begun + timedelta(seconds=seconds))
+
+    def unkept() -> int:
+        return int(inward.judged(tier, None, begun + timedelta(seconds=52)).polls["unkept_slots"])
+
+    assert unkept() == 0
+    Slot.objects.create(tier=tier, at=begun + timedelta(seconds=40))
+    assert unkept() == 1
 
 
 def test_silence_is_an_alarm_without_any_poller(viewing: Client, tier: Tier) -> None:
